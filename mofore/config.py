@@ -1,0 +1,249 @@
+"""params.yaml as typed dataclasses with ranges.
+
+`load_params` checks the whole file before a stage does anything: unknown keys, missing keys, wrong types, values out
+of range, impossible combinations. What each key means and its unit stand beside it in params.yaml.
+"""
+
+import difflib
+import math
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mofore.errors import UserError
+
+PARAMS_FILE = "params.yaml"
+
+
+def within(low: float, high: float = math.inf) -> dict[str, Any]:
+    """Marks a field as a number in [low, high]."""
+    return {"range": (low, high)}
+
+
+def one_of(*names: str) -> dict[str, Any]:
+    """Marks a field as a word out of a few."""
+    return {"choices": names}
+
+
+@dataclass
+class Data:
+    source: str = field(metadata=one_of("demo", "folder"))
+    path: str
+    split: int = field(metadata=within(1, 3))
+    max_bad_share: float = field(metadata=within(0, 1))
+
+
+@dataclass
+class Demo:
+    groups: int = field(metadata=within(4, 99))
+    clips: int = field(metadata=within(1, 99))
+
+
+@dataclass
+class Frames:
+    short_side: int = field(metadata=within(16, 2160))
+    jpeg_quality: int = field(metadata=within(1, 100))
+
+
+@dataclass
+class Clip:
+    frames: int = field(metadata=within(2, 256))
+    stride: int = field(metadata=within(1, 64))
+    size: int = field(metadata=within(16, 1024))
+    input: str = field(metadata=one_of("rgb", "residual"))
+
+
+@dataclass
+class Augment:
+    crop_min: float = field(metadata=within(0.05, 1))
+    flip: float = field(metadata=within(0, 1))
+    jitter: float = field(metadata=within(0, 1))
+    grayscale: float = field(metadata=within(0, 1))
+
+
+@dataclass
+class Forecast:
+    gap_min: int = field(metadata=within(0))
+    gap_max: int = field(metadata=within(0))
+    weight: float = field(metadata=within(0))
+    projection: int = field(metadata=within(8, 8192))
+    hidden: int = field(metadata=within(8, 16384))
+
+
+@dataclass
+class Contrast:
+    weight: float = field(metadata=within(0))
+    temperature: float = field(metadata=within(0.001, 10))
+
+
+@dataclass
+class Momentum:
+    start: float = field(metadata=within(0, 1))
+    end: float = field(metadata=within(0, 1))
+
+
+@dataclass
+class Encoder:
+    name: str = field(metadata=one_of("small", "r3d_18", "r2plus1d_18"))
+
+
+@dataclass
+class Pretrain:
+    epochs: int = field(metadata=within(1))
+    batch_size: int = field(metadata=within(4))
+    lr: float = field(metadata=within(1e-8, 10))
+    weight_decay: float = field(metadata=within(0, 1))
+    warmup: float = field(metadata=within(0, 1))
+
+
+@dataclass
+class Embed:
+    clips: int = field(metadata=within(1, 1000))
+
+
+@dataclass
+class Linear:
+    holdout: float = field(metadata=within(0.05, 0.5))
+
+
+@dataclass
+class Knn:
+    k: int = field(metadata=within(1))
+    temperature: float = field(metadata=within(0.001, 10))
+
+
+@dataclass
+class Temporal:
+    bins: int = field(metadata=within(1, 100))
+
+
+@dataclass
+class Runtime:
+    device: str
+    workers: int = field(metadata=within(-1, 1024))
+    precision: str = field(metadata=one_of("auto", "fp32", "bf16"))
+
+
+@dataclass
+class Params:
+    seed: int = field(metadata=within(0, 2**31 - 1))
+    data: Data
+    demo: Demo
+    frames: Frames
+    clip: Clip
+    augment: Augment
+    forecast: Forecast
+    contrast: Contrast
+    momentum: Momentum
+    encoder: Encoder
+    pretrain: Pretrain
+    embed: Embed
+    linear: Linear
+    knn: Knn
+    temporal: Temporal
+    runtime: Runtime
+
+
+def load_params(path: str | Path = PARAMS_FILE) -> Params:
+    """Read and check a whole parameter file.
+
+    Args:
+        path: a YAML file of scalars and maps, by default the `params.yaml` of the working directory.
+
+    Returns:
+        Params, every value typed and within its range.
+
+    Raises:
+        UserError: one line that names the file and the key, and says what to do.
+    """
+    path = Path(path)
+    try:
+        loaded = OmegaConf.load(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file: run this from the project's top folder") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(loaded, DictConfig):
+        raise UserError(f"{path}: must be a map of sections: compare with the version in git")
+    _check_keys(loaded, Params, path, prefix="")
+    try:
+        params = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Params), loaded))
+    except OmegaConfBaseException as error:
+        what = str(error).splitlines()[0]
+        raise UserError(f"{path}: {error.full_key}: {what}") from None
+    assert isinstance(params, Params)
+    _check_values(params, path, prefix="")
+    _check_combinations(params, path)
+    return params
+
+
+def _check_keys(loaded: DictConfig, schema: Any, path: Path, prefix: str) -> None:
+    known = {f.name: f for f in fields(schema)}
+    for key, value in loaded.items_ex(resolve=False):
+        if key not in known:
+            raise UserError(
+                f"{path}: unknown key '{prefix}{key!s}'{_did_you_mean(str(key), _all_keys(Params), prefix)}"
+            )
+        section = known[key].type
+        if is_dataclass(section):
+            if not isinstance(value, DictConfig):
+                raise UserError(f"{path}: '{prefix}{key!s}' must be a section of keys, not {value!r}")
+            _check_keys(value, section, path, f"{prefix}{key!s}.")
+    for name, known_field in known.items():
+        if name not in loaded and known_field.default is MISSING:
+            raise UserError(f"{path}: missing key '{prefix}{name}': add it, or take it back from git")
+
+
+def _all_keys(schema: Any, prefix: str = "") -> list[str]:
+    keys = []
+    for f in fields(schema):
+        keys.append(prefix + f.name)
+        if is_dataclass(f.type):
+            keys += _all_keys(f.type, f"{prefix}{f.name}.")
+    return keys
+
+
+def _did_you_mean(word: str, known: list[str], prefix: str = "") -> str:
+    close = difflib.get_close_matches(prefix + word, known, n=1, cutoff=0.6)
+    return f" - did you mean '{close[0]}'?" if close else f": known here are {', '.join(known)}"
+
+
+def _check_values(section: Any, path: Path, prefix: str) -> None:
+    for f in fields(section):
+        key, value = prefix + f.name, getattr(section, f.name)
+        if is_dataclass(value):
+            _check_values(value, path, f"{key}.")
+        if "range" in f.metadata:
+            low, high = f.metadata["range"]
+            if not low <= value <= high:
+                wanted = f"at least {low}" if high == math.inf else f"from {low} to {high}"
+                raise UserError(f"{path}: {key} is {value}, but must be {wanted}")
+        if "choices" in f.metadata and value not in f.metadata["choices"]:
+            names = f.metadata["choices"]
+            close = difflib.get_close_matches(str(value), names, n=1)
+            hint = f" - did you mean '{close[0]}'?" if close else ""
+            raise UserError(f"{path}: {key} is '{value}', but must be one of {', '.join(names)}{hint}")
+
+
+def _check_combinations(p: Params, path: Path) -> None:
+    if p.forecast.gap_max < p.forecast.gap_min:
+        raise UserError(
+            f"{path}: forecast.gap_max is {p.forecast.gap_max}, below forecast.gap_min {p.forecast.gap_min}: "
+            "raise gap_max or lower gap_min"
+        )
+    if p.momentum.end < p.momentum.start:
+        raise UserError(
+            f"{path}: momentum.end is {p.momentum.end}, below momentum.start {p.momentum.start}: "
+            "the momentum rises over the run, so raise end or lower start"
+        )
+    if p.clip.size > p.frames.short_side:
+        raise UserError(
+            f"{path}: clip.size is {p.clip.size}, above frames.short_side {p.frames.short_side}: "
+            "raise short_side or lower size"
+        )
+    if p.forecast.weight == 0 and p.contrast.weight == 0:
+        raise UserError(f"{path}: forecast.weight and contrast.weight are both 0: nothing would be learnt, raise one")
