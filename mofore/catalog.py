@@ -1,0 +1,78 @@
+"""The catalog: which videos there are, what they show, and on which side of the split they stand."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from mofore.config import Data
+from mofore.errors import UserError
+from mofore.files import writing
+
+CATALOG = Path("data/raw/videos.csv")
+RAW_VIDEOS = Path("data/raw/videos")
+
+
+@dataclass(frozen=True)
+class Video:
+    """One video of the catalog.
+
+    Attributes:
+        path: posix, relative to the video root.
+        label: its class; empty when unlabelled.
+        group: its source (recording, actor, scene), never empty; a group stands on one side of the split only.
+        split: `train` or `test`.
+    """
+
+    path: str
+    label: str
+    group: str
+    split: str
+
+
+COLUMNS = [field.name for field in fields(Video)]
+
+
+def video_root(data: Data) -> Path:
+    """The folder that the catalog's paths are relative to: the user's own, or the one that download has filled."""
+    return Path(data.path) if data.source == "folder" else RAW_VIDEOS
+
+
+def csv_bytes(header: Iterable[str], rows: Iterable[Iterable[object]]) -> bytes:
+    """A CSV file in UTF-8, all text in quotes: names with commas, quotes and newlines come back as they were."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().encode("utf-8")
+
+
+def write_catalog(videos: Iterable[Video], path: Path = CATALOG) -> None:
+    """Write the catalog, sorted by path."""
+    with writing(path) as file:
+        file.write(csv_bytes(COLUMNS, map(astuple, sorted(videos, key=lambda video: video.path))))
+
+
+def read_catalog(path: Path = CATALOG) -> list[Video]:
+    """Read a catalog that `write_catalog` wrote, in its order.
+
+    Raises:
+        UserError: if it is not there.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [Video(**row) for row in csv.DictReader(file)]
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file: run the stage download first, or `dvc repro`") from None
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 video`, `2 videos`, `2,345 classes`, for a message."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def some_names(names: list[str], most: int = 5) -> str:
+    """The first few of many names, on one line, for a message."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return " ".join((", ".join(names[:most]) + more).split())

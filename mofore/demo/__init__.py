@@ -1,0 +1,1 @@
+"""Demo videos: articulated figures performing fourteen actions, drawn here and laid out like UCF101."""

@@ -1,0 +1,87 @@
+"""Embeddings as the evaluations read them.
+
+Shapes: N embeddings, D dimensions.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from mofore.errors import UserError
+
+FloatArray = npt.NDArray[np.float32]
+TextArray = npt.NDArray[np.str_]
+ENCODERS = ("mofore", "random_init")
+
+
+@dataclass
+class Embeddings:
+    """Embeddings of N videos, row by row."""
+
+    x_ND: FloatArray
+    video: TextArray
+    label: TextArray  # empty where unlabelled
+    group: TextArray
+    split: TextArray  # train or test
+
+    def rows(self, keep: npt.NDArray[np.bool_]) -> "Embeddings":
+        """Only some rows, given one bool a row."""
+        return Embeddings(self.x_ND[keep], self.video[keep], self.label[keep], self.group[keep], self.split[keep])
+
+    def labelled(self, split: str) -> "Embeddings":
+        """The labelled videos of one split."""
+        return self.rows((self.split == split) & (self.label != ""))
+
+
+def read_embeddings(folder: Path, encoder: str) -> Embeddings:
+    """The video embeddings of one encoder, `folder/ENCODER.parquet`, not normalised.
+
+    Raises:
+        UserError: there are none.
+    """
+    path = folder / f"{encoder}.parquet"
+    if not path.exists():
+        raise UserError(f"{path}: no such file: run `dvc repro embed`")
+    table = pq.read_table(path)
+    text = {name: table[name].to_numpy().astype(str) for name in ("video", "label", "group", "split")}
+    return Embeddings(x_ND=_matrix(table["embedding"]), **text)
+
+
+@dataclass
+class ClipEmbeddings:
+    """Embeddings of N clips, row by row."""
+
+    x_ND: FloatArray
+    video: TextArray
+    start: npt.NDArray[np.int64]  # first video frame of the clip
+
+
+def read_clip_embeddings(folder: Path, encoder: str) -> ClipEmbeddings:
+    """The clip embeddings of one encoder, `folder/ENCODER_clips.parquet`, not normalised.
+
+    Raises:
+        UserError: there are none.
+    """
+    path = folder / f"{encoder}_clips.parquet"
+    if not path.exists():
+        raise UserError(f"{path}: no such file: run `dvc repro embed`")
+    table = pq.read_table(path)
+    return ClipEmbeddings(_matrix(table["embedding"]), table["video"].to_numpy().astype(str), table["start"].to_numpy())
+
+
+def unit(x_ND: FloatArray) -> FloatArray:
+    """Rows scaled to length 1."""
+    return x_ND / np.maximum(np.linalg.norm(x_ND, axis=1, keepdims=True), 1e-12)
+
+
+def _matrix(column: object) -> FloatArray:
+    lists = column.combine_chunks()  # type: ignore[attr-defined]
+    return lists.flatten().to_numpy().reshape(len(lists), -1)
+
+
+def has_labels(train: Embeddings, test: Embeddings) -> bool:
+    """Whether label-based scores mean something: two classes to learn from, and something to test on."""
+    return len(np.unique(train.label)) > 1 and len(test.label) > 0

@@ -1,0 +1,172 @@
+"""A user's folder of videos: what it holds, and what its `videos.csv` says of them.
+
+Without `videos.csv` every video counts; the first folder of its path is its label, a loose file is unlabelled.
+`videos.csv` names the videos to use, with the columns path, label, group and split, any but path optional.
+"""
+
+import csv
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from mofore.catalog import COLUMNS, Video
+from mofore.errors import UserError
+
+VIDEOS_CSV = "videos.csv"
+# fmt: off
+SUFFIXES = frozenset({
+    ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gif", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv",
+    ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
+})
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What a user's folder holds.
+
+    Attributes:
+        videos: those to use, sorted by path; `group` and `split` are empty where nobody gave them, `split` for all or
+            for none.
+        unlisted: paths of videos that `videos.csv` does not name.
+        others: paths of files that are no videos, by their suffix.
+    """
+
+    videos: list[Video]
+    unlisted: list[str]
+    others: list[str]
+
+
+def read_folder(root: Path) -> Folder:
+    """Find the videos of a folder, and read its `videos.csv` if there is one.
+
+    Raises:
+        UserError: the folder is missing or holds no video, or `videos.csv` is wrong; names the file and line.
+    """
+    if not root.is_dir():
+        what = "is a file, not a folder" if root.exists() else "there is no such folder"
+        raise UserError(f"params.yaml: data.path is '{root}', but {what}: set it to the folder of your videos")
+    files = find_files(root)
+    if VIDEOS_CSV in files:
+        files.remove(VIDEOS_CSV)
+        videos = sorted(_read_table(root / VIDEOS_CSV), key=lambda video: video.path)
+    else:
+        videos = [Video(path, _folder_label(path), group="", split="") for path in files if _is_video(path)]
+    if not videos:
+        held = f"holds {len(files)} files, but no video" if files else "is empty"
+        raise UserError(
+            f"{root}: this folder {held}: put videos there, as CLASS/video.mp4 or loose, or set data.path in "
+            "params.yaml to another"
+        )
+    left = sorted(set(files) - {video.path for video in videos})
+    return Folder(videos, [path for path in left if _is_video(path)], [path for path in left if not _is_video(path)])
+
+
+def find_files(root: Path) -> list[str]:
+    """All files of a folder and its sub-folders, as sorted posix paths relative to it.
+
+    Hidden files and folders are left out. Links are followed, and each folder is read once however many links lead to
+    it: so no loop is endless and no video is found twice; the path without a link wins.
+
+    Raises:
+        UserError: a folder may not be read, or a name is not UTF-8.
+    """
+    files = []
+    seen = set()
+    folders, links = [root], list[Path]()
+    while folders or links:
+        folder = folders.pop() if folders else links.pop(0)
+        try:
+            status = folder.stat()
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be read: {error.strerror}: make it readable or take it away") from None
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if os.path.isdir(entry.path):
+                (links if entry.is_symlink() else folders).append(Path(entry.path))
+            elif entry.is_symlink() or entry.is_file():  # a link that leads nowhere is found too, and named later
+                files.append(_relative(Path(entry.path), root))
+    return sorted(files)
+
+
+def _relative(file: Path, root: Path) -> str:
+    path = file.relative_to(root).as_posix()
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{root}: the name {os.fsencode(path)!r} is not UTF-8: rename it") from None
+    return path
+
+
+def _is_video(path: str) -> bool:
+    return PurePosixPath(path).suffix.lower() in SUFFIXES
+
+
+def _folder_label(path: str) -> str:
+    first, *deeper = PurePosixPath(path).parts
+    return first if deeper else ""
+
+
+def _read_table(table: Path) -> list[Video]:
+    """The rows of `videos.csv`, checked."""
+    videos: dict[str, Video] = {}
+    sides: dict[str, str] = {}
+    for line, row in _table_rows(table):
+        where = f"{table}: line {line}"
+        path = PurePosixPath(row["path"])
+        name = str(path)
+        if not row["path"]:
+            raise UserError(f"{where}: no path: name a file of this folder")
+        if path.is_absolute() or ".." in path.parts:
+            raise UserError(f"{where}: '{name}' leads out of the folder: give a path relative to {table.parent}")
+        if name in videos:
+            raise UserError(f"{where}: '{name}' stands there twice: keep one")
+        if not os.path.isfile(table.parent / name):
+            raise UserError(f"{where}: '{name}' does not exist: correct the path or take the line out")
+        video = Video(name, row.get("label", _folder_label(name)), row.get("group", ""), row.get("split", ""))
+        if video.split not in ("train", "test", ""):
+            raise UserError(f"{where}: split is '{video.split}', but must be train or test, or empty in all lines")
+        if videos and bool(video.split) != bool(next(iter(videos.values())).split):
+            raise UserError(f"{where}: split is given in some lines, but not in all: fill it in everywhere or nowhere")
+        if video.group and sides.setdefault(video.group, video.split) != video.split:
+            raise UserError(
+                f"{where}: group '{video.group}' is in train and in test: put all videos of a group on one side"
+            )
+        videos[name] = video
+    if not videos:
+        raise UserError(f"{table}: names no video: give each a line, or take the file away to use all videos there")
+    return list(videos.values())
+
+
+def _table_rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and cells by column, of each row."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, [])
+            if "path" not in header or len(set(header)) < len(header) or not set(header) <= set(COLUMNS):
+                raise UserError(
+                    f"{table}: line 1: the columns are '{','.join(header)}', but must be path and any of "
+                    "label, group, split, apart by commas"
+                )
+            for cells in reader:
+                if not cells:
+                    continue
+                if len(cells) != len(header):
+                    raise UserError(
+                        f"{table}: line {reader.line_num}: {len(cells)} cells for {len(header)} columns: "
+                        "put names with commas in double quotes"
+                    )
+                yield reader.line_num, dict(zip(header, cells, strict=True))
+    except UnicodeDecodeError:
+        raise UserError(f"{table}: not in UTF-8: save it as 'CSV UTF-8'") from None
+    except csv.Error as error:
+        raise UserError(f"{table}: line {reader.line_num}: not valid CSV: {error}") from None
+    except OSError as error:
+        raise UserError(f"{table}: cannot be read: {error.strerror}") from None

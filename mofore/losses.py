@@ -1,0 +1,47 @@
+"""The two losses. Both are computed in float32 whatever the networks ran in.
+
+Shapes: B batch, P projection dimensions.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def forecasting_loss(forecast_BP: Tensor, target_BP: Tensor) -> Tensor:
+    """Squared distance of the unit vectors, mean over the batch: 0 (same direction) to 4 (opposite).
+
+    2 - 2 cos(forecast, target), as in BYOL (Grill et al., 2020).
+
+    >>> x = torch.tensor([[3.0, 4.0]])
+    >>> forecasting_loss(x, 2 * x).item()
+    0.0
+    """
+    cosine_B = F.cosine_similarity(forecast_BP.float(), target_BP.float(), dim=1)
+    return (2 - 2 * cosine_B).mean()
+
+
+def contrastive_loss(
+    forecast_BP: Tensor, target_BP: Tensor, group_B: Tensor, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """InfoNCE: each forecast must pick its own future among those of the batch.
+
+    Futures of other videos of the same group (same scene, actor or source video) are no negatives: they are left out.
+    InfoNCE is of van den Oord et al., 2018.
+
+    Args:
+        forecast_BP: forecasts, not normalised.
+        target_BP: true futures, row by row, not normalised.
+        group_B: whole numbers; equal ones are of one group.
+        temperature: divides the cosine similarities.
+
+    Returns:
+        The loss (at least 0), and the share of forecasts that picked their own future (0 to 1).
+    """
+    logits_BB = F.normalize(forecast_BP.float(), dim=1) @ F.normalize(target_BP.float(), dim=1).T / temperature
+    own_B = torch.arange(len(group_B), device=group_B.device)
+    same_group_BB = group_B[:, None] == group_B[None, :]
+    same_group_BB[own_B, own_B] = False
+    logits_BB = logits_BB.masked_fill(same_group_BB, float("-inf"))
+    picked = (logits_BB.argmax(dim=1) == own_B).float().mean()
+    return F.cross_entropy(logits_BB, own_B), picked

@@ -1,0 +1,80 @@
+"""The networks of Momentum-Guided Semantic Forecasting.
+
+    context -> online encoder -> projector -> predictor(gap) -> forecast
+    future  -> EMA encoder    -> EMA projector               -> target (no gradient)
+
+Shapes: B batch, T frames, H = W side of a clip, D feature dimensions, P projection dimensions, G gap features.
+"""
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+
+GAP_FEATURES = 32
+LONGEST_GAP = 4096  # video frames; longer gaps still get an embedding, only less distinct
+
+
+class GapEmbedding(nn.Module):
+    """Sinusoids of log(1 + gap): [B] -> [B, G]. Near gaps are told apart finely, far ones coarsely."""
+
+    frequencies_F: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        half = GAP_FEATURES // 2
+        octaves = torch.linspace(0, math.log(16), half)
+        self.register_buffer("frequencies_F", torch.exp(octaves) * math.pi / math.log(1 + LONGEST_GAP))
+
+    def forward(self, gap_B: Tensor) -> Tensor:
+        angle_BF = torch.log1p(gap_B.float())[:, None] * self.frequencies_F
+        return torch.cat([angle_BF.sin(), angle_BF.cos()], dim=1)
+
+
+def mlp(d_in: int, d_hidden: int, d_out: int) -> nn.Sequential:
+    """Two layers; a third costs the predictor 2 points (BYOL, and rho-BYOL on video)."""
+    return nn.Sequential(
+        nn.Linear(d_in, d_hidden, bias=False),
+        nn.BatchNorm1d(d_hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(d_hidden, d_out),
+    )
+
+
+class MoFore(nn.Module):
+    """Online encoder, projector and gap-conditioned predictor, and the EMA twins of the first two."""
+
+    def __init__(self, encoder: nn.Module, projection: int, hidden: int) -> None:
+        super().__init__()
+        dim: int = encoder.dim  # type: ignore[assignment]
+        self.online = nn.Sequential(encoder, mlp(dim, hidden, projection))
+        self.gap = GapEmbedding()
+        self.predictor = mlp(projection + GAP_FEATURES, hidden, projection)
+        self.ema = copy.deepcopy(self.online).requires_grad_(False)
+
+    @property
+    def encoder(self) -> nn.Module:
+        return self.online[0]
+
+    def forecast(self, context_BCTHW: Tensor, gap_B: Tensor) -> Tensor:
+        """Forecast of the future clip's embedding, [B, P], not normalised."""
+        z_BP = self.online(context_BCTHW)
+        forecast_BP: Tensor = self.predictor(torch.cat([z_BP, self.gap(gap_B).to(z_BP.dtype)], dim=1))
+        return forecast_BP
+
+    @torch.no_grad()
+    def target(self, future_BCTHW: Tensor) -> Tensor:
+        """Embedding that the EMA encoder gives to the future clip, [B, P], not normalised, without gradient.
+
+        The EMA twin normalises with its own batch's statistics, as in BYOL and MoCo; its buffers follow by themselves.
+        """
+        target_BP: Tensor = self.ema(future_BCTHW)
+        return target_BP
+
+    @torch.no_grad()
+    def update_ema(self, momentum: float) -> None:
+        """EMA weights <- momentum * EMA weights + (1 - momentum) * online weights."""
+        ema: list[Tensor] = list(self.ema.parameters())
+        online: list[Tensor] = list(self.online.parameters())
+        torch._foreach_lerp_(ema, online, 1 - momentum)

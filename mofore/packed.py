@@ -1,0 +1,75 @@
+"""Reading frames back from the packs that extract_frames wrote.
+
+A pack is a file of JPEG images back to back. `index.npy` has one row a frame: pack, byte offset, byte length.
+Only the wanted frames are read and decoded; packs and index are memory maps, so processes share one copy.
+
+Shapes: T frames, H height, W width, 3 colours (RGB).
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mofore.errors import UserError
+
+FramesArray = npt.NDArray[np.uint8]
+
+
+class PackedVideos:
+    """The usable videos of a frames folder, by number, in the order of its videos.csv.
+
+    Attributes:
+        table: one row a usable video, with the columns of `data/frames/videos.csv`.
+    """
+
+    def __init__(self, folder: Path, split: str | None = None) -> None:
+        """Open a frames folder; keep the videos of one split ("train" or "test"), or all.
+
+        Raises:
+            UserError: the folder holds no finished extraction.
+        """
+        self.folder = folder
+        try:
+            found = pd.read_csv(folder / "videos.csv", keep_default_na=False)
+        except FileNotFoundError:
+            raise UserError(f"{folder}/videos.csv: no such file: run `dvc repro extract_frames`") from None
+        usable = found[found.status == "ok"].copy()
+        usable["first"] = usable.frames.cumsum() - usable.frames
+        self.table = usable[usable.split == split].reset_index(drop=True) if split else usable.reset_index(drop=True)
+        self._first = self.table["first"].to_numpy()
+        self._index = np.load(folder / "index.npy", mmap_mode="r")
+        self._packs: dict[int, npt.NDArray[np.uint8]] = {}
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def keep(self, rows: npt.NDArray[np.bool_]) -> None:
+        """Keep only some of the videos, given one bool a video; numbers then count those kept."""
+        self.table = self.table[rows].reset_index(drop=True)
+        self._first = self.table["first"].to_numpy()
+
+    def read(self, video: int, frames: npt.NDArray[np.int64]) -> FramesArray:
+        """Decode some frames of one video.
+
+        Args:
+            video: number of the video, 0 to len - 1.
+            frames: T frame numbers within the video, in any order.
+
+        Returns:
+            uint8 [T, H, W, 3], RGB.
+        """
+        return np.stack([self._decode(row) for row in self._first[video] + frames])
+
+    def _decode(self, row: int) -> FramesArray:
+        pack, offset, length = self._index[row].tolist()
+        if pack not in self._packs:
+            self._packs[pack] = np.memmap(self.folder / f"pack-{pack:05d}.bin", dtype=np.uint8, mode="r")
+        image = cv2.imdecode(self._packs[pack][offset : offset + length], cv2.IMREAD_COLOR_RGB)
+        if image is None:
+            raise UserError(
+                f"{self.folder}/pack-{pack:05d}.bin: damaged at byte {offset}: remove {self.folder}, run again"
+            )
+        return image.astype(np.uint8, copy=False)

@@ -1,0 +1,15 @@
+"""What changes over a run: learning rate and momentum."""
+
+import math
+
+
+def cosine(start: float, end: float, progress: float) -> float:
+    """From start (progress 0) to end (progress 1) along half a cosine."""
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def learning_rate(peak: float, warmup: float, progress: float) -> float:
+    """Linear from 0 to peak over the share `warmup` of the run, then cosine to 0. SGDR, Loshchilov and Hutter, 2017."""
+    if progress < warmup:
+        return peak * progress / warmup
+    return cosine(peak, 0.0, (progress - warmup) / max(1 - warmup, 1e-9))

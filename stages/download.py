@@ -1,0 +1,14 @@
+"""Stage download: find the videos of `data.source` and list them in data/raw/videos.csv."""
+
+from mofore.config import load_params
+from mofore.download import download
+from mofore.errors import run_stage
+
+
+def main() -> None:
+    """Read params.yaml, write data/raw, print what was found."""
+    print(download(load_params()))
+
+
+if __name__ == "__main__":
+    run_stage(main)

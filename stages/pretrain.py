@@ -1,0 +1,41 @@
+"""data/frames -> data/model: train the encoder on the training split, without labels."""
+
+import json
+from pathlib import Path
+
+from mofore.config import load_params
+from mofore.encoder import save_encoder
+from mofore.errors import run_stage
+from mofore.packed import PackedVideos
+from mofore.pretrain import leave_out_short, pretrain, write_log
+from mofore.report import name_some
+
+
+def main() -> None:
+    params = load_params()
+    videos = PackedVideos(Path("data/frames"), split="train")
+    left_out = leave_out_short(videos, params)
+
+    run = pretrain(params, videos)
+
+    save_encoder(Path("data/model"), run.model.encoder, params.encoder.name, params.clip)
+    left_out.to_csv("data/model/left_out.csv", index=False)
+    write_log(run.log, Path("results/pretrain.csv"))
+    final = run.log.iloc[-1].drop("epoch").to_dict()
+    summary = final | {
+        "videos": len(videos),
+        "videos_too_short": len(left_out),
+        "clips_per_second": round(run.clips_per_second, 1),
+        "seconds": round(run.seconds, 1),
+        "data_wait": round(run.data_wait, 4),
+    }
+    Path("results/pretrain.json").write_text(json.dumps(summary, indent=2) + "\n")
+    print(
+        f"pretrain: {len(videos)} videos, {params.pretrain.epochs} epochs in {run.seconds:.0f} s "
+        f"({run.clips_per_second:.0f} clips/s, {run.data_wait:.1%} waiting for data); loss {final['loss']:.3f}, "
+        f"effective rank {final['effective_rank']:.1f}{name_some('too short', left_out.video)}"
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,63 @@
+"""A folder of packed frames, made without the code under test."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from mofore.config import Params, load_params
+
+ROOT = Path(__file__).parents[1]
+Packer = Callable[..., Path]
+
+
+@pytest.fixture
+def params() -> Params:
+    """The project's own params.yaml, with a machine section that is quick in tests."""
+    loaded = load_params(ROOT / "params.yaml")
+    loaded.runtime.device, loaded.runtime.workers, loaded.runtime.precision = "cpu", 0, "fp32"
+    return loaded
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Packer:
+    """Writes a frames folder; frame t of video v has the gray level 10 v + t, plus texture if asked for."""
+
+    def write(
+        lengths: list[int], height: int = 20, width: int = 24, texture: bool = False, status: list[str] | None = None
+    ) -> Path:
+        folder = tmp_path / "frames"
+        folder.mkdir()
+        rng = np.random.default_rng(0)
+        status = status or ["ok"] * len(lengths)
+        index, rows = [], []
+        for v, n_frames in enumerate(lengths):
+            with (folder / f"pack-{v:05d}.bin").open("wb") as pack_file:
+                ground = rng.integers(0, 100, (height, width, 3)) if texture else np.zeros((height, width, 3), int)
+                for t in range(n_frames if status[v] == "ok" else 0):
+                    image = np.roll(ground, t * (v % 3), axis=1) + min(10 * v + t, 150)
+                    jpeg = cv2.imencode(".png", image.astype(np.uint8))[1].tobytes()  # lossless, so tests are exact
+                    index.append((v, pack_file.tell(), len(jpeg)))
+                    pack_file.write(jpeg)
+            rows.append(
+                {
+                    "video": f"class{v % 2}/v{v}.avi",
+                    "label": f"class{v % 2}",
+                    "group": f"g{v // 2}",
+                    "split": "test" if v % 4 == 3 else "train",
+                    "frames": n_frames if status[v] == "ok" else 0,
+                    "fps": 25.0,
+                    "width": width,
+                    "height": height,
+                    "status": status[v],
+                    "reason": "" if status[v] == "ok" else "zero bytes",
+                }
+            )
+        pd.DataFrame(rows).to_csv(folder / "videos.csv", index=False)
+        np.save(folder / "index.npy", np.array(index, dtype=np.int64).reshape(-1, 3))
+        return folder
+
+    return write

@@ -1,0 +1,85 @@
+"""Augmentation: one draw a clip, the same for all its frames."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mofore.augment import LUMA, MEAN, STD, center_crop, random_colour, random_crop, to_input
+from mofore.config import Augment
+
+FULL = Augment(crop_min=0.3, flip=0.5, jitter=0.4, grayscale=0.2)
+NONE = Augment(crop_min=1.0, flip=0.0, jitter=0.0, grayscale=0.0)
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    small = np.random.default_rng(0).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+@given(height=st.integers(20, 60), width=st.integers(20, 60), seed=st.integers(0, 500))
+def test_all_frames_get_the_same_crop(height: int, width: int, seed: int) -> None:
+    still = np.repeat(picture(height, width)[None], 3, axis=0)
+    clip = random_crop(still, 16, FULL, np.random.default_rng(seed))
+    assert clip.shape == (3, 16, 16, 3)
+    assert clip.dtype == np.uint8
+    assert clip.flags["C_CONTIGUOUS"]
+    assert (clip == clip[0]).all()
+
+
+def test_crops_differ_from_clip_to_clip() -> None:
+    rng, still = np.random.default_rng(0), picture(40, 50)[None]
+    assert len({random_crop(still, 16, FULL, rng).tobytes() for _ in range(20)}) == 20
+
+
+def test_flip_mirrors() -> None:
+    still = picture(32, 32)[None]
+    always = Augment(crop_min=1.0, flip=1.0, jitter=0, grayscale=0)
+    never = Augment(crop_min=1.0, flip=0.0, jitter=0, grayscale=0)
+    one = random_crop(still, 32, always, np.random.default_rng(3))
+    other = random_crop(still, 32, never, np.random.default_rng(3))
+    assert (one[:, :, ::-1] == other).all()
+
+
+def test_center_crop_takes_the_middle() -> None:
+    frames = np.arange(10 * 14).reshape(1, 10, 14, 1).astype(np.uint8)
+    assert (center_crop(frames, 6) == frames[:, 2:8, 4:10]).all()
+
+
+def test_no_strength_is_no_change() -> None:
+    colour = random_colour(NONE, np.random.default_rng(0))
+    assert np.allclose(colour, np.hstack([np.eye(3), np.zeros((3, 1))]))
+
+
+def test_grayscale_gives_three_equal_channels() -> None:
+    gray = random_colour(Augment(crop_min=1, flip=0, jitter=0, grayscale=1), np.random.default_rng(0))
+    assert np.allclose(gray[:, :3], np.tile(LUMA, (3, 1)), atol=1e-6)
+
+
+@given(seed=st.integers(0, 200), batch=st.integers(1, 4))
+def test_a_batch_gets_its_own_colours_sample_by_sample(seed: int, batch: int) -> None:
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(0, 256, (batch, 4, 5, 6, 3), dtype=np.uint8)
+    colours = np.stack([random_colour(FULL, rng) for _ in range(batch)])
+    together = to_input(torch.from_numpy(frames), "rgb", torch.from_numpy(colours))
+    for b in range(batch):
+        slow = frames[b].astype(np.float64) / 255 @ colours[b, :, :3].T.astype(np.float64) + colours[b, :, 3]
+        slow = (slow.clip(0, 1) - MEAN) / STD
+        assert np.allclose(together[b].permute(1, 2, 3, 0).numpy(), slow, atol=1e-4)
+
+
+def test_residual_input_is_the_change_from_frame_to_frame() -> None:
+    frames = torch.randint(0, 256, (2, 5, 4, 4, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    rgb, residual = to_input(frames, "rgb"), to_input(frames, "residual")
+    assert residual.shape == (2, 3, 4, 4, 4)
+    assert torch.allclose(residual, rgb[:, :, 1:] - rgb[:, :, :-1], atol=1e-5)
+    still = to_input(frames[:, :1].expand(-1, 5, -1, -1, -1), "residual")
+    assert still.abs().max() == 0
+
+
+@pytest.mark.parametrize("kind", ["rgb", "residual"])
+def test_input_is_channels_last(kind: str) -> None:
+    x = to_input(torch.zeros(2, 5, 6, 7, 3, dtype=torch.uint8), kind)
+    assert x.is_contiguous(memory_format=torch.channels_last_3d)

@@ -1,0 +1,88 @@
+"""The losses against slow references written from their definitions."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mofore.losses import contrastive_loss, forecasting_loss
+
+sizes = st.integers(2, 12)
+
+
+def slow_cosine(a: list[float], b: list[float]) -> float:
+    dot = sum(x * y for x, y in zip(a, b, strict=True))
+    return dot / math.sqrt(sum(x * x for x in a)) / math.sqrt(sum(y * y for y in b))
+
+
+def slow_contrastive(forecast: torch.Tensor, target: torch.Tensor, group: list[int], temperature: float) -> float:
+    total = 0.0
+    for i in range(len(group)):
+        score = {
+            j: math.exp(slow_cosine(forecast[i].tolist(), target[j].tolist()) / temperature)
+            for j in range(len(group))
+            if j == i or group[j] != group[i]
+        }
+        total -= math.log(score[i] / sum(score.values()))
+    return total / len(group)
+
+
+@given(batch=sizes, dim=sizes, seed=st.integers(0, 1000))
+def test_forecasting_loss_is_the_squared_distance_of_unit_vectors(batch: int, dim: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    a, b = torch.randn(2, batch, dim, generator=generator)
+    expected = sum(2 - 2 * slow_cosine(x.tolist(), y.tolist()) for x, y in zip(a, b, strict=True)) / batch
+    assert forecasting_loss(a, b).item() == pytest.approx(expected, abs=1e-5)
+
+
+@given(batch=sizes, dim=sizes, groups=st.integers(1, 4), temperature=st.floats(0.05, 2), seed=st.integers(0, 1000))
+def test_contrastive_loss_equals_the_definition(
+    batch: int, dim: int, groups: int, temperature: float, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    a, b = torch.randn(2, batch, dim, generator=generator)
+    group = torch.randint(groups, (batch,), generator=generator)
+    loss, picked = contrastive_loss(a, b, group, temperature)
+    assert loss.item() == pytest.approx(slow_contrastive(a, b, group.tolist(), temperature), rel=1e-3, abs=1e-4)
+    assert 0 <= picked.item() <= 1
+
+
+def test_a_perfect_forecast_picks_its_own_future() -> None:
+    z = torch.eye(6)
+    loss, picked = contrastive_loss(z, z, torch.arange(6), temperature=0.05)
+    assert picked.item() == 1
+    assert loss.item() < 1e-6
+
+
+def test_videos_of_one_group_are_no_negatives() -> None:
+    forecast, target = torch.randn(2, 8, 4, generator=torch.Generator().manual_seed(0))
+    loss, picked = contrastive_loss(forecast, target, torch.zeros(8, dtype=torch.long), temperature=0.1)
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+    assert picked.item() == 1
+
+
+def test_no_gradient_reaches_masked_negatives() -> None:
+    forecast, target = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0))
+    target.requires_grad_()
+    loss, _ = contrastive_loss(forecast[:1].expand(4, -1), target, torch.tensor([0, 0, 1, 2]), temperature=0.1)
+    loss.backward()
+    assert torch.isfinite(target.grad).all()
+
+
+def test_losses_do_not_depend_on_lengths() -> None:
+    forecast, target = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(1))
+    group = torch.arange(6)
+    assert forecasting_loss(7 * forecast, target).item() == pytest.approx(
+        forecasting_loss(forecast, 3 * target).item(), abs=1e-5
+    )
+    a = contrastive_loss(7 * forecast, target, group, 0.1)[0].item()
+    b = contrastive_loss(forecast, 3 * target, group, 0.1)[0].item()
+    assert a == pytest.approx(b, rel=1e-4)
+
+
+def test_bf16_inputs_are_compared_in_float32() -> None:
+    z = torch.randn(4, 8, generator=torch.Generator().manual_seed(2)).bfloat16()
+    assert forecasting_loss(z, z).dtype == torch.float32
+    assert contrastive_loss(z, z, torch.arange(4), 0.1)[0].dtype == torch.float32
