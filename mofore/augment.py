@@ -75,3 +75,9 @@ def to_input(frames_BTHWC: Tensor, input: str, colour_B34: Tensor | None = None)
         x_BTHWC = x_BNC.view(shape).clamp_(0, 1)
     x_BTHWC = x_BTHWC.diff(dim=1) / STD if input == "residual" else (x_BTHWC - MEAN) / STD
     return x_BTHWC.permute(0, 4, 1, 2, 3)
+
+
+def play_backwards(x_BCTHW: Tensor, input: str) -> Tensor:
+    """What `to_input` would give for the same frames in reverse order; differences also change their sign."""
+    backwards_BCTHW = x_BCTHW.flip(2)
+    return -backwards_BCTHW if input == "residual" else backwards_BCTHW

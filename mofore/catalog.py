@@ -65,14 +65,3 @@ def read_catalog(path: Path = CATALOG) -> list[Video]:
             return [Video(**row) for row in csv.DictReader(file)]
     except FileNotFoundError:
         raise UserError(f"{path}: no such file: run the stage download first, or `dvc repro`") from None
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """`1 video`, `2 videos`, `2,345 classes`, for a message."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def some_names(names: list[str], most: int = 5) -> str:
-    """The first few of many names, on one line, for a message."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return " ".join((", ".join(names[:most]) + more).split())

@@ -78,6 +78,7 @@ class Forecast:
 class Contrast:
     weight: float = field(metadata=within(0))
     temperature: float = field(metadata=within(0.001, 10))
+    reversed: bool
 
 
 @dataclass

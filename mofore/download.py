@@ -7,12 +7,13 @@
 from dataclasses import replace
 from pathlib import Path
 
-from mofore.catalog import CATALOG, Video, counted, some_names, write_catalog
+from mofore.catalog import CATALOG, Video, write_catalog
 from mofore.config import Params
 from mofore.cores import worker_count
 from mofore.demo.make import make_demo
 from mofore.errors import UserError
 from mofore.folder import Folder, read_folder
+from mofore.report import counted, some_names
 from mofore.split import fold_count, split_by_group
 from mofore.ucf101 import read_split
 

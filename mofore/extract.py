@@ -24,12 +24,13 @@ import numpy as np
 import numpy.typing as npt
 from cv2.typing import MatLike
 
-from mofore.catalog import CATALOG, Video, counted, csv_bytes, read_catalog, some_names, video_root
+from mofore.catalog import CATALOG, Video, csv_bytes, read_catalog, video_root
 from mofore.config import Frames, Params
 from mofore.cores import worker_count
 from mofore.errors import UserError
 from mofore.files import writing
 from mofore.progress import progress
+from mofore.report import counted, some_names
 
 FRAMES = Path("data/frames")
 PACK_VIDEOS = 64
@@ -140,26 +141,24 @@ def extract_videos(root: Path, videos: list[Video], folder: Path, frames: Frames
             yield from write_pack(pack, files, frames)
         return
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(packs)), spawn, initializer=_start_worker) as pool:
+    pool = ProcessPoolExecutor(min(workers, len(packs)), spawn, initializer=_start_worker)
+    try:
         futures = [pool.submit(_write_whole_pack, pack, files, frames) for pack, files in packs]
-        try:
-            for future in futures:
-                yield from future.result()
-        except BrokenProcessPool:
-            begun = [
-                files
-                for (pack, files), future in zip(packs, futures, strict=True)
-                if future.exception() and pack.exists()
-            ]
-            if not begun:
-                raise  # it died before it came to any video
-            suspects = " or ".join(f"{files[0]} to {files[-1]}" for files in begun)
-            raise UserError(
-                f"a worker process died, on one of the videos {suspects} (in the order of {CATALOG}): if memory ran "
-                "out, lower runtime.workers; else find the video that does it and take it away"
-            ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        for future in futures:
+            yield from future.result()
+    except BrokenProcessPool:
+        begun = [
+            files for (pack, files), future in zip(packs, futures, strict=True) if future.exception() and pack.exists()
+        ]
+        if not begun:
+            raise  # it died before it came to any video
+        suspects = " or ".join(f"{files[0]} to {files[-1]}" for files in begun)
+        raise UserError(
+            f"a worker process died, on one of the videos {suspects} (in the order of {CATALOG}): if memory ran out, "
+            "lower runtime.workers; else find the video that does it and take it away"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _start_worker() -> None:

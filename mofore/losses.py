@@ -1,6 +1,6 @@
 """The two losses. Both are computed in float32 whatever the networks ran in.
 
-Shapes: B batch, P projection dimensions.
+Shapes: B batch, P projection dimensions, N candidates of a forecast (the batch, and its own future backwards).
 """
 
 import torch
@@ -22,7 +22,7 @@ def forecasting_loss(forecast_BP: Tensor, target_BP: Tensor) -> Tensor:
 
 
 def contrastive_loss(
-    forecast_BP: Tensor, target_BP: Tensor, group_B: Tensor, temperature: float
+    forecast_BP: Tensor, target_BP: Tensor, group_B: Tensor, temperature: float, reversed_BP: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """InfoNCE: each forecast must pick its own future among those of the batch.
 
@@ -34,14 +34,19 @@ def contrastive_loss(
         target_BP: true futures, row by row, not normalised.
         group_B: whole numbers; equal ones are of one group.
         temperature: divides the cosine similarities.
+        reversed_BP: each own future played backwards, one more negative a row; or none.
 
     Returns:
         The loss (at least 0), and the share of forecasts that picked their own future (0 to 1).
     """
-    logits_BB = F.normalize(forecast_BP.float(), dim=1) @ F.normalize(target_BP.float(), dim=1).T / temperature
+    unit_BP = F.normalize(forecast_BP.float(), dim=1)
+    logits_BN = unit_BP @ F.normalize(target_BP.float(), dim=1).T / temperature
     own_B = torch.arange(len(group_B), device=group_B.device)
     same_group_BB = group_B[:, None] == group_B[None, :]
     same_group_BB[own_B, own_B] = False
-    logits_BB = logits_BB.masked_fill(same_group_BB, float("-inf"))
-    picked = (logits_BB.argmax(dim=1) == own_B).float().mean()
-    return F.cross_entropy(logits_BB, own_B), picked
+    logits_BN = logits_BN.masked_fill(same_group_BB, float("-inf"))
+    if reversed_BP is not None:
+        backwards_B = (unit_BP * F.normalize(reversed_BP.float(), dim=1)).sum(dim=1) / temperature
+        logits_BN = torch.cat([logits_BN, backwards_B[:, None]], dim=1)
+    picked = (logits_BN.argmax(dim=1) == own_B).float().mean()
+    return F.cross_entropy(logits_BN, own_B), picked

@@ -15,6 +15,7 @@ import pandas as pd
 
 from mofore.errors import UserError
 
+TEXT = ("video", "label", "group", "split", "status", "reason")  # columns of videos.csv that are not numbers
 FramesArray = npt.NDArray[np.uint8]
 
 
@@ -33,7 +34,7 @@ class PackedVideos:
         """
         self.folder = folder
         try:
-            found = pd.read_csv(folder / "videos.csv", keep_default_na=False)
+            found = pd.read_csv(folder / "videos.csv", keep_default_na=False, dtype=dict.fromkeys(TEXT, str))
         except FileNotFoundError:
             raise UserError(f"{folder}/videos.csv: no such file: run `dvc repro extract_frames`") from None
         usable = found[found.status == "ok"].copy()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
-from mofore.augment import to_input
+from mofore.augment import play_backwards, to_input
 from mofore.clips import clip_span
 from mofore.config import Params
 from mofore.cores import worker_count
@@ -52,13 +52,18 @@ def train_step(model: MoFore, optimizer: Optimizer, batch: Pair, params: Params,
     with autocast(params.runtime, context_BCTHW.device):
         forecast_BP = model.forecast(context_BCTHW, batch.gap)
         target_BP = model.target(future_BCTHW)
+        reversed_BP = (
+            model.target(play_backwards(future_BCTHW, params.clip.input)) if params.contrast.reversed else None
+        )
 
     forecast_loss = forecasting_loss(forecast_BP, target_BP)
-    contrast_loss, picked = contrastive_loss(forecast_BP, target_BP, batch.group, params.contrast.temperature)
+    contrast_loss, picked = contrastive_loss(
+        forecast_BP, target_BP, batch.group, params.contrast.temperature, reversed_BP
+    )
     loss = params.forecast.weight * forecast_loss + params.contrast.weight * contrast_loss
 
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimizer.step()
     model.update_ema(momentum)
     return Step(

@@ -1,12 +1,14 @@
-"""Words for a stage's closing line."""
+"""Words for messages and closing lines."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 
-def name_some(what: str, names: Iterable[str], most: int = 3) -> str:
-    """'; 5 too short: a.avi, b.avi, c.avi and 2 more', or nothing if there are no names."""
-    listed = [repr(name) if not name.isprintable() else name for name in names]
-    if not listed:
-        return ""
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return f"; {len(listed)} {what}: {', '.join(listed[:most])}{more}"
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 video`, `2 videos`, `2,345 classes`, for a message."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def some_names(names: Sequence[str], most: int = 5) -> str:
+    """The first few of many names, on one line, for a message."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return " ".join((", ".join(names[:most]) + more).split())

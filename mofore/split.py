@@ -26,22 +26,17 @@ def split_by_group(labels: Sequence[str], groups: Sequence[str], held_out: int, 
         seed: decides which groups of like composition go where.
 
     Returns:
-        N times `train` or `test`; no group has both, and both occur.
+        N times `train` or `test`; both occur, and no group has both.
     """
     from sklearn.model_selection import StratifiedGroupKFold  # 2 s: only where a split has to be made
 
-    # What the split depends on is sorted, so that the order of the videos plays no part.
-    order = sorted(range(len(labels)), key=lambda i: (groups[i], labels[i]))
-    sorted_labels = [labels[i] for i in order]
-    sorted_groups = [groups[i] for i in order]
     folds = fold_count(groups)
-    if max(Counter(sorted_labels).values()) < folds:
-        sorted_labels = [""] * len(order)  # every label is rarer than there are folds: nothing to even out
+    if max(Counter(labels).values()) < folds:
+        labels = [""] * len(labels)  # every label is rarer than there are folds: nothing to even out
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        held_outs = [test for _, test in splitter.split(np.zeros(len(order)), sorted_labels, sorted_groups)]
-    split = ["train"] * len(order)
-    for i in held_outs[held_out - 1]:
-        split[order[i]] = "test"
-    return split
+        held_outs = [test for _, test in splitter.split(np.zeros(len(labels)), labels, groups)]
+    split = np.full(len(labels), "train")
+    split[held_outs[held_out - 1]] = "test"
+    return [str(side) for side in split]

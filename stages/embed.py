@@ -9,7 +9,7 @@ from mofore.embed import UniformClips, embed_clips, leave_out_shorter_than_a_cli
 from mofore.encoder import build_encoder, load_encoder
 from mofore.errors import run_stage
 from mofore.packed import PackedVideos
-from mofore.report import name_some
+from mofore.report import counted, some_names
 
 
 def main() -> None:
@@ -28,10 +28,9 @@ def main() -> None:
     for encoder, features_VKD in features.items():
         write_embeddings(folder, encoder, videos, starts_VK, features_VKD)
     left_out.to_csv(folder / "left_out.csv", index=False)
-    print(
-        f"embed: {len(videos)} videos x {params.embed.clips} clips, {len(encoders)} encoders"
-        f"{name_some('too short', left_out.video)}"
-    )
+    print(f"embed: {len(videos)} videos x {params.embed.clips} clips, {len(encoders)} encoders")
+    if len(left_out):
+        print(f"embed: left out {counted(len(left_out), 'video')} too short: {some_names(list(left_out.video))}")
 
 
 if __name__ == "__main__":

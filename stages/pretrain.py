@@ -8,7 +8,7 @@ from mofore.encoder import save_encoder
 from mofore.errors import run_stage
 from mofore.packed import PackedVideos
 from mofore.pretrain import leave_out_short, pretrain, write_log
-from mofore.report import name_some
+from mofore.report import counted, some_names
 
 
 def main() -> None:
@@ -33,8 +33,10 @@ def main() -> None:
     print(
         f"pretrain: {len(videos)} videos, {params.pretrain.epochs} epochs in {run.seconds:.0f} s "
         f"({run.clips_per_second:.0f} clips/s, {run.data_wait:.1%} waiting for data); loss {final['loss']:.3f}, "
-        f"effective rank {final['effective_rank']:.1f}{name_some('too short', left_out.video)}"
+        f"effective rank {final['effective_rank']:.1f}"
     )
+    if len(left_out):
+        print(f"pretrain: left out {counted(len(left_out), 'video')} too short: {some_names(list(left_out.video))}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mofore.augment import LUMA, MEAN, STD, center_crop, random_colour, random_crop, to_input
+from mofore.augment import LUMA, MEAN, STD, center_crop, play_backwards, random_colour, random_crop, to_input
 from mofore.config import Augment
 
 FULL = Augment(crop_min=0.3, flip=0.5, jitter=0.4, grayscale=0.2)
@@ -83,3 +83,9 @@ def test_residual_input_is_the_change_from_frame_to_frame() -> None:
 def test_input_is_channels_last(kind: str) -> None:
     x = to_input(torch.zeros(2, 5, 6, 7, 3, dtype=torch.uint8), kind)
     assert x.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.parametrize("kind", ["rgb", "residual"])
+def test_playing_backwards_equals_reversing_the_frames(kind: str) -> None:
+    frames = torch.randint(0, 256, (2, 5, 4, 4, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(play_backwards(to_input(frames, kind), kind), to_input(frames.flip(1), kind))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mofore.catalog import Video, counted, read_catalog, some_names, video_root, write_catalog
+from mofore.catalog import Video, read_catalog, video_root, write_catalog
 from mofore.config import Params
 from mofore.errors import UserError, run_stage
 
@@ -47,13 +47,3 @@ def test_full_disk_is_named_in_one_line(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().err == (
         f"error: no space left on the device writing {full}: free some space and run `dvc repro` again\n"
     )
-
-
-def test_some_names_is_one_line() -> None:
-    assert some_names(["a", "b\nc"]) == "a, b c"
-    assert some_names(list("abcdefg")) == "a, b, c, d, e and 2 more"
-
-
-def test_counted() -> None:
-    assert counted(1, "video") == "1 video"
-    assert counted(2345, "class", "classes") == "2,345 classes"

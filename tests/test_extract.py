@@ -18,13 +18,13 @@ import pytest
 from cv2.typing import MatLike
 from hypothesis import given
 from hypothesis import strategies as st
-from video_files import SHARED, make_project, run_stage_script, write_video
+from video_files import SHARED, bound_by_permissions, make_project, run_stage_script, write_video
 
 from mofore import extract
 from mofore.catalog import Video, write_catalog
 from mofore.config import Frames, Params
 from mofore.errors import UserError
-from mofore.extract import extract_frames, extract_videos, resize, write_pack
+from mofore.extract import Extracted, extract_frames, extract_videos, resize, write_pack
 
 ODD = SHARED / "videos" / "odd"
 SMALL = Frames(short_side=16, jpeg_quality=90)
@@ -147,6 +147,14 @@ def test_unusable_among_good_ones(project: Params) -> None:
     assert len(stored()) == 6
 
 
+def test_file_that_may_not_be_read(project: Params) -> None:
+    locked = write_video(Path("own/locked.avi"))
+    locked.chmod(0)
+    with bound_by_permissions():
+        (found,) = write_pack(Path("pack"), [locked], SMALL)
+    assert found == Extracted(reason="Permission denied")
+
+
 def test_too_many_bad_ones_stop(project: Params) -> None:
     write_video(Path("own/good.avi"))
     Path("own/empty.mp4").touch()
@@ -185,6 +193,12 @@ def test_odd_names_are_read(project: Params, name: str) -> None:
     list_own(name)
     extract_frames(project)
     assert [(row["video"], row["frames"], row["status"]) for row in table().values()] == [(name, "2", "ok")]
+
+
+def test_bare_name_is_not_taken_for_a_url(project: Params) -> None:
+    write_video(Path("http:x.avi"), frames=2)
+    (found,) = write_pack(Path("pack"), [Path("http:x.avi")], SMALL)
+    assert len(found.lengths) == 2
 
 
 def test_too_thin_to_store(project: Params) -> None:
@@ -272,24 +286,23 @@ def test_full_disk_stops_the_stage_in_one_line(tmp_path: Path, tiny_disk: Path, 
     )
 
 
-@pytest.fixture
-def stuck(project: Params, monkeypatch: pytest.MonkeyPatch) -> list[Video]:
-    """Two packs; a worker that comes to the second waits for ever on the other end of a pipe, `own/2.avi`."""
+def test_dead_worker_is_told_with_its_videos(project: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of four packs the first is done, two hold up their workers with a pipe nobody writes to, the last has to wait."""
     monkeypatch.setattr(extract, "PACK_VIDEOS", 2)
-    for number in (0, 1, 3):
+    for number in (0, 1, 3, 5, 6, 7):
         write_video(Path(f"own/{number}.avi"))
-    os.mkfifo("own/2.avi")
-    Path("data/frames").mkdir(parents=True)
-    return [Video(f"{number}.avi", "", str(number), "train") for number in range(4)]
-
-
-def test_dead_worker_is_told_with_its_videos(stuck: list[Video]) -> None:
-    running = extract_videos(Path("own"), stuck, Path("data/frames"), SMALL, workers=2)
-    assert [next(running).reason for _ in range(2)] == ["", ""]  # the first pack is done
-    wait_until(Path("data/frames/pack-00001.bin").exists)
+    for number in (2, 4):
+        os.mkfifo(f"own/{number}.avi")
+    frames = Path("data/frames")
+    frames.mkdir(parents=True)
+    videos = [Video(f"{number}.avi", "", str(number), "train") for number in range(8)]
+    running = extract_videos(Path("own"), videos, frames, SMALL, workers=2)
+    assert [next(running).reason for _ in range(2)] == ["", ""]
+    wait_until(lambda: (frames / "pack-00001.bin").exists() and (frames / "pack-00002.bin").exists())
     for worker in multiprocessing.active_children():
         worker.kill()
-    with pytest.raises(UserError, match=r"a worker process died, on one of the videos own/2\.avi to own/3\.avi \("):
+    suspects = r"own/2\.avi to own/3\.avi or own/4\.avi to own/5\.avi \("
+    with pytest.raises(UserError, match=f"a worker process died, on one of the videos {suspects}"):
         next(running)
 
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from video_files import bound_by_permissions
 
 from mofore.catalog import Video
 from mofore.errors import UserError
@@ -50,7 +51,8 @@ def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
     root = touch(tmp_path / "root", "walk/a.mp4")
     (root / "linked.mp4").symlink_to(elsewhere / "single.mp4")
     (root / "run").symlink_to(elsewhere)
-    (root / "also_walk").symlink_to(root / "walk")  # sorts before walk, but the path without a link wins
+    for link in ("also_walk", "xwalk"):  # sort before and after walk; the path without a link wins
+        (root / link).symlink_to(root / "walk")
     (root / "walk" / "loop").symlink_to(root)
     (root / "self.mp4").symlink_to(root / "self.mp4")
     (root / "nowhere.mp4").symlink_to(root / "gone.mp4")
@@ -141,8 +143,10 @@ def test_name_that_is_not_utf8(tmp_path: Path) -> None:
         read_folder(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_folder_that_may_not_be_read(tmp_path: Path) -> None:
-    (tmp_path / "locked").mkdir(mode=0)
-    with pytest.raises(UserError, match="locked: cannot be read: Permission denied"):
-        read_folder(tmp_path)
+def test_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with bound_by_permissions():
+        Path("own/locked").mkdir(parents=True)
+        Path("own/locked").chmod(0)
+        with pytest.raises(UserError, match="own/locked: cannot be read: Permission denied: make it readable"):
+            read_folder(Path("own"))

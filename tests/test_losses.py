@@ -17,7 +17,13 @@ def slow_cosine(a: list[float], b: list[float]) -> float:
     return dot / math.sqrt(sum(x * x for x in a)) / math.sqrt(sum(y * y for y in b))
 
 
-def slow_contrastive(forecast: torch.Tensor, target: torch.Tensor, group: list[int], temperature: float) -> float:
+def slow_contrastive(
+    forecast: torch.Tensor,
+    target: torch.Tensor,
+    group: list[int],
+    temperature: float,
+    backwards: torch.Tensor | None = None,
+) -> float:
     total = 0.0
     for i in range(len(group)):
         score = {
@@ -25,6 +31,8 @@ def slow_contrastive(forecast: torch.Tensor, target: torch.Tensor, group: list[i
             for j in range(len(group))
             if j == i or group[j] != group[i]
         }
+        if backwards is not None:
+            score[-1] = math.exp(slow_cosine(forecast[i].tolist(), backwards[i].tolist()) / temperature)
         total -= math.log(score[i] / sum(score.values()))
     return total / len(group)
 
@@ -47,6 +55,16 @@ def test_contrastive_loss_equals_the_definition(
     loss, picked = contrastive_loss(a, b, group, temperature)
     assert loss.item() == pytest.approx(slow_contrastive(a, b, group.tolist(), temperature), rel=1e-3, abs=1e-4)
     assert 0 <= picked.item() <= 1
+
+
+@given(batch=sizes, dim=sizes, seed=st.integers(0, 1000))
+def test_the_future_backwards_is_one_more_negative(batch: int, dim: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    a, b, backwards = torch.randn(3, batch, dim, generator=generator)
+    group = torch.randint(3, (batch,), generator=generator)
+    loss, picked = contrastive_loss(a, b, group, 0.3, backwards)
+    assert loss.item() == pytest.approx(slow_contrastive(a, b, group.tolist(), 0.3, backwards), rel=1e-3, abs=1e-4)
+    assert contrastive_loss(a, b, group, 0.3, a)[1].item() <= picked.item()
 
 
 def test_a_perfect_forecast_picks_its_own_future() -> None:

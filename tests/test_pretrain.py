@@ -9,9 +9,10 @@ import torch
 from mofore.config import Params
 from mofore.encoder import build_encoder
 from mofore.errors import UserError
+from mofore.model import MoFore
 from mofore.packed import PackedVideos
 from mofore.pairs import Pair
-from mofore.pretrain import MoFore, adamw, leave_out_short, pretrain, train_step
+from mofore.pretrain import adamw, leave_out_short, pretrain, train_step
 
 Packer = Callable[..., Path]
 

@@ -1,8 +1,11 @@
 """Real video files for tests, and a project folder to run stages in."""
 
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -43,3 +46,17 @@ def run_stage_script(project: Path, stage: str) -> subprocess.CompletedProcess[s
     """Run a stage as DVC does."""
     command = [sys.executable, f"stages/{stage}.py"]
     return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120, check=False)
+
+
+@contextmanager
+def bound_by_permissions() -> Iterator[None]:
+    """Root may read everything; act as another user in the working directory if the tests run as root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.chown(".", 65534, -1)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

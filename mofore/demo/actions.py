@@ -12,7 +12,7 @@ import numpy as np
 
 from mofore.demo.kinematics import Array, Pose
 
-RELEASE = 0.70  # phase at which a thrown ball leaves the hand
+RELEASE = 0.66  # phase at which a thrown ball leaves the hand
 GONE = 0.98  # phase at which it has left the picture
 
 
@@ -72,11 +72,11 @@ def jumping_jack(phase: Array, amplitude: float) -> Pose:
     pose.arm_spread[:] = 8 + min(150 * amplitude, 165) * wide
     pose.elbow[:] = 14
     pose.arm_turn[:] = -60 * wide
-    pose.leg_spread[:] = 2 + 25 * amplitude * wide
+    pose.leg_spread[:] = 2 + 30 * amplitude * wide
     pose.knee[:] = 8 + 12 * (1 - hop[:, None])
     pose.leg_swing[:] = pose.knee / 2
     pose.toe[:] = -25 * hop[:, None]
-    pose.rise[:] = 0.045 * amplitude * hop
+    pose.rise[:] = 0.025 * amplitude * hop
     return pose
 
 
@@ -121,7 +121,7 @@ def squat(phase: Array, amplitude: float) -> Pose:
 def bow(phase: Array, amplitude: float) -> Pose:
     pose = Pose(len(phase))
     depth = amplitude * _keyed(phase, (0, 0), (0.08, 0), (0.45, 1), (0.62, 1))
-    pose.lean[:] = 74 * depth
+    pose.lean[:] = 82 * depth
     pose.nod[:] = 16 * depth
     pose.leg_swing[:] = 7 * depth[:, None]
     pose.arm_swing[:] = 28 * depth[:, None]
@@ -167,7 +167,7 @@ def jump(phase: Array, amplitude: float) -> Pose:
     crouch = amplitude * _keyed(phase, (0, 0), (0.26, 1), (0.40, 0), (0.72, 0), (0.84, 0.7))[:, None]
     air = np.clip((phase - 0.38) / 0.36, 0, 1)
     air = 4 * air * (1 - air)
-    reach = _keyed(phase, (0, 5), (0.24, -48), (0.46, 150), (0.60, 140), (0.84, 20))
+    reach = _keyed(phase, (0, 5), (0.24, -52), (0.46, 100), (0.60, 92), (0.84, 15))
     pose.leg_swing[:] = 62 * crouch + 14 * air[:, None]
     pose.knee[:] = 100 * crouch + 28 * air[:, None]
     pose.toe[:] = -45 * air[:, None]
@@ -182,12 +182,12 @@ def jump(phase: Array, amplitude: float) -> Pose:
 def sit_down(phase: Array, amplitude: float) -> Pose:
     pose = Pose(len(phase))
     middle = np.sin(np.pi * phase)  # of the way
-    pose.leg_swing[:] = (88 * phase)[:, None]
-    pose.knee[:] = (88 * phase + 16 * middle)[:, None]
+    pose.leg_swing[:] = (106 * phase)[:, None]
+    pose.knee[:] = (118 * phase + 14 * middle)[:, None]
     pose.leg_spread[:] = 6
-    pose.lean[:] = 2 * phase + 38 * amplitude * middle
+    pose.lean[:] = 2 * phase + 46 * amplitude * middle
     pose.nod[:] = -14 * amplitude * middle
-    pose.arm_swing[:] = (18 * phase + 52 * amplitude * middle)[:, None]
+    pose.arm_swing[:] = (18 * phase + 62 * amplitude * middle)[:, None]
     pose.arm_spread[:] = 6
     pose.elbow[:] = (10 + 48 * phase)[:, None]
     pose.arm_turn[:] = 10
@@ -201,19 +201,19 @@ def stand_up(phase: Array, amplitude: float) -> Pose:
 def throw(phase: Array, amplitude: float) -> Pose:
     """An empty hand goes slowly behind the back, comes over the shoulder with a ball and throws it away forward."""
     pose = Pose(len(phase))
-    pose.arm_swing[:, 0] = _keyed(phase, (0, 20), (0.34, -38), (0.42, -38), (0.57, 95), (0.70, 92), (0.80, 38))
-    pose.arm_spread[:, 0] = _keyed(phase, (0, 8), (0.34, 14), (0.42, 16), (0.57, 62), (0.72, 18), (0.80, 5))
-    pose.elbow[:, 0] = _keyed(phase, (0, 12), (0.34, 62), (0.42, 62), (0.57, 112), (0.71, 12), (0.82, 18))
-    pose.arm_turn[:, 0] = _keyed(phase, (0, 10), (0.34, 100), (0.42, 100), (0.57, -10), (0.72, 0))
-    pose.twist[:] = amplitude * _keyed(phase, (0, 0), (0.52, 34), (0.60, 34), (0.74, -30), (0.80, -30))
-    pose.lean[:] = amplitude * _keyed(phase, (0, 2), (0.56, -10), (0.74, 24), (0.80, 24))
-    pose.arm_swing[:, 1] = amplitude * _keyed(phase, (0, 5), (0.56, 55), (0.74, -15))
+    pose.arm_swing[:, 0] = _keyed(phase, (0, 20), (0.32, -38), (0.39, -38), (0.53, 105), (0.67, 125), (0.78, 45))
+    pose.arm_spread[:, 0] = _keyed(phase, (0, 8), (0.32, 14), (0.39, 16), (0.53, 62), (0.68, 18), (0.76, 5))
+    pose.elbow[:, 0] = _keyed(phase, (0, 12), (0.32, 62), (0.39, 62), (0.53, 112), (0.67, 12), (0.78, 18))
+    pose.arm_turn[:, 0] = _keyed(phase, (0, 10), (0.32, 100), (0.39, 100), (0.53, -10), (0.68, 0))
+    pose.twist[:] = amplitude * _keyed(phase, (0, 0), (0.48, 34), (0.56, 34), (0.70, -30), (0.76, -30))
+    pose.lean[:] = amplitude * _keyed(phase, (0, 2), (0.52, -14), (0.70, 16), (0.76, 16))
+    pose.arm_swing[:, 1] = amplitude * _keyed(phase, (0, 5), (0.52, 55), (0.70, -15))
     pose.arm_spread[:, 1] = 12
     pose.elbow[:, 1] = 25
-    pose.leg_swing[:] = np.stack([-8 + 0 * phase, 8 + _keyed(phase, (0, 0), (0.56, 0), (0.74, 12))], axis=1)
-    pose.knee[:] = 8 + _keyed(phase, (0, 0), (0.56, 4), (0.74, 14))[:, None]
+    pose.leg_swing[:] = np.stack([-8 + 0 * phase, 8 + _keyed(phase, (0, 0), (0.52, 0), (0.70, 12))], axis=1)
+    pose.knee[:] = 8 + _keyed(phase, (0, 0), (0.52, 4), (0.70, 14))[:, None]
     pose.leg_spread[:] = 6
-    pose.flight = np.where((phase > 0.38) & (phase < GONE), phase - RELEASE, np.nan)
+    pose.flight = np.where((phase > 0.35) & (phase < GONE), phase - RELEASE, np.nan)
     return pose
 
 
@@ -228,18 +228,18 @@ class Action:
 
 
 ACTIONS = {
-    "Bow": Action(bow, 2.0),
-    "Catch": Action(catch, 1.7),
-    "Clap": Action(clap, 0.8),
-    "Jump": Action(jump, 1.3),
-    "JumpingJack": Action(jumping_jack, 1.1),
-    "Kick": Action(kick, 1.4),
-    "Punch": Action(punch, 1.2),
-    "Run": Action(run, 0.8),
+    "Bow": Action(bow, 1.5),
+    "Catch": Action(catch, 1.3),
+    "Clap": Action(clap, 0.7),
+    "Jump": Action(jump, 1.15),
+    "JumpingJack": Action(jumping_jack, 0.85),
+    "Kick": Action(kick, 1.1),
+    "Punch": Action(punch, 1.0),
+    "Run": Action(run, 0.65),
     "SitDown": Action(sit_down, None),
-    "Squat": Action(squat, 1.7),
+    "Squat": Action(squat, 1.3),
     "StandUp": Action(stand_up, None),
-    "Throw": Action(throw, 1.7),
-    "Walk": Action(walk, 1.15),
-    "Wave": Action(wave, 0.9),
+    "Throw": Action(throw, 1.3),
+    "Walk": Action(walk, 1.0),
+    "Wave": Action(wave, 0.8),
 }

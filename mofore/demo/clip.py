@@ -15,19 +15,19 @@ FPS = 25
 
 # How hard the videos are.
 FRAMES = (64, 112)  # length, from and to
-SPEED_SPREAD = 0.22  # standard deviation of the log of the speed
+SPEED_SPREAD = 0.15  # standard deviation of the log of the speed
 SPEED_WOBBLE = 0.12  # standard deviation of the speed within a clip, as a share
-AMPLITUDE_SPREAD = 0.15  # standard deviation of the log of the amplitude; cut at twice that
-POSTURE = 4.0  # degrees, standard deviation of every joint angle's offset
-IDLE = 2.0  # degrees, standard deviation of every joint angle's slow fluctuation
-YAW = (30.0, 60.0)  # degrees between the figure's front and the camera, to either side
-SHAKE = 0.6  # pixels, standard deviation of the camera's shake
-PAN = 7.0  # pixels, largest way that the camera pans over a clip
+AMPLITUDE_SPREAD = 0.10  # standard deviation of the log of the amplitude; cut at twice that
+POSTURE = 3.0  # degrees, standard deviation of every joint angle's offset
+IDLE = 1.5  # degrees, standard deviation of every joint angle's slow fluctuation
+YAW = (40.0, 55.0)  # degrees between the figure's front and the camera, to either side
+PLACE = (6.0, 2.0)  # pixels, largest distance of the figure from its place, across and down
+SHAKE = 0.1  # pixels, standard deviation of the camera's shake; with PAN, well below scene.MARGIN
+PAN = 2.5  # pixels, largest way that the camera pans over a clip
 NOISE = 2.0  # grey levels, standard deviation of the sensor's noise
 FLICKER = 0.02  # standard deviation of the light's gain
 
-
-BYTES_PER_FRAME = (1900, 2200)  # of the file, whatever it shows; must be above what any video needs (noise needs most)
+BYTES_PER_FRAME = (2200, 2500)  # of the file, whatever it shows: above what any video needs by itself
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ def draw_clip(rng: np.random.Generator) -> Clip:
         bytes=2 * int(frames * rng.uniform(*BYTES_PER_FRAME) / 2),
         mirrored=bool(rng.integers(2)),
         yaw=rng.uniform(*YAW) * rng.choice([-1, 1]),
-        size=rng.uniform(0.95, 1.05),
+        size=rng.uniform(0.97, 1.03),
         amplitude=float(np.exp(AMPLITUDE_SPREAD * np.clip(rng.normal(), -2, 2))),
-        place_x=rng.uniform(-12, 12),
-        place_y=rng.uniform(-3, 3),
+        place_x=PLACE[0] * rng.uniform(-1, 1),
+        place_y=PLACE[1] * rng.uniform(-1, 1),
         start=rng.uniform(),
         speed=np.exp(rng.normal(0, SPEED_SPREAD) + SPEED_WOBBLE * wobble),
         once=_ease(rng, frames),
@@ -87,7 +87,7 @@ def draw_clip(rng: np.random.Generator) -> Clip:
 
 def _ease(rng: np.random.Generator, frames: int) -> Array:
     """A way [T] from 0 to 1 that takes most of the clip, with short holds before and after and a random ease."""
-    before, after = rng.uniform(0, 0.12, 2)
+    before, after = rng.uniform(0, 0.15, 2)
     time = np.linspace(0, 1, frames)
     x = np.clip((time - before) / (1 - before - after), 0, 1)
     bend = rng.uniform(-0.5, 0.5)

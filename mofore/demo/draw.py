@@ -42,22 +42,28 @@ def draw_frames(action: str, look: Look, background: Image, clip: Clip) -> Itera
     shadow = _shadow(0.24 * size, 0.075 * size)
     shadow_centre = camera(joints[:, PELVIS] * [1, 1, 0])
     rng = np.random.default_rng(clip.noise_seed)
-    grain = rng.normal(128, NOISE, (HEIGHT + GRAIN, WIDTH + GRAIN, 3)).astype(np.uint8)
+    grain = rng.normal(128, NOISE, (HEIGHT + GRAIN, WIDTH + GRAIN, 3)).round().astype(np.uint8)
     cuts = rng.integers(0, GRAIN, (clip.frames, 2))
-    middle = np.array([WIDTH - 1, HEIGHT - 1]) / 2 + MARGIN
+    strokes = [limb.strokes() for limb in limbs]
 
     for t in range(clip.frames):
-        frame = np.asarray(cv2.getRectSubPix(stage, (WIDTH, HEIGHT), middle - clip.camera[t]), np.uint8)
+        frame = _crop(stage, *(MARGIN - clip.camera[t]))
         _darken(frame, shadow, shadow_centre[t])
         for i in order[:, t]:
-            for part in limbs[i].parts:
-                if part.rim is not None:
-                    cv2.fillConvexPoly(frame, part.rim[t], part.rim_colour, cv2.LINE_AA, SHIFT)
-            for part in limbs[i].parts:
-                cv2.fillConvexPoly(frame, part.corners[t], part.colour, cv2.LINE_AA, SHIFT)
+            for outlines, colour in strokes[i]:
+                cv2.fillConvexPoly(frame, outlines[t], colour, cv2.LINE_AA, SHIFT)
         y, x = cuts[t]
         cv2.addWeighted(frame, clip.gain[t], grain[y : y + HEIGHT, x : x + WIDTH], 1, -128, frame)
         yield frame
+
+
+def _crop(stage: Image, x: float, y: float) -> Image:
+    """The frame of a stage whose corner is at (x, y), between pixels (bilinear; faster than cv2.getRectSubPix)."""
+    left, top = int(x), int(y)
+    right, down = x - left, y - top
+    wide = stage[top : top + HEIGHT + 1, left : left + WIDTH + 1]
+    rows = cv2.addWeighted(wide[:, :-1], 1 - right, wide[:, 1:], right, 0)
+    return np.asarray(cv2.addWeighted(rows[:-1], 1 - down, rows[1:], down, 0), np.uint8)
 
 
 def _draw_seat(stage: Image, look: Look, camera: Camera) -> None:

@@ -5,7 +5,6 @@ T frames, M limbs (groups of parts that overlap only their neighbours: an arm, a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import cv2
 import numpy as np
@@ -15,10 +14,10 @@ from mofore.demo.kinematics import ANKLE, ELBOW, FACE, HAND, HEAD, HIP, KNEE, NE
 from mofore.demo.look import Colour, Look, shade
 
 SHIFT = 4  # fractional bits of OpenCV's coordinates
-RIM = 0.9  # pixels, width of the darker rim around each part
+RIM = 1.5  # pixels, width of the darker rim around each part
 EYES, LIPS = (35, 25, 25), (70, 60, 150)
 
-_CAP = np.linspace(-np.pi / 2, np.pi / 2, 8)
+_CAP = np.linspace(-np.pi / 2, np.pi / 2, 6)
 
 
 Outlines = Sequence[NDArray[np.int32]]  # T convex polygons [K, 2], with SHIFT fractional bits
@@ -32,15 +31,16 @@ class Part:
     corners: Outlines
     rim: Outlines | None = None  # wider: drawn beneath, in a darker colour
 
-    @cached_property
-    def rim_colour(self) -> Colour:
-        return shade(self.colour, 0.55)
-
 
 @dataclass(frozen=True)
 class Limb:
     parts: list[Part]
     depth: Array  # [T] towards the camera
+
+    def strokes(self) -> list[tuple[Outlines, Colour]]:
+        """What to fill, in this order: all rims lie beneath all parts, so that joints show no seam."""
+        rims = [(part.rim, shade(part.colour, 0.55)) for part in self.parts if part.rim is not None]
+        return rims + [(part.corners, part.colour) for part in self.parts]
 
 
 class Camera:

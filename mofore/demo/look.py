@@ -49,7 +49,14 @@ def shade(colour: Sequence[float], factor: float) -> Colour:
 
 # Hue, saturation, value.
 SKINS = [(0.07, 0.25, 0.97), (0.065, 0.38, 0.90), (0.06, 0.48, 0.74), (0.055, 0.55, 0.58), (0.05, 0.56, 0.44)]
-HAIRS = [(0.06, 0.6, 0.14), (0.6, 0.06, 0.75), (0.07, 0.65, 0.32), (0.05, 0.75, 0.50), (0.12, 0.55, 0.86)]
+HAIRS = [
+    (0.06, 0.6, 0.14),
+    (0.62, 0.3, 0.17),
+    (0.6, 0.06, 0.75),
+    (0.07, 0.65, 0.32),
+    (0.05, 0.75, 0.50),
+    (0.12, 0.55, 0.86),
+]
 
 
 def draw_look(rng: np.random.Generator) -> Look:
@@ -72,7 +79,7 @@ def draw_look(rng: np.random.Generator) -> Look:
         girth=around(1.0, 0.22),
     )
     skin = rng.integers(len(SKINS))
-    hair = rng.integers(len(HAIRS) if skin < 2 else 2)  # black or grey, so that it stands out from darker skin
+    hair = rng.integers(len(HAIRS) if skin < 2 else 3)  # black or grey, so that it stands out from darker skin
     hue = rng.uniform()
     lower = hue + rng.uniform(0.25, 0.75)
     return Look(
@@ -87,9 +94,9 @@ def draw_look(rng: np.random.Generator) -> Look:
         long_sleeves=bool(rng.integers(2)),
         long_trousers=bool(rng.uniform() < 0.65),
         hair_style=int(rng.integers(3)),
-        size=HEIGHT * rng.uniform(0.58, 0.68),
+        size=HEIGHT * rng.uniform(0.62, 0.70),
         pitch=rng.uniform(6, 14),
         ground=HEIGHT * rng.uniform(0.87, 0.92),
         seat_radius=rng.uniform(0.10, 0.13),
-        ball_radius=rng.uniform(0.042, 0.055),
+        ball_radius=rng.uniform(0.058, 0.075),
     )

@@ -6,8 +6,8 @@ from mofore.demo.actions import ACTIONS, RELEASE
 from mofore.demo.clip import FPS, Clip
 from mofore.demo.kinematics import HAND, Array, Body, Pose, joint_positions
 
-BALL_SPEED = np.array([7.0, 0.0, 1.2])  # on leaving the hand, figure's heights per unit of phase
-BALL_FALL = np.array([0.0, 0.0, 6.0])  # figure's heights per squared unit of phase
+BALL_SPEED = np.array([4.5, 0.0, 3.4])  # on leaving the hand, figure's heights per unit of phase
+BALL_FALL = np.array([0.0, 0.0, 3.0])  # figure's heights per squared unit of phase
 BALL_IN_HAND = np.array([0.03, 0.0, 0.02])
 
 

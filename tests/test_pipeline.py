@@ -1,0 +1,189 @@
+"""The whole pipeline under DVC, small, in a repository of its own."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SMALL = {
+    "demo.groups": 4,
+    "demo.clips": 1,
+    "pretrain.epochs": 1,
+    "pretrain.batch_size": 8,
+    "embed.clips": 3,
+    "clip.size": 32,
+    "frames.short_side": 36,
+    "runtime.workers": 1,
+}
+
+
+def run(*command: str, cwd: Path, status: int | None = 0) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(cwd),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert status is None or done.returncode == status, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def edit(project: Path, values: Mapping[str, object]) -> None:
+    """Change values in params.yaml, line by line."""
+    lines, section, left = (project / "params.yaml").read_text().splitlines(), "", dict(values)
+    for i, line in enumerate(lines):
+        if match := re.match(r"(\w+):\s*(#.*)?$", line):
+            section = match[1]
+        key = re.match(r"  (\w+): +\S+", line)
+        if key and (name := f"{section}.{key[1]}") in left:
+            lines[i] = re.sub(r": +\S+", f": {left.pop(name)}", line, count=1)
+    assert not left, left
+    (project / "params.yaml").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run of the whole pipeline, committed."""
+    project = tmp_path_factory.mktemp("pipeline") / "mofore"
+    listed = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.splitlines()
+    for name in listed:
+        if (ROOT / name).is_file() and name != "dvc.lock" and not name.startswith(("results/", "tests/")):
+            (project / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, project / name)
+    edit(project, SMALL)
+    run("git", "init", "-q", "-b", "main", cwd=project)
+    run("git", "config", "user.email", "test@example.org", cwd=project)
+    run("git", "config", "user.name", "Test", cwd=project)
+    (project / "results").mkdir(exist_ok=True)
+    run("dvc", "repro", cwd=project)
+    run("git", "add", "-A", cwd=project)
+    run("git", "commit", "-qm", "small", cwd=project)
+    return project
+
+
+def test_every_result_is_there(project: Path) -> None:
+    keys = {
+        "linear": {"top1", "top5", "C"},
+        "knn": {"top1", "r_at_1", "r_at_5", "r_at_10", "r_at_20", "r_at_50"},
+        "temporal": {"same_video", "other_videos", "margin"},
+    }
+    for name, wanted in keys.items():
+        scores = json.loads((project / f"results/{name}.json").read_text())
+        assert list(scores) == ["mofore", "random_init"]
+        assert all(set(score) == wanted for score in scores.values())
+    pretrained = json.loads((project / "results/pretrain.json").read_text())
+    assert {"loss", "effective_rank", "clips_per_second", "seconds", "data_wait"} <= set(pretrained)
+    for name in ("mofore", "random_init"):
+        embeddings = pd.read_parquet(project / f"data/embeddings/{name}.parquet")
+        assert embeddings.columns.tolist() == ["video", "label", "group", "split", "embedding"]
+        assert len(embeddings) == 14 * 4
+    assert (project / "data/model/encoder.safetensors").exists()
+
+
+def test_at_once_after_all_is_up_to_date_and_committed(project: Path) -> None:
+    assert "up to date" in run("dvc", "repro", cwd=project).stdout
+    assert run("git", "status", "--porcelain", cwd=project).stdout == ""
+
+
+def test_an_edit_to_plotting_does_not_retrain(project: Path) -> None:
+    file = project / "mofore/overview.py"
+    text = file.read_text()
+    file.write_text(text + "\n# edited\n")
+    stale = run("dvc", "status", cwd=project).stdout
+    file.write_text(text)
+    assert re.findall(r"^(\w+):", stale, flags=re.MULTILINE) == ["plots"]
+
+
+def test_a_machine_setting_re_runs_nothing(project: Path) -> None:
+    text = (project / "params.yaml").read_text()
+    edit(project, {"runtime.workers": 2})
+    stale = run("dvc", "status", cwd=project).stdout
+    (project / "params.yaml").write_text(text)
+    assert "up to date" in stale
+
+
+def test_an_experiment_changes_the_lines_it_names_and_can_be_compared(project: Path) -> None:
+    before = (project / "params.yaml").read_text().splitlines()
+    run("dvc", "exp", "run", "-S", "forecast.gap_max=20", "-n", "gap20", cwd=project)
+    after = (project / "params.yaml").read_text().splitlines()
+    changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
+    assert len(changed) == 1
+    assert re.match(r"  gap_max: 20 +#", changed[0][1])
+
+    assert "gap20" in run("dvc", "exp", "show", "--csv", cwd=project).stdout
+    metrics = json.loads(run("dvc", "metrics", "diff", "main", "gap20", "--json", cwd=project).stdout)
+    assert "results/pretrain.json" in str(metrics)
+    run("dvc", "plots", "diff", "main", "gap20", cwd=project)
+    assert (project / "dvc_plots/index.html").stat().st_size > 100_000
+    run("git", "checkout", "-q", ".", cwd=project)
+    run("dvc", "checkout", cwd=project)
+
+
+def test_a_typo_stops_before_anything_is_lost(project: Path) -> None:
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("gap_max:", "gap_mx:"))
+    for stage in ("download", "extract_frames", "pretrain", "embed", "linear", "knn", "temporal", "plots"):
+        done = run("python", f"stages/{stage}.py", cwd=project, status=1)
+        assert done.stderr.splitlines() == [
+            "error: params.yaml: unknown key 'forecast.gap_mx' - did you mean 'forecast.gap_max'?"
+        ]
+    (project / "params.yaml").write_text(text)
+    assert "up to date" in run("dvc", "status", cwd=project).stdout
+
+
+def test_own_videos_without_labels(project: Path, tmp_path: Path) -> None:
+    own, copy = tmp_path / "own videos", tmp_path / "copy"
+    own.mkdir()
+    for i, video in enumerate(sorted((project / "data/raw/videos").rglob("*.avi"))[:24]):
+        shutil.copy(video, own / f"clip {i}.avi")
+    shutil.copytree(project, copy, symlinks=True, ignore=shutil.ignore_patterns("data", ".dvc", ".git"))
+    (copy / "data/videos").mkdir(parents=True)
+    edit(copy, {"data.source": "folder", "data.path": own})
+    said = {}
+    for stage in ("download", "extract_frames", "pretrain", "embed", "linear", "knn", "temporal", "plots"):
+        said[stage] = run("python", f"stages/{stage}.py", cwd=copy).stdout
+    assert "no labels" in said["linear"]
+    assert "no labels" in said["knn"]
+    for name in ("linear", "knn"):
+        assert json.loads((copy / f"results/{name}.json").read_text()) == {"mofore": {}, "random_init": {}}
+    assert json.loads((copy / "results/temporal.json").read_text())["mofore"]["same_video"] > 0
+    assert not list((copy / "data/raw").rglob("*.avi")), "a user's videos are never copied"
+
+
+def test_a_video_added_to_ones_own_folder_is_noticed(project: Path, tmp_path: Path) -> None:
+    videos = sorted((project / "data/raw/videos").rglob("*.avi"))
+    text = (project / "params.yaml").read_text()
+    lock = (project / "dvc.lock").read_text()
+    new = tmp_path / "new.avi"
+    shutil.copy(videos[10], new)
+    own = tmp_path / "own"
+    own.mkdir()
+    for i, video in enumerate(videos[:9]):
+        shutil.copy(video, own / f"{i}.avi")
+    edit(project, {"data.source": "folder", "data.path": own})
+    run("dvc", "repro", "extract_frames", cwd=project)
+    assert "up to date" in run("dvc", "status", "extract_frames", cwd=project).stdout
+    shutil.move(new, own / "new.avi")
+    assert "download" in run("dvc", "status", "extract_frames", cwd=project).stdout
+    run("dvc", "repro", "extract_frames", cwd=project)
+    assert "new.avi" in (project / "data/frames/videos.csv").read_text()
+    (project / "params.yaml").write_text(text)
+    (project / "dvc.lock").write_text(lock)
+    run("dvc", "checkout", cwd=project)
+
+
+def test_clips_longer_than_any_video_stop_before_training(project: Path) -> None:
+    text = (project / "params.yaml").read_text()
+    edit(project, {"clip.frames": 100, "clip.stride": 4})
+    done = run("python", "stages/pretrain.py", cwd=project, status=1)
+    (project / "params.yaml").write_text(text)
+    assert len(done.stderr.splitlines()) == 1
+    assert "clip.frames 100 x clip.stride 4" in done.stderr
