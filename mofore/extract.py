@@ -143,9 +143,16 @@ def extract_videos(root: Path, videos: list[Video], folder: Path, frames: Frames
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(workers, len(packs)), spawn, initializer=_start_worker)
     try:
+        # Held back while the workers start, who inherit this: Ctrl-C reaches this process alone, in one piece.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         futures = [pool.submit(_write_whole_pack, pack, files, frames) for pack, files in packs]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         for future in futures:
             yield from future.result()
+    except (KeyboardInterrupt, GeneratorExit):
+        for worker in multiprocessing.active_children():
+            worker.kill()  # it would go on to the end of its pack
+        raise
     except BrokenProcessPool:
         begun = [
             files for (pack, files), future in zip(packs, futures, strict=True) if future.exception() and pack.exists()
@@ -163,7 +170,6 @@ def extract_videos(root: Path, videos: list[Video], folder: Path, frames: Frames
 
 def _start_worker() -> None:
     _quiet_and_single_threaded()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a worker without a traceback of its own
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
