@@ -82,6 +82,11 @@ class Contrast:
 
 
 @dataclass
+class Decorrelation:
+    weight: float = field(metadata=within(0))
+
+
+@dataclass
 class Momentum:
     start: float = field(metadata=within(0, 1))
     end: float = field(metadata=within(0, 1))
@@ -139,6 +144,7 @@ class Params:
     augment: Augment
     forecast: Forecast
     contrast: Contrast
+    decorrelation: Decorrelation
     momentum: Momentum
     encoder: Encoder
     pretrain: Pretrain

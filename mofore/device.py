@@ -31,7 +31,8 @@ def pick_device(runtime: Runtime) -> torch.device:
 def autocast(runtime: Runtime, device: torch.device) -> AbstractContextManager[None]:
     """A context in which convolutions and matrix products run in the precision of `runtime.precision`.
 
-    auto means bf16 where the processor computes it in hardware. A CPU that only emulates it is slower with it.
+    auto means bf16 where that is faster: on GPUs that compute in it, and on CPUs with AMX. With only AVX-512's bf16
+    dot product, a CPU was measured to train the small encoder 10 % slower than in float32.
     """
     bf16 = runtime.precision == "bf16" or (runtime.precision == "auto" and _has_bf16(device))
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16)
@@ -42,5 +43,5 @@ def _has_bf16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
         features = torch.cpu.get_capabilities()
-        return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+        return bool(features.get("amx_bf16"))
     return False

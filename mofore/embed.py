@@ -23,7 +23,6 @@ from mofore.clips import clip_offsets, clip_span, uniform_starts
 from mofore.config import Clip, Runtime
 from mofore.cores import worker_count
 from mofore.device import autocast, pick_device
-from mofore.errors import UserError
 from mofore.packed import PackedVideos
 from mofore.progress import progress
 
@@ -96,18 +95,7 @@ def leave_out_shorter_than_a_clip(videos: PackedVideos, clip: Clip) -> pd.DataFr
     Raises:
         UserError: no video is long enough.
     """
-    needed = clip_span(clip)
-    long_enough = videos.table.frames >= needed
-    if not long_enough.any():
-        longest = videos.table.frames.max() if len(videos) else 0
-        raise UserError(
-            f"params.yaml: clip.frames {clip.frames} x clip.stride {clip.stride} need {needed} frames, "
-            f"but the longest video has {longest}: lower them"
-        )
-    left_out = videos.table.loc[~long_enough, ["video", "frames"]].copy()
-    left_out["reason"] = f"shorter than a clip of {needed} frames"
-    videos.keep(long_enough.to_numpy())
-    return left_out
+    return videos.leave_out_shorter(clip_span(clip), "a clip", f"clip.frames {clip.frames} x clip.stride {clip.stride}")
 
 
 def write_embeddings(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mofore.errors import UserError
@@ -42,12 +43,19 @@ def read_embeddings(folder: Path, encoder: str) -> Embeddings:
     Raises:
         UserError: there are none.
     """
-    path = folder / f"{encoder}.parquet"
-    if not path.exists():
-        raise UserError(f"{path}: no such file: run `dvc repro embed`")
-    table = pq.read_table(path)
+    table = _read(folder / f"{encoder}.parquet")
     text = {name: table[name].to_numpy().astype(str) for name in ("video", "label", "group", "split")}
     return Embeddings(x_ND=_matrix(table["embedding"]), **text)
+
+
+def read_train_test(folder: Path, encoder: str) -> tuple[Embeddings, Embeddings] | None:
+    """The labelled videos of both splits, train first; None where label-based scores would mean nothing.
+
+    They need two classes to learn from, and something to test on.
+    """
+    embeddings = read_embeddings(folder, encoder)
+    train, test = embeddings.labelled("train"), embeddings.labelled("test")
+    return (train, test) if len(np.unique(train.label)) > 1 and len(test.label) else None
 
 
 @dataclass
@@ -65,10 +73,7 @@ def read_clip_embeddings(folder: Path, encoder: str) -> ClipEmbeddings:
     Raises:
         UserError: there are none.
     """
-    path = folder / f"{encoder}_clips.parquet"
-    if not path.exists():
-        raise UserError(f"{path}: no such file: run `dvc repro embed`")
-    table = pq.read_table(path)
+    table = _read(folder / f"{encoder}_clips.parquet")
     return ClipEmbeddings(_matrix(table["embedding"]), table["video"].to_numpy().astype(str), table["start"].to_numpy())
 
 
@@ -77,11 +82,12 @@ def unit(x_ND: FloatArray) -> FloatArray:
     return x_ND / np.maximum(np.linalg.norm(x_ND, axis=1, keepdims=True), 1e-12)
 
 
-def _matrix(column: object) -> FloatArray:
-    lists = column.combine_chunks()  # type: ignore[attr-defined]
+def _read(path: Path) -> pa.Table:
+    if not path.exists():
+        raise UserError(f"{path}: no such file: run `dvc repro embed`")
+    return pq.read_table(path)
+
+
+def _matrix(column: pa.ChunkedArray) -> FloatArray:
+    lists = column.combine_chunks()
     return lists.flatten().to_numpy().reshape(len(lists), -1)
-
-
-def has_labels(train: Embeddings, test: Embeddings) -> bool:
-    """Whether label-based scores mean something: two classes to learn from, and something to test on."""
-    return len(np.unique(train.label)) > 1 and len(test.label) > 0

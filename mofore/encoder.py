@@ -17,6 +17,7 @@ from torch import nn
 
 from mofore.config import Clip
 from mofore.errors import UserError
+from mofore.files import write_json
 from mofore.small import SmallR2Plus1D
 
 
@@ -44,7 +45,7 @@ def save_encoder(folder: Path, encoder: nn.Module, name: str, clip: Clip) -> Non
     weights = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
     save_file(weights, folder / "encoder.safetensors")
     description = {"encoder": name, "dim": encoder.dim, "clip": asdict(clip)}
-    (folder / "encoder.json").write_text(json.dumps(description, indent=2) + "\n")
+    write_json(folder / "encoder.json", description)
 
 
 def load_encoder(folder: Path) -> tuple[nn.Module, str, Clip]:

@@ -1,9 +1,12 @@
 """Writing files so that a full disk is told by name."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+import pandas as pd
 
 
 @contextmanager
@@ -19,3 +22,15 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         if error.filename is not None:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def write_json(path: Path, value: object) -> None:
+    """One value as indented JSON."""
+    with writing(path) as file:
+        file.write((json.dumps(value, indent=2) + "\n").encode())
+
+
+def write_csv(path: Path, table: pd.DataFrame, number: str | None = None) -> None:
+    """A table without its index, numbers in the format `number` ("%.6g", say), the same bytes on every system."""
+    with writing(path) as file:
+        file.write(table.to_csv(index=False, float_format=number, lineterminator="\n").encode())

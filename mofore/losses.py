@@ -1,6 +1,7 @@
-"""The two losses. Both are computed in float32 whatever the networks ran in.
+"""The three losses. All are computed in float32 whatever the networks ran in.
 
-Shapes: B batch, P projection dimensions, N candidates of a forecast (the batch, and its own future backwards).
+Shapes: B batch, D feature dimensions, P projection dimensions, N candidates of a forecast (the batch, and its own
+future backwards).
 """
 
 import torch
@@ -50,3 +51,18 @@ def contrastive_loss(
         logits_BN = torch.cat([logits_BN, backwards_B[:, None]], dim=1)
     picked = (logits_BN.argmax(dim=1) == own_B).float().mean()
     return F.cross_entropy(logits_BN, own_B), picked
+
+
+def decorrelating_loss(features_BD: Tensor) -> Tensor:
+    """Squared correlation of each feature with all others over the batch, summed; mean over features. At least 0.
+
+    Nearest neighbours see features by their share of the variance: one that few others repeat counts for little.
+    Decorrelated, all count alike. The covariance term of VICReg (Bardes et al., 2022) on standardised features, as in
+    Barlow Twins (Zbontar et al., 2021), here on the encoder's features instead of the projector's.
+
+    A batch of B gives independent features about D / B, not 0.
+    """
+    centred_BD = features_BD.float() - features_BD.float().mean(dim=0)
+    unit_BD = F.normalize(centred_BD, dim=0)
+    correlation_DD = unit_BD.T @ unit_BD
+    return (correlation_DD.square().sum() - correlation_DD.diagonal().square().sum()) / len(correlation_DD)

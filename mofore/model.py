@@ -57,11 +57,13 @@ class MoFore(nn.Module):
     def encoder(self) -> nn.Module:
         return self.online[0]
 
-    def forecast(self, context_BCTHW: Tensor, gap_B: Tensor) -> Tensor:
-        """Forecast of the future clip's embedding, [B, P], not normalised."""
-        z_BP = self.online(context_BCTHW)
+    def forecast(self, context_BCTHW: Tensor, gap_B: Tensor) -> tuple[Tensor, Tensor]:
+        """Forecast of the future clip's embedding, [B, P], not normalised; and the context's features, [B, D]."""
+        encoder, projector = self.online
+        features_BD: Tensor = encoder(context_BCTHW)
+        z_BP = projector(features_BD)
         forecast_BP: Tensor = self.predictor(torch.cat([z_BP, self.gap(gap_B).to(z_BP.dtype)], dim=1))
-        return forecast_BP
+        return forecast_BP, features_BD
 
     @torch.no_grad()
     def target(self, future_BCTHW: Tensor) -> Tensor:

@@ -122,12 +122,12 @@ def _line(ax: Axes, x: Any, y: Any, colour: str, dashes: str = "-") -> None:
 
 
 def _name_lines(ax: Axes, lines: list[tuple[float, str, str]]) -> None:
-    """Write each line's name beside its right end: (y of the end, name, colour); names keep apart."""
+    """Write each line's name beside its right end: (y of the end, name, colour); names keep apart, below the top."""
     low, high = ax.get_ylim()
     gap = 0.075 * (high - low) * max(name.count("\n") + 1 for _, name, _ in lines)
     below = low - gap
-    for y, name, colour in sorted(lines):
-        below = max(y, below + gap)
+    for place, (y, name, colour) in enumerate(sorted(lines), start=1):
+        below = min(max(y, below + gap), high - gap * (len(lines) - place))
         ax.annotate(
             name,
             (1, below),

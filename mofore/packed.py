@@ -52,6 +52,31 @@ class PackedVideos:
         self.table = self.table[rows].reset_index(drop=True)
         self._first = self.table["first"].to_numpy()
 
+    def leave_out_shorter(self, needed: int, room_for: str, keys: str) -> pd.DataFrame:
+        """Keep only videos of at least `needed` frames.
+
+        Args:
+            needed: frames.
+            room_for: what needs them, for the reason.
+            keys: the parameters that ask for them, for the error.
+
+        Returns:
+            The videos left out, with columns video, frames, reason.
+
+        Raises:
+            UserError: no video is long enough.
+        """
+        long_enough = self.table.frames >= needed
+        if not long_enough.any():
+            longest = self.table.frames.max() if len(self) else 0
+            raise UserError(
+                f"params.yaml: {keys} need {needed} frames, but the longest video has {longest}: lower them"
+            )
+        left_out = self.table.loc[~long_enough, ["video", "frames"]].copy()
+        left_out["reason"] = f"shorter than {needed} frames: no room for {room_for}"
+        self.keep(long_enough.to_numpy())
+        return left_out
+
     def read(self, video: int, frames: npt.NDArray[np.int64]) -> FramesArray:
         """Decode some frames of one video.
 

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pandas as pd
 import torch
@@ -22,7 +21,7 @@ from mofore.device import autocast, pick_device
 from mofore.encoder import build_encoder
 from mofore.errors import UserError
 from mofore.health import alignment, effective_rank, spread, uniformity
-from mofore.losses import contrastive_loss, forecasting_loss
+from mofore.losses import contrastive_loss, decorrelating_loss, forecasting_loss
 from mofore.model import MoFore
 from mofore.packed import PackedVideos
 from mofore.pairs import Epochs, Pair, Pairs, pair_loader, to_device
@@ -39,6 +38,7 @@ class Step:
     loss: Tensor
     forecast_loss: Tensor
     contrast_loss: Tensor
+    decorrelation_loss: Tensor
     picked: Tensor  # share of forecasts that picked their own future
     forecast_BP: Tensor
     target_BP: Tensor
@@ -50,7 +50,7 @@ def train_step(model: MoFore, optimizer: Optimizer, batch: Pair, params: Params,
     future_BCTHW = to_input(batch.future_THWC, params.clip.input, batch.future_colour_34)
 
     with autocast(params.runtime, context_BCTHW.device):
-        forecast_BP = model.forecast(context_BCTHW, batch.gap)
+        forecast_BP, features_BD = model.forecast(context_BCTHW, batch.gap)
         target_BP = model.target(future_BCTHW)
         reversed_BP = (
             model.target(play_backwards(future_BCTHW, params.clip.input)) if params.contrast.reversed else None
@@ -60,14 +60,25 @@ def train_step(model: MoFore, optimizer: Optimizer, batch: Pair, params: Params,
     contrast_loss, picked = contrastive_loss(
         forecast_BP, target_BP, batch.group, params.contrast.temperature, reversed_BP
     )
-    loss = params.forecast.weight * forecast_loss + params.contrast.weight * contrast_loss
+    decorrelation_loss = decorrelating_loss(features_BD)
+    loss = (
+        params.forecast.weight * forecast_loss
+        + params.contrast.weight * contrast_loss
+        + params.decorrelation.weight * decorrelation_loss
+    )
 
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
     model.update_ema(momentum)
     return Step(
-        loss.detach(), forecast_loss.detach(), contrast_loss.detach(), picked, forecast_BP.detach(), target_BP.detach()
+        loss.detach(),
+        forecast_loss.detach(),
+        contrast_loss.detach(),
+        decorrelation_loss.detach(),
+        picked,
+        forecast_BP.detach(),
+        target_BP,
     )
 
 
@@ -98,6 +109,7 @@ class Epoch:
             "loss": _mean([s.loss for s in self.steps]),
             "forecast_loss": _mean([s.forecast_loss for s in self.steps]),
             "contrast_loss": _mean([s.contrast_loss for s in self.steps]),
+            "decorrelation_loss": _mean([s.decorrelation_loss for s in self.steps]),
             "picked": _mean([s.picked for s in self.steps]),
             "effective_rank": effective_rank(target_NP),
             "spread": spread(target_NP),
@@ -196,20 +208,9 @@ def leave_out_short(videos: PackedVideos, params: Params) -> pd.DataFrame:
     Raises:
         UserError: no video is long enough.
     """
-    needed = 2 * clip_span(params.clip) + params.forecast.gap_min
-    long_enough = videos.table.frames >= needed
-    if not long_enough.any():
-        longest = videos.table.frames.max() if len(videos) else 0
-        raise UserError(
-            f"params.yaml: clip.frames {params.clip.frames} x clip.stride {params.clip.stride} and forecast.gap_min "
-            f"{params.forecast.gap_min} need {needed} frames, but the longest training video has {longest}: lower them"
-        )
-    left_out = videos.table.loc[~long_enough, ["video", "frames"]].copy()
-    left_out["reason"] = f"shorter than {needed} frames: two clips and the smallest gap"
-    videos.keep(long_enough.to_numpy())
-    return left_out
-
-
-def write_log(log: pd.DataFrame, path: Path) -> None:
-    """One row an epoch, numbers to 6 digits."""
-    log.to_csv(path, index=False, float_format="%.6g")
+    clip, gap_min = params.clip, params.forecast.gap_min
+    return videos.leave_out_shorter(
+        2 * clip_span(clip) + gap_min,
+        "two clips and the smallest gap",
+        f"clip.frames {clip.frames} x clip.stride {clip.stride} and forecast.gap_min {gap_min}",
+    )

@@ -8,6 +8,7 @@ from mofore.config import load_params
 from mofore.embed import UniformClips, embed_clips, leave_out_shorter_than_a_clip, write_embeddings
 from mofore.encoder import build_encoder, load_encoder
 from mofore.errors import run_stage
+from mofore.files import write_csv
 from mofore.packed import PackedVideos
 from mofore.report import counted, some_names
 
@@ -27,7 +28,7 @@ def main() -> None:
     starts_VK = np.stack([clips.starts(video) for video in range(len(videos))])
     for encoder, features_VKD in features.items():
         write_embeddings(folder, encoder, videos, starts_VK, features_VKD)
-    left_out.to_csv(folder / "left_out.csv", index=False)
+    write_csv(folder / "left_out.csv", left_out)
     print(f"embed: {len(videos)} videos x {params.embed.clips} clips, {len(encoders)} encoders")
     if len(left_out):
         print(f"embed: left out {counted(len(left_out), 'video')} too short: {some_names(list(left_out.video))}")

@@ -1,13 +1,13 @@
 """data/embeddings -> results/linear.json: a linear classifier on frozen embeddings, and its confusion matrix."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
 
 from mofore.config import load_params
-from mofore.embeddings import ENCODERS, has_labels, read_embeddings
+from mofore.embeddings import ENCODERS, read_train_test
 from mofore.errors import run_stage
+from mofore.files import write_csv, write_json
 from mofore.linear import evaluate_linear
 
 
@@ -17,18 +17,18 @@ def main() -> None:
     confusion = pd.DataFrame({"actual": [], "predicted": []})
     summary = "no labels on both sides of the split: no scores"
     for encoder in ENCODERS:
-        embeddings = read_embeddings(Path("data/embeddings"), encoder)
-        train, test = embeddings.labelled("train"), embeddings.labelled("test")
-        if not has_labels(train, test):
+        split = read_train_test(Path("data/embeddings"), encoder)
+        if split is None:
             break
+        train, test = split
         result = evaluate_linear(test, train, params.linear.holdout, params.seed)
         scores[encoder] = result.scores
         if encoder == "mofore":
             confusion = pd.DataFrame({"actual": test.label, "predicted": result.predicted})
         summary = ", ".join(f"{name} top1 {score['top1']:.3f}" for name, score in scores.items() if score)
 
-    Path("results/linear.json").write_text(json.dumps(scores, indent=2) + "\n")
-    confusion.to_csv("results/confusion.csv", index=False)
+    write_json(Path("results/linear.json"), scores)
+    write_csv(Path("results/confusion.csv"), confusion)
     print(f"linear: {summary}")
 
 

@@ -6,7 +6,7 @@ from mofore.config import load_params
 from mofore.embedding_map import map_videos
 from mofore.embeddings import read_embeddings
 from mofore.errors import run_stage
-from mofore.files import writing
+from mofore.files import write_csv
 from mofore.overview import draw_overview
 
 
@@ -14,8 +14,7 @@ def main() -> None:
     params = load_params()
     results = Path("results")
     points = map_videos(read_embeddings(Path("data/embeddings"), "mofore"), params.seed)
-    with writing(results / "map.csv") as file:
-        file.write(points.to_csv(index=False, float_format="%.3f", lineterminator="\n").encode())
+    write_csv(results / "map.csv", points, "%.3f")
 
     draw_overview(results, results / "overview.png")
     print(f"plots: {len(points)} videos in results/map.csv, picture in results/overview.png")

@@ -1,13 +1,13 @@
 """data/frames -> data/model: train the encoder on the training split, without labels."""
 
-import json
 from pathlib import Path
 
 from mofore.config import load_params
 from mofore.encoder import save_encoder
 from mofore.errors import run_stage
+from mofore.files import write_csv, write_json
 from mofore.packed import PackedVideos
-from mofore.pretrain import leave_out_short, pretrain, write_log
+from mofore.pretrain import leave_out_short, pretrain
 from mofore.report import counted, some_names
 
 
@@ -19,8 +19,8 @@ def main() -> None:
     run = pretrain(params, videos)
 
     save_encoder(Path("data/model"), run.model.encoder, params.encoder.name, params.clip)
-    left_out.to_csv("data/model/left_out.csv", index=False)
-    write_log(run.log, Path("results/pretrain.csv"))
+    write_csv(Path("data/model/left_out.csv"), left_out)
+    write_csv(Path("results/pretrain.csv"), run.log, "%.6g")
     final = run.log.iloc[-1].drop("epoch").to_dict()
     summary = final | {
         "videos": len(videos),
@@ -29,7 +29,7 @@ def main() -> None:
         "seconds": round(run.seconds, 1),
         "data_wait": round(run.data_wait, 4),
     }
-    Path("results/pretrain.json").write_text(json.dumps(summary, indent=2) + "\n")
+    write_json(Path("results/pretrain.json"), summary)
     print(
         f"pretrain: {len(videos)} videos, {params.pretrain.epochs} epochs in {run.seconds:.0f} s "
         f"({run.clips_per_second:.0f} clips/s, {run.data_wait:.1%} waiting for data); loss {final['loss']:.3f}, "

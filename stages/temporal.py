@@ -1,6 +1,5 @@
 """data/embeddings -> results/temporal.json: are embeddings of one video stable over time?"""
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +8,7 @@ from mofore.clips import clip_span
 from mofore.config import load_params
 from mofore.embeddings import ENCODERS, read_clip_embeddings, read_embeddings
 from mofore.errors import run_stage
+from mofore.files import write_csv, write_json
 from mofore.temporal import evaluate_temporal
 
 
@@ -24,8 +24,8 @@ def main() -> None:
         table.insert(0, "series", encoder + ", " + table.pop("kind"))
         tables.append(table)
 
-    Path("results/temporal.json").write_text(json.dumps(scores, indent=2) + "\n")
-    pd.concat(tables).to_csv("results/temporal.csv", index=False, float_format="%.6g")
+    write_json(Path("results/temporal.json"), scores)
+    write_csv(Path("results/temporal.csv"), pd.concat(tables), "%.6g")
     margins = [f"{name} {score['margin']:.3f}" for name, score in scores.items() if "margin" in score]
     print(f"temporal: same video above other videos by {', '.join(margins) or 'nothing to compare'}")
 

@@ -41,6 +41,7 @@ def write_results(results: Path, classes: list[str], epochs: int = 30, seed: int
         "loss": 1.3 + 3.0 * fall,
         "forecast_loss": 0.5 + 0.9 * fall,
         "contrast_loss": 0.8 + 2.1 * fall,
+        "decorrelation_loss": 6 + 9 * fall,
         "picked": 0.9 - 0.85 * fall,
         "effective_rank": 60 - 45 * fall,
         "spread": 0.95 - 0.4 * fall,

@@ -2,12 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mofore.losses import contrastive_loss, forecasting_loss
+from mofore.losses import contrastive_loss, decorrelating_loss, forecasting_loss
 
 sizes = st.integers(2, 12)
 
@@ -104,3 +105,28 @@ def test_bf16_inputs_are_compared_in_float32() -> None:
     z = torch.randn(4, 8, generator=torch.Generator().manual_seed(2)).bfloat16()
     assert forecasting_loss(z, z).dtype == torch.float32
     assert contrastive_loss(z, z, torch.arange(4), 0.1)[0].dtype == torch.float32
+    assert decorrelating_loss(z).dtype == torch.float32
+
+
+@given(batch=st.integers(3, 12), dim=sizes, seed=st.integers(0, 1000))
+def test_decorrelation_loss_equals_the_definition(batch: int, dim: int, seed: int) -> None:
+    x = torch.randn(batch, dim, generator=torch.Generator().manual_seed(seed))
+    r = np.corrcoef(x.double().numpy(), rowvar=False)
+    expected = sum(r[i, j] ** 2 for i in range(dim) for j in range(dim) if i != j) / dim
+    assert decorrelating_loss(x).item() == pytest.approx(expected, rel=1e-3, abs=1e-5)
+
+
+def test_decorrelation_loss_of_copies_and_of_independent_features() -> None:
+    x = torch.randn(10_000, 1, generator=torch.Generator().manual_seed(3))
+    assert decorrelating_loss(torch.cat([x, -5 * x, x + 7], dim=1)).item() == pytest.approx(2, abs=1e-4)
+    independent = torch.randn(10_000, 20, generator=torch.Generator().manual_seed(4))
+    assert decorrelating_loss(independent).item() == pytest.approx(20 / 10_000, rel=0.3)
+
+
+def test_a_dead_feature_is_no_trouble_to_decorrelation() -> None:
+    x = torch.randn(8, 3, generator=torch.Generator().manual_seed(5))
+    x[:, 1] = 0.5
+    x.requires_grad_()
+    decorrelating_loss(x).backward()
+    assert x.grad is not None
+    assert torch.isfinite(x.grad).all()

@@ -19,13 +19,15 @@ def clips(n: int = 4) -> torch.Tensor:
 
 
 def test_shapes(model: MoFore) -> None:
-    assert model.forecast(clips(), torch.tensor([0, 1, 5, 50])).shape == (4, 16)
+    forecast, features = model.forecast(clips(), torch.tensor([0, 1, 5, 50]))
+    assert forecast.shape == (4, 16)
+    assert features.shape == (4, model.encoder.dim)
     assert model.target(clips()).shape == (4, 16)
 
 
 def test_the_target_has_no_gradient(model: MoFore) -> None:
     assert not model.target(clips()).requires_grad
-    model.forecast(clips(), torch.zeros(4)).sum().backward()
+    model.forecast(clips(), torch.zeros(4))[0].sum().backward()
     assert all(p.grad is None for p in model.ema.parameters())
     assert all(p.grad is not None for p in model.online.parameters())
     assert all(p.grad is not None for p in model.predictor.parameters())
@@ -44,7 +46,7 @@ def test_the_ema_encoder_follows(model: MoFore, momentum: float) -> None:
 
 def test_the_forecast_depends_on_the_gap(model: MoFore) -> None:
     model.eval()
-    near, far = (model.forecast(clips(), torch.full((4,), gap)) for gap in (0, 40))
+    near, far = (model.forecast(clips(), torch.full((4,), gap))[0] for gap in (0, 40))
     assert (near - far).abs().max() > 1e-3
 
 

@@ -41,10 +41,11 @@ def test_a_step_lowers_the_loss_on_its_own_batch(tiny: Params) -> None:
 
 
 def test_the_loss_is_the_weighted_sum(tiny: Params) -> None:
-    tiny.forecast.weight, tiny.contrast.weight = 0.5, 2.0
+    tiny.forecast.weight, tiny.contrast.weight, tiny.decorrelation.weight = 0.5, 2.0, 0.3
     model = MoFore(build_encoder("small", 0), 8, 16)
     step = train_step(model, adamw(model, 1e-3, 0.0), batch(), tiny, momentum=0.99)
-    assert float(step.loss) == pytest.approx(0.5 * float(step.forecast_loss) + 2 * float(step.contrast_loss), rel=1e-5)
+    expected = 0.5 * step.forecast_loss + 2 * step.contrast_loss + 0.3 * step.decorrelation_loss
+    assert float(step.loss) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_two_runs_are_the_same_bit_for_bit(pack: Packer, tiny: Params) -> None:
@@ -61,8 +62,8 @@ def test_two_runs_are_the_same_bit_for_bit(pack: Packer, tiny: Params) -> None:
 def test_the_log_has_a_row_an_epoch(pack: Packer, tiny: Params) -> None:
     log = pretrain(tiny, PackedVideos(pack([20] * 9, texture=True))).log
     assert log.columns.tolist() == [
-        *("epoch", "loss", "forecast_loss", "contrast_loss", "picked", "effective_rank", "spread"),
-        *("alignment", "uniformity", "gap", "lr", "momentum"),
+        *("epoch", "loss", "forecast_loss", "contrast_loss", "decorrelation_loss", "picked"),
+        *("effective_rank", "spread", "alignment", "uniformity", "gap", "lr", "momentum"),
     ]
     assert log.epoch.tolist() == [1, 2, 3]
     assert log.momentum.iloc[-1] == tiny.momentum.end
@@ -90,7 +91,7 @@ def test_short_videos_are_left_out_and_named(pack: Packer, tiny: Params) -> None
 
 
 def test_clips_longer_than_any_video_are_an_error(pack: Packer, tiny: Params) -> None:
-    with pytest.raises(UserError, match="need 10 frames, but the longest training video has 9"):
+    with pytest.raises(UserError, match="need 10 frames, but the longest video has 9"):
         leave_out_short(PackedVideos(pack([9, 8])), tiny)
 
 
