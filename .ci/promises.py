@@ -1,6 +1,6 @@
 """After `dvc repro` of the default demo: has it learned? A guard against breakage, on whatever machine this is.
 
-The bounds are 0.05 below what was measured, since the processor decides the last digits and a score's standard error
+The bounds are 0.05 or more below what was measured, since the processor decides the last digits and a score's standard error
 on 224 test videos is about 0.03.
 """
 
@@ -13,6 +13,6 @@ seconds = json.loads(Path("results/pretrain.json").read_text())["seconds"]
 print(f"R@1 {knn['mofore']['r_at_1']:.3f}, of a random init {knn['random_init']['r_at_1']:.3f}")
 print(f"linear {linear['mofore']['top1']:.3f}; pretraining took {seconds:.0f} s")
 
-assert 0.75 <= knn["mofore"]["r_at_1"] < 0.97, "retrieval at 1 on the demo"
-assert knn["mofore"]["r_at_1"] >= knn["random_init"]["r_at_1"] + 0.25, "retrieval at 1 above a random init"
-assert linear["mofore"]["top1"] >= 0.83, "linear accuracy on the demo"
+assert 0.83 <= knn["mofore"]["r_at_1"] < 0.97, "retrieval at 1 on the demo"
+assert knn["mofore"]["r_at_1"] >= knn["random_init"]["r_at_1"] + 0.30, "retrieval at 1 above a random init"
+assert linear["mofore"]["top1"] >= 0.87, "linear accuracy on the demo"
