@@ -31,7 +31,7 @@ def one_of(*names: str) -> dict[str, Any]:
 
 @dataclass
 class Data:
-    source: str = field(metadata=one_of("demo", "folder"))
+    source: str = field(metadata=one_of("demo", "folder", "ucf101"))
     path: str
     split: int = field(metadata=within(1, 3))
     max_bad_share: float = field(metadata=within(0, 1))
@@ -132,6 +132,8 @@ class Runtime:
     device: str
     workers: int = field(metadata=within(-1, 1024))
     precision: str = field(metadata=one_of("auto", "fp32", "bf16"))
+    backend: str = field(metadata=one_of("loky", "dask"))
+    stall: float = field(metadata=within(1, 86400))
 
 
 @dataclass
