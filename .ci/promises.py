@@ -1,7 +1,7 @@
 """After `dvc repro` of the default demo: has it learned? A guard against breakage, on whatever machine this is.
 
-The bounds are 0.05 or more below what was measured, since the processor decides the last digits and a score's standard error
-on 224 test videos is about 0.03.
+The bounds are 0.05 or more below what was measured, since the processor decides the last digits and a score's standard
+error on 224 test videos is about 0.03.
 """
 
 import json

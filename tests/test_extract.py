@@ -315,7 +315,15 @@ def test_stopped_stage_leaves_no_process(tmp_path: Path, how: signal.Signals) ->
     (project / "data/raw").mkdir(parents=True)
     write_catalog([Video(f"{n}.avi", "", str(n), "train") for n in range(65)], project / "data/raw/videos.csv")
     command = [sys.executable, "stages/extract_frames.py"]
-    with subprocess.Popen(command, cwd=project, stderr=subprocess.PIPE, text=True, start_new_session=True) as stage:
+    with subprocess.Popen(
+        command,
+        cwd=project,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # Tests that were started in the background inherit an ignored Ctrl-C, and hand it on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    ) as stage:
         wait_until((project / "data/frames/pack-00001.bin").exists)
         children = Path(f"/proc/{stage.pid}/task/{stage.pid}/children").read_text().split()
         assert len(children) >= 2
