@@ -95,16 +95,19 @@ def get_ucf101(
         listed = read_split(raw / "splits", data.split)
         if root is not None:
             found = _compare(listed, own, root, data.max_bad_share)
+            videos = [replace(video, path=path) for video, path in found.there]
         elif own.is_file():
             found = _from_archive(own, work, raw, listed, data.max_bad_share)
+            videos = [video for video, _ in found.there]
         else:
             with locked(_scratch()):
                 archive = _download(sources, raw, waits)
                 found = _from_archive(archive, work, raw, listed, data.max_bad_share)
+                videos = [video for video, _ in found.there]
                 for file in _scratch().iterdir():  # the archive, and what came of another
                     if file.name != "lock":
                         file.unlink()
-    return found.videos, _notes(listed, found)
+    return videos, _notes(listed, found)
 
 
 def _check_empty(own: Path) -> None:
@@ -170,24 +173,30 @@ def _need_space_for(source: Source, raw: Path) -> None:
 
 @dataclass(frozen=True)
 class _Found:
-    """The listed videos that are there, the paths of those that are not, and of files that are not listed."""
+    """How a folder compares with the lists.
 
-    videos: list[Video]
+    Attributes:
+        there: the listed videos that are there, each with its path as it is spelt there, relative to the root.
+        missing: paths of those that are not.
+        extra: paths of files that are not listed, relative to the folder.
+    """
+
+    there: list[tuple[Video, str]]
     missing: list[str]
     extra: list[str]
 
 
 def _from_archive(archive: Path, work: Path, raw: Path, listed: list[Video], max_bad_share: float) -> _Found:
-    """Unpack, compare, and move the listed videos to `raw/videos`."""
+    """Unpack, compare, and move the listed videos to `raw/videos`, by the paths that the lists give them."""
     unpack(archive, work / "all")
     root = unpacked_root(work / "all")
     if root is None:
         raise UserError(f"{archive}: no video CLASS/v_CLASS_gNN_cNN.avi is in this archive: set data.path to another")
     found = _compare(listed, work / "all", root, max_bad_share, archive)
-    for video in found.videos:
+    for video, path in found.there:
         target = work / "videos" / video.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        (root / video.path).rename(target)
+        (root / path).rename(target)
     (work / "videos").rename(raw / "videos")
     return found
 
@@ -219,9 +228,9 @@ def _compare(
             f"{archive or root}: {len(missing):,} of the {counted(len(listed), 'video')} of the lists are missing, "
             f"{some_names(missing)}: complete it, or raise data.max_bad_share, now {max_bad_share}, in params.yaml"
         )
-    videos = [replace(video, path=file.removeprefix(inside)) for video in listed if (file := used[video.path])]
+    pairs = [(video, file.removeprefix(inside)) for video in listed if (file := used[video.path])]
     extra = sorted(file for file in set(files) - set(used.values()) if not file.startswith(f"{LISTS}/"))
-    return _Found(videos, missing, extra)
+    return _Found(pairs, missing, extra)
 
 
 def _notes(listed: list[Video], found: _Found) -> list[str]:
