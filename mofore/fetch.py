@@ -6,6 +6,7 @@ request. It gets its final name when its sha256 is the one expected, never befor
 
 import fcntl
 import hashlib
+import os
 import re
 import time
 import warnings
@@ -192,6 +193,7 @@ def _reason(error: BaseException) -> str:
 
 def _verified(source: Source, part: Path) -> bool:
     with part.open("rb") as file:
+        os.fsync(file.fileno())  # since it will be trusted by its name, after a power cut too
         return hashlib.file_digest(file, "sha256").hexdigest() == source.sha256
 
 

@@ -4,9 +4,12 @@ What an archive says of its members is checked before the first is written: none
 link, and together they may not be absurdly many or large. Python cannot decompress RAR, so a tool of the system does.
 """
 
+import ctypes
 import shutil
+import signal
 import stat
 import subprocess
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -115,13 +118,20 @@ def need_rar_tool(archive: str | Path) -> list[str]:
     Raises:
         UserError: there is none.
     """
-    tools = [tool for tool in RAR_TOOLS if shutil.which(tool)]
+    tools = [tool for tool in RAR_TOOLS if shutil.which(tool) and _knows_rar(tool)]
     if not tools:
         raise UserError(
-            f"{archive}: a RAR archive, and none of {', '.join(RAR_TOOLS)} is here to unpack it: install one, "
+            f"{archive}: a RAR archive, and none of {', '.join(RAR_TOOLS)} is here that can unpack it: install one, "
             "with `apt install unar` or `brew install unar`, say"
         )
     return tools
+
+
+def _knows_rar(tool: str) -> bool:
+    """Debian's 7zz is built without RAR, for the licence of that code; `7zz i` lists what it knows."""
+    if RAR_TOOLS[tool] is not SEVEN_ZIP:
+        return True
+    return b" Rar " in subprocess.run([tool, "i"], stdin=subprocess.DEVNULL, capture_output=True, check=False).stdout
 
 
 def _unpack_rar(archive: Path, folder: Path) -> None:
@@ -140,7 +150,9 @@ def _unpack_rar(archive: Path, folder: Path) -> None:
         folder.mkdir()
         tell(f"download: unpacking {archive} with {tool}")
         command = [tool, *(part.format(archive=archive.absolute(), folder=folder) for part in RAR_TOOLS[tool])]
-        ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        ran = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, preexec_fn=_end_with_parent
+        )
         # The tool has read the archive anew, and might have read it otherwise than was checked above.
         written = [path.lstat() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
         plain = all(stat.S_ISREG(status.st_mode) for status in written)
@@ -153,6 +165,12 @@ def _unpack_rar(archive: Path, folder: Path) -> None:
         f"{archive}: cannot be unpacked: {'; '.join(failures)}: install unrar, which knows all kinds of RAR, or "
         "get the archive again"
     )
+
+
+def _end_with_parent() -> None:
+    """Have the kernel kill a tool whose parent was killed; it would go on to fill data/raw while a new run does so."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _rar_member(info: rarfile.RarInfo) -> Member:
