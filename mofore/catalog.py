@@ -36,7 +36,20 @@ COLUMNS = [field.name for field in fields(Video)]
 
 def video_root(data: Data) -> Path:
     """The folder that the catalog's paths are relative to: the user's own, or the one that download has filled."""
-    return Path(data.path) if data.source == "folder" else RAW_VIDEOS
+    own = Path(data.path)
+    if data.source == "folder":
+        return own
+    return (data.source == "ucf101" and unpacked_root(own)) or RAW_VIDEOS
+
+
+def unpacked_root(folder: Path) -> Path | None:
+    """The folder that holds UCF101's class folders: `folder` itself or one in it (`UCF-101`); None if neither does.
+
+    Of several the one with the most videos, since folders that stray into copies of UCF101 may look alike.
+    """
+    roots = [folder, *sorted(path for path in folder.glob("*") if path.is_dir())]
+    counts = [sum(1 for _ in root.glob("*/v_*_g??_c??.avi")) for root in roots]
+    return roots[counts.index(max(counts))] if any(counts) else None
 
 
 def csv_bytes(header: Iterable[str], rows: Iterable[Iterable[object]]) -> bytes:

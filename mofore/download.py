@@ -2,6 +2,7 @@
 
 - `demo`: videos drawn here, in UCF101's layout and with UCF101's split lists.
 - `folder`: the user's own videos, listed where they are, never copied.
+- `ucf101`: UCF101 from the user's disk or from its servers.
 """
 
 from dataclasses import replace
@@ -19,7 +20,7 @@ from mofore.ucf101 import read_split
 
 
 def download(params: Params) -> str:
-    """Write `data/raw`: the catalog, and for source `demo` the videos.
+    """Write `data/raw`: the catalog, and unless the user has them in a folder the videos.
 
     Returns:
         The stage's closing line: what was found, what was left out, what to beware of.
@@ -35,6 +36,10 @@ def download(params: Params) -> str:
         folder = read_folder(root)
         videos = complete(folder.videos, root, params.data.split, params.seed)
         notes = _notes(folder)
+    elif params.data.source == "ucf101":
+        from mofore.ucf101_source import get_ucf101  # here, since it loads an HTTP client
+
+        videos, notes = get_ucf101(params.data, raw)
     else:
         make_demo(raw, params.demo.groups, params.demo.clips, params.seed, worker_count(params.runtime.workers))
         videos, notes = read_split(raw / "splits", params.data.split), []

@@ -1,22 +1,26 @@
-"""Writing files so that a full disk is told by name."""
+"""Writing files so that a full disk is told by name, and before the work if it can be."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import pandas as pd
 
+from mofore.errors import UserError
+
 
 @contextmanager
-def writing(path: Path) -> Iterator[BinaryIO]:
-    """Open `path` for writing bytes; an OSError on the way (a full disk, say) carries the file's name.
+def writing(path: Path, mode: Literal["wb", "r+b"] = "wb") -> Iterator[BinaryIO]:
+    """Open `path` for writing bytes, anew or (`r+b`) over those it has.
 
-    Python names the file only when opening fails, not when writing or closing does.
+    An OSError on the way (a full disk, say) carries the file's name: Python itself names the file only when opening
+    fails, not when writing or closing does.
     """
     try:
-        with path.open("wb") as file:
+        with path.open(mode) as file:
             yield file
     except OSError as error:
         if error.filename is not None:
@@ -34,3 +38,17 @@ def write_csv(path: Path, table: pd.DataFrame, number: str | None = None) -> Non
     """A table without its index, numbers in the format `number` ("%.6g", say), the same bytes on every system."""
     with writing(path) as file:
         file.write(table.to_csv(index=False, float_format=number, lineterminator="\n").encode())
+
+
+def need_space(folder: Path, needed: int, what: str) -> None:
+    """Check that the disk of an existing folder has `needed` bytes free, for `what`.
+
+    Raises:
+        UserError: it has less; says how much less.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(
+            f"{folder}: {what} needs {needed / 1e9:,.1f} GB, but {free / 1e9:,.1f} GB are free on this disk: free "
+            f"{(needed - free) / 1e9:,.1f} GB more, or move the project to a larger disk"
+        )

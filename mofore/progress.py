@@ -1,7 +1,8 @@
-"""Progress with an ETA on a terminal, silence when piped."""
+"""Progress with an ETA on a terminal, silence when piped; and lines that do not tear a bar."""
 
+import sys
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
@@ -11,3 +12,21 @@ T = TypeVar("T")
 def progress(items: Iterable[T], total: int, what: str, unit: str) -> "tqdm[T]":
     """Show a bar with rate and ETA on stderr while `items` are gone through; nothing if stderr is no terminal."""
     return tqdm(items, total=total, desc=what, unit=unit, disable=None, dynamic_ncols=True, leave=False)
+
+
+def progress_bytes(total: int, done: int, what: str) -> "tqdm[NoReturn]":
+    """A bar with speed and ETA on stderr, to be moved with `update`; nothing if stderr is no terminal.
+
+    Args:
+        total: bytes at the end.
+        done: bytes that an earlier run has done; they do not count towards the speed.
+        what: the bar's name.
+    """
+    return tqdm(
+        total=total, initial=done, desc=what, unit="B", unit_scale=True, disable=None, dynamic_ncols=True, leave=False
+    )
+
+
+def tell(line: str) -> None:
+    """Print one line to stderr, above any bar."""
+    tqdm.write(line, file=sys.stderr)
