@@ -2,6 +2,7 @@
 
 `data.path` may be an archive, which is unpacked to `data/raw/videos`, or a folder of unpacked videos, which is used
 where it is. Only if it is an empty folder are the videos downloaded. In any case they are held against the split lists.
+A downloaded archive stays in `.scratch/download`: another split or seed unpacks it again, without another download.
 """
 
 import os
@@ -104,9 +105,6 @@ def get_ucf101(
                 archive = _download(sources, raw, waits)
                 found = _from_archive(archive, work, raw, listed, data.max_bad_share)
                 videos = [video for video, _ in found.there]
-                for file in _scratch().iterdir():  # the archive, and what came of another
-                    if file.name != "lock":
-                        file.unlink()
     return videos, _notes(listed, found)
 
 
