@@ -160,7 +160,7 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_changed(
 
 def test_a_preset_that_does_not_compose_is_named(file: Path) -> None:
     Path("presets/mine.yaml").write_text("# mine\ndefaults: [nothing, _self_]\n")
-    with pytest.raises(UserError, match="preset mine: .*'nothing'"):
+    with pytest.raises(UserError, match=r"preset mine: .*'nothing'"):
         switch("mine", [], file)
 
 
