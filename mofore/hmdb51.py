@@ -90,11 +90,12 @@ def write_videos_csv(root: Path, splits: Path, split: int) -> str:
             "give the folder into which all classes were unpacked, as CLASS/NAME.avi"
         )
     write_catalog(videos, root / VIDEOS_CSV)
-    train, groups = sum(video.split == "train" for video in videos), len({video.group for video in videos})
+    train, groups = sum(video.split == "train" for video in videos), {video.group for video in videos}
     return (
-        f"{root / VIDEOS_CSV}: split {split}, {counted(len(videos), 'video')} (train {train}, test {len(videos) - train}), "
-        f"{counted(groups, 'group')}; {counted(in_parts, 'video')} of movies that the official split has on both sides: "
-        "these are grouped by movie and class"
+        f"{root / VIDEOS_CSV}: split {split}, {counted(len(videos), 'video')} "
+        f"(train {train}, test {len(videos) - train}), {counted(len(groups), 'group')}; "
+        f"{counted(in_parts, 'video')} of movies that the official split has on both sides: these are "
+        "grouped by movie and class"
     )
 
 
