@@ -30,9 +30,13 @@ def random_crop(
     h = min(height, round(float(np.sqrt(area / aspect))))
     w = min(width, round(float(np.sqrt(area * aspect))))
     top, left = rng.integers(height - h + 1), rng.integers(width - w + 1)
-    crop_ThwC = frames_THWC[:, top : top + h, left : left + w]
-    clip_THWC = np.stack([cv2.resize(frame, (size, size), interpolation=cv2.INTER_LINEAR) for frame in crop_ThwC])
-    return np.ascontiguousarray(clip_THWC[:, :, ::-1]) if rng.random() < augment.flip else clip_THWC
+    mirrored = rng.random() < augment.flip
+    clip_THWC = np.empty((len(frames_THWC), size, size, 3), np.uint8)
+    for out_HWC, crop_hwC in zip(clip_THWC, frames_THWC[:, top : top + h, left : left + w], strict=True):
+        cv2.resize(crop_hwC, (size, size), dst=out_HWC, interpolation=cv2.INTER_LINEAR)
+        if mirrored:
+            cv2.flip(out_HWC, 1, dst=out_HWC)
+    return clip_THWC
 
 
 def center_crop(frames_THWC: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:

@@ -178,6 +178,18 @@ def load_params(path: str | Path = PARAMS_FILE) -> Params:
         raise UserError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(loaded, DictConfig):
         raise UserError(f"{path}: must be a map of sections: compare with the version in git")
+    return check_params(loaded, path)
+
+
+def check_params(loaded: DictConfig, path: Path) -> Params:
+    """Check what a parameter file holds, or would hold.
+
+    Args:
+        path: the file, for messages.
+
+    Raises:
+        UserError: as `load_params`.
+    """
     _check_keys(loaded, Params, path, prefix="")
     try:
         params = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Params), loaded))

@@ -34,7 +34,7 @@ class UniformClips(Dataset[npt.NDArray[np.uint8]]):
     """The K uniformly spaced, centre-cropped clips of each video: uint8 [K, T, H, W, C]."""
 
     def __init__(self, videos: PackedVideos, clip: Clip, clips: int) -> None:
-        self.videos, self.clip, self.clips = videos, clip, clips
+        self.reader, self.clip, self.clips = videos.reader, clip, clips
         self.offsets, self.span = clip_offsets(clip), clip_span(clip)
         self.n_frames = videos.table.frames.to_numpy()
 
@@ -43,12 +43,12 @@ class UniformClips(Dataset[npt.NDArray[np.uint8]]):
         return uniform_starts(int(self.n_frames[video]), self.span, self.clips)
 
     def __len__(self) -> int:
-        return len(self.videos)
+        return len(self.n_frames)
 
     def __getitem__(self, video: int) -> npt.NDArray[np.uint8]:
         wanted_KT = self.starts(video)[:, None] + self.offsets
         frames, place_KT = np.unique(wanted_KT, return_inverse=True)  # clips overlap: decode each frame once
-        frames_NHWC = center_crop(self.videos.read(video, frames), self.clip.size)
+        frames_NHWC = center_crop(self.reader.read(video, frames), self.clip.size)
         return frames_NHWC[place_KT.reshape(wanted_KT.shape)]
 
 

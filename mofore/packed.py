@@ -1,9 +1,10 @@
 """Reading frames back from the packs that extract_frames wrote.
 
 A pack is a file of JPEG images back to back. `index.npy` has one row a frame: pack, byte offset, byte length.
-Only the wanted frames are read and decoded; packs and index are memory maps, so processes share one copy.
+Only the wanted bytes are read, and only the wanted frames decoded. Files are read and not mapped: pages of a map count
+as memory of each process that touches them, so loaders would grow with the number of videos.
 
-Shapes: T frames, H height, W width, 3 colours (RGB).
+Shapes: T frames, H height, W width, 3 colours (RGB), V videos.
 """
 
 from pathlib import Path
@@ -16,7 +17,48 @@ import pandas as pd
 from mofore.errors import UserError
 
 TEXT = ("video", "label", "group", "split", "status", "reason")  # columns of videos.csv that are not numbers
+USABLE = ("ok", "truncated")  # truncated: its end could not be decoded, but what came before is stored
+ROW = np.dtype((np.int64, 3))  # of index.npy
 FramesArray = npt.NDArray[np.uint8]
+
+
+class FrameReader:
+    """Decodes frames of videos by number. It is all that a loader process needs: 8 bytes a video, and no open file.
+
+    Attributes:
+        folder: a frames folder.
+        first_V: row of `index.npy` at which each video starts.
+    """
+
+    def __init__(self, folder: Path, first_V: npt.NDArray[np.int64]) -> None:
+        self.folder, self.first_V = folder, first_V
+        self._rows_at = np.load(folder / "index.npy", mmap_mode="r").offset  # bytes that the file's header takes
+
+    def read(self, video: int, frames: npt.NDArray[np.int64]) -> FramesArray:
+        """See `PackedVideos.read`."""
+        rows, clip = self._rows(video, frames), None
+        path = f"{self.folder}/pack-{rows[0][0]:05d}.bin"  # all frames of a video lie in one pack
+        with open(path, "rb", buffering=0) as pack:
+            for t, (_, offset, length) in enumerate(rows):
+                pack.seek(offset)
+                jpeg = pack.read(length)
+                image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB) if jpeg else None
+                if image is None:
+                    raise UserError(f"{path}: damaged at byte {offset}: remove {self.folder}, run again")
+                if clip is None:
+                    clip = np.empty((len(rows), *image.shape), np.uint8)
+                clip[t] = image  # at once, while it is in the processor's cache
+        assert clip is not None
+        return clip
+
+    def _rows(self, video: int, frames: npt.NDArray[np.int64]) -> list[list[int]]:
+        """Pack, byte offset and byte length of each frame; one read, from the first of the frames to the last."""
+        first, last = int(frames.min()), int(frames.max())
+        with open(f"{self.folder}/index.npy", "rb", buffering=0) as index:
+            index.seek(self._rows_at + ROW.itemsize * (int(self.first_V[video]) + first))
+            rows = index.read(ROW.itemsize * (last - first + 1))
+        found: list[list[int]] = np.frombuffer(rows, ROW)[frames - first].tolist()
+        return found
 
 
 class PackedVideos:
@@ -24,6 +66,7 @@ class PackedVideos:
 
     Attributes:
         table: one row a usable video, with the columns of `data/frames/videos.csv`.
+        reader: decodes their frames; for datasets, which loader processes get a copy of, instead of all this.
     """
 
     def __init__(self, folder: Path, split: str | None = None) -> None:
@@ -32,17 +75,16 @@ class PackedVideos:
         Raises:
             UserError: the folder holds no finished extraction.
         """
-        self.folder = folder
         try:
             found = pd.read_csv(folder / "videos.csv", keep_default_na=False, dtype=dict.fromkeys(TEXT, str))
         except FileNotFoundError:
             raise UserError(f"{folder}/videos.csv: no such file: run `dvc repro extract_frames`") from None
-        usable = found[found.status == "ok"].copy()
-        usable["first"] = usable.frames.cumsum() - usable.frames
-        self.table = usable[usable.split == split].reset_index(drop=True) if split else usable.reset_index(drop=True)
-        self._first = self.table["first"].to_numpy()
-        self._index = np.load(folder / "index.npy", mmap_mode="r")
-        self._packs: dict[int, npt.NDArray[np.uint8]] = {}
+        usable = found[found.status.isin(USABLE)]
+        first_V = (usable.frames.cumsum() - usable.frames).to_numpy()
+        self.table = usable.reset_index(drop=True)
+        self.reader = FrameReader(folder, first_V)
+        if split:
+            self.keep((self.table.split == split).to_numpy())
 
     def __len__(self) -> int:
         return len(self.table)
@@ -50,7 +92,7 @@ class PackedVideos:
     def keep(self, rows: npt.NDArray[np.bool_]) -> None:
         """Keep only some of the videos, given one bool a video; numbers then count those kept."""
         self.table = self.table[rows].reset_index(drop=True)
-        self._first = self.table["first"].to_numpy()
+        self.reader = FrameReader(self.reader.folder, self.reader.first_V[rows])
 
     def leave_out_shorter(self, needed: int, room_for: str, keys: str) -> pd.DataFrame:
         """Keep only videos of at least `needed` frames.
@@ -82,20 +124,12 @@ class PackedVideos:
 
         Args:
             video: number of the video, 0 to len - 1.
-            frames: T frame numbers within the video, in any order.
+            frames: T frame numbers within the video, at least one, in any order.
 
         Returns:
             uint8 [T, H, W, 3], RGB.
-        """
-        return np.stack([self._decode(row) for row in self._first[video] + frames])
 
-    def _decode(self, row: int) -> FramesArray:
-        pack, offset, length = self._index[row].tolist()
-        if pack not in self._packs:
-            self._packs[pack] = np.memmap(self.folder / f"pack-{pack:05d}.bin", dtype=np.uint8, mode="r")
-        image = cv2.imdecode(self._packs[pack][offset : offset + length], cv2.IMREAD_COLOR_RGB)
-        if image is None:
-            raise UserError(
-                f"{self.folder}/pack-{pack:05d}.bin: damaged at byte {offset}: remove {self.folder}, run again"
-            )
-        return image.astype(np.uint8, copy=False)
+        Raises:
+            UserError: a frame cannot be decoded; names the pack.
+        """
+        return self.reader.read(video, frames)

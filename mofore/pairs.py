@@ -33,7 +33,7 @@ class Pairs(Dataset[Pair]):
     """Pairs of clips, indexed by (epoch, video)."""
 
     def __init__(self, videos: PackedVideos, clip: Clip, forecast: Forecast, augment: Augment, seed: int) -> None:
-        self.videos, self.clip, self.forecast, self.augment, self.seed = videos, clip, forecast, augment, seed
+        self.reader, self.clip, self.forecast, self.augment, self.seed = videos.reader, clip, forecast, augment, seed
         self.offsets, self.span = clip_offsets(clip), clip_span(clip)
         self.n_frames = videos.table.frames.to_numpy()
         self.groups = videos.table.group.astype("category").cat.codes.to_numpy().astype(np.int64)
@@ -42,7 +42,7 @@ class Pairs(Dataset[Pair]):
         epoch, video = key
         rng = np.random.default_rng((self.seed, epoch, video))
         context, future, gap = draw_pair(int(self.n_frames[video]), self.span, self.forecast, rng)
-        frames_THWC = self.videos.read(video, np.concatenate([context + self.offsets, future + self.offsets]))
+        frames_THWC = self.reader.read(video, np.concatenate([context + self.offsets, future + self.offsets]))
         context_THWC, future_THWC = np.split(frames_THWC, 2)
         return Pair(
             random_crop(context_THWC, self.clip.size, self.augment, rng),

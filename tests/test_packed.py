@@ -1,13 +1,18 @@
 """Frames come back from their packs, only the wanted ones, of the right video."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from mofore.config import Params
+from mofore.embed import UniformClips
 from mofore.errors import UserError
 from mofore.packed import PackedVideos
+from mofore.pairs import Pairs
 
 Packer = Callable[..., Path]
 
@@ -28,6 +33,22 @@ def test_one_split_only(pack: Packer) -> None:
     assert train.read(3, np.array([1]))[0, 0, 0, 0] == 41
 
 
+def test_a_truncated_video_counts_with_the_frames_it_has(pack: Packer) -> None:
+    folder = pack([3, 3, 3])
+    table = pd.read_csv(folder / "videos.csv")
+    table.loc[1, "status"] = "truncated"
+    table.to_csv(folder / "videos.csv", index=False)
+    videos = PackedVideos(folder)
+    assert len(videos) == 3
+    assert videos.read(2, np.array([0]))[0, 0, 0, 0] == 20
+
+
+def test_frames_far_apart_and_more_than_once(pack: Packer) -> None:
+    videos = PackedVideos(pack([2, 90]))
+    wanted = np.array([89, 0, 89, 44])
+    assert videos.read(1, wanted)[:, 0, 0, 0].tolist() == [99, 10, 99, 54]
+
+
 def test_unusable_videos_take_no_place(pack: Packer) -> None:
     videos = PackedVideos(pack([3, 3, 3], status=["ok", "unreadable", "ok"]))
     assert videos.table.video.tolist() == ["class0/v0.avi", "class0/v2.avi"]
@@ -46,9 +67,22 @@ def test_no_extraction_is_said(tmp_path: Path) -> None:
         PackedVideos(tmp_path)
 
 
-def test_a_damaged_pack_is_named(pack: Packer) -> None:
+@pytest.mark.parametrize("keep_length", [True, False])
+def test_a_damaged_pack_is_named(pack: Packer, keep_length: bool) -> None:
     folder = pack([3])
     file = folder / "pack-00000.bin"
-    file.write_bytes(b"\0" * file.stat().st_size)
+    file.write_bytes(b"\0" * (file.stat().st_size if keep_length else 0))
     with pytest.raises(UserError, match=r"pack-00000.bin: damaged at byte 0"):
         PackedVideos(folder).read(0, np.array([0]))
+
+
+def test_loader_processes_get_three_numbers_a_video_and_not_the_table(pack: Packer, params: Params) -> None:
+    videos = PackedVideos(pack([2] * 200))
+    datasets = [
+        Pairs(videos, params.clip, params.forecast, params.augment, params.seed),
+        UniformClips(videos, params.clip, 10),
+    ]
+    for dataset in datasets:
+        content = pickle.dumps(dataset)
+        assert len(content) < 3 * 8 * len(videos) + 3000  # 3000 bytes: names of classes and the settings
+        assert b"class0/v0.avi" not in content
