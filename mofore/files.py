@@ -4,19 +4,20 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
-import pandas as pd
+if TYPE_CHECKING:  # not needed by processes that only decode, and slow to import
+    import pandas as pd
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[BinaryIO]:
-    """Open `path` for writing bytes; an OSError on the way (a full disk, say) carries the file's name.
+def writing(path: Path, mode: Literal["wb", "r+b"] = "wb") -> Iterator[BinaryIO]:
+    """Open `path` to write bytes, anew or in place; an OSError on the way (a full disk, say) carries the file's name.
 
     Python names the file only when opening fails, not when writing or closing does.
     """
     try:
-        with path.open("wb") as file:
+        with path.open(mode) as file:
             yield file
     except OSError as error:
         if error.filename is not None:
@@ -30,7 +31,7 @@ def write_json(path: Path, value: object) -> None:
         file.write((json.dumps(value, indent=2) + "\n").encode())
 
 
-def write_csv(path: Path, table: pd.DataFrame, number: str | None = None) -> None:
+def write_csv(path: Path, table: "pd.DataFrame", number: str | None = None) -> None:
     """A table without its index, numbers in the format `number` ("%.6g", say), the same bytes on every system."""
     with writing(path) as file:
         file.write(table.to_csv(index=False, float_format=number, lineterminator="\n").encode())

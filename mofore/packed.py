@@ -37,7 +37,7 @@ class PackedVideos:
             found = pd.read_csv(folder / "videos.csv", keep_default_na=False, dtype=dict.fromkeys(TEXT, str))
         except FileNotFoundError:
             raise UserError(f"{folder}/videos.csv: no such file: run `dvc repro extract_frames`") from None
-        usable = found[found.status == "ok"].copy()
+        usable = found[found.status.isin(("ok", "truncated"))].copy()
         usable["first"] = usable.frames.cumsum() - usable.frames
         self.table = usable[usable.split == split].reset_index(drop=True) if split else usable.reset_index(drop=True)
         self._first = self.table["first"].to_numpy()
