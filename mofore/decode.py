@@ -202,6 +202,8 @@ def _by_pyav(file: Path) -> Decoding:
         only = "sound only" if container.streams.audio else "nothing to decode"
         raise UndecodableError(f"no video stream, {only}")
     stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise UndecodableError("of a codec that neither OpenCV nor PyAV knows")
     stream.codec_context.thread_count = 1
     seconds = (container.duration or 0) / av.time_base
     fps = float(stream.average_rate or 0)

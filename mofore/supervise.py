@@ -192,7 +192,15 @@ def _serve_one(connection: Connection, pack: Path, end: int, files: list[Path], 
         out.truncate(end)
         out.seek(end)
         for file in files:
-            one = decode_video(file, out, short_side, quality, alive)
+            start = out.tell()
+            try:
+                one = decode_video(file, out, short_side, quality, alive)
+            except OSError:
+                raise  # of the pack
+            except Exception as error:  # whatever a decoder may throw: no file stops the others
+                out.seek(start)
+                out.truncate()
+                one = Extracted(reason=f"the decoder failed ({type(error).__name__}: {error})")
             out.flush()  # what is told as done lies in the file, should a later one crash
             connection.send(one)
 
