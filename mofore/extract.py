@@ -51,7 +51,7 @@ def extract_frames(params: Params) -> str:
     FRAMES.mkdir(parents=True, exist_ok=True)
     for old in (*FRAMES.glob("pack-*.bin"), FRAMES / "index.npy", FRAMES / "videos.csv"):
         old.unlink(missing_ok=True)  # not overwritten: it may be a link into DVC's cache
-    key = scratch_key(files, CATALOG.read_bytes(), params.frames)
+    key = scratch_key(files, CATALOG.read_bytes(), params.frames, pack_videos(len(videos)))
     with scratch_folder(key) as scratch:
         made = make_packs(plan(files, scratch, params), worker_count(params.runtime.workers), params.runtime.backend)
         each = (video for videos_made in made for video in range(videos_made))
@@ -76,8 +76,8 @@ class Files:
 
 
 def pack_videos(videos: int) -> int:
-    """How many of `videos` videos share a pack: 16 to 64, so that few videos still keep many cores busy."""
-    return min(64, max(16, videos // 256))
+    """How many of `videos` videos share a pack: 4 to 64, so that few videos still keep many cores busy."""
+    return min(64, max(4, videos // 128))
 
 
 def plan(files: Files, folder: Path, params: Params) -> Iterator[Pack]:
