@@ -14,7 +14,7 @@ CATALOG = Path("data/raw/videos.csv")
 RAW_VIDEOS = Path("data/raw/videos")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Video:
     """One video of the catalog.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 
-def find_copies(files: Iterable[Path]) -> list[tuple[Path, Path]]:
+def find_copies(files: Iterable[Path]) -> list[tuple[int, int]]:
     """Which files have the same bytes as an earlier one.
 
     Only files of equal size are read. Empty, missing and unreadable ones are no copies of anything.
@@ -16,17 +16,17 @@ def find_copies(files: Iterable[Path]) -> list[tuple[Path, Path]]:
         files: can be gone through twice.
 
     Returns:
-        The first file of the same bytes, and a later one.
+        Positions of the first file of the same bytes, and of a later one.
     """
     sizes, counts = np.unique(np.fromiter(map(_size, files), np.int64), return_counts=True)
     shared = set(sizes[counts > 1].tolist()) - {0}
-    first: dict[bytes, Path] = {}
+    first: dict[bytes, int] = {}
     copies = []
-    for file in files:
+    for number, file in enumerate(files):
         if _size(file) in shared:
             digest = _digest(file)
-            if digest is not None and first.setdefault(digest, file) != file:
-                copies.append((first[digest], file))
+            if digest is not None and first.setdefault(digest, number) != number:
+                copies.append((first[digest], number))
     return copies
 
 
@@ -40,6 +40,6 @@ def _size(file: Path) -> int:
 def _digest(file: Path) -> bytes | None:
     try:
         with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "blake2b").digest()
+            return hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=16)).digest()
     except OSError:
         return None

@@ -149,7 +149,7 @@ def _link(file: Path, name: Path) -> None:
 
 
 def _closing_line(
-    root: Path, videos: list[Video], tally: Tally, copies: list[tuple[Path, Path]], max_bad_share: float
+    root: Path, videos: list[Video], tally: Tally, copies: list[tuple[int, int]], max_bad_share: float
 ) -> str:
     bad = f"{len(tally.bad)} of {len(videos)} videos cannot be used: {some_names(tally.bad)}"
     where = f"{FRAMES}/videos.csv names each with its reason"
@@ -170,20 +170,19 @@ def _closing_line(
     if tally.bad or tally.cut:
         parts.append(where)
     if copies:
-        parts.append(_copies(root, videos, copies))
+        parts.append(_copies(videos, copies))
     return "; ".join(parts)
 
 
-def _copies(root: Path, videos: list[Video], copies: list[tuple[Path, Path]]) -> str:
-    above = os.path.abspath(root)
-    split = {video.path: video.split for video in videos}
-    names = []
-    across = 0
+def _copies(videos: list[Video], copies: list[tuple[int, int]]) -> str:
+    across, within = [], []
     for pair in copies:
-        first, later = (file.relative_to(above).as_posix() for file in pair)
-        apart = split[first] != split[later]
-        across += apart
-        names.append(f"{later} = {first}" + (f" ({split[later]}, {split[first]})" if apart else ""))
-    names.sort(key=lambda name: not name.endswith(")"))
-    line = f"warning: {counted(len(copies), 'video')} with the same bytes as another: {some_names(names)}"
-    return f"{line}; {across} of them across train and test, which falsifies scores: take them away" if across else line
+        first, later = (videos[number] for number in pair)
+        if first.split == later.split:
+            within.append(f"{later.path} = {first.path}")
+        else:
+            across.append(f"{later.path} = {first.path} ({later.split}, {first.split})")
+    line = f"warning: {counted(len(copies), 'video')} with the same bytes as another: {some_names(across + within)}"
+    if across:
+        line += f"; {len(across)} of them across train and test, which falsifies scores: take them away"
+    return line
