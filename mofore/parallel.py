@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 
 import joblib
+from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from mofore.errors import UserError
@@ -48,6 +49,8 @@ def make_packs(packs: Iterable[Pack], workers: int, backend: str) -> Iterator[in
             raise UserError(
                 "a worker process died: if memory ran out, lower runtime.workers; run again, what is done is kept"
             ) from None
+        finally:
+            get_reusable_executor().shutdown(kill_workers=True)  # idle, they would keep their memory for minutes
 
 
 def _on_dask(packs: Iterable[Pack]) -> Iterator[int]:

@@ -34,6 +34,7 @@ def test_all_backends_make_the_same(tmp_path: Path) -> None:
     assert list(make_packs(packs(tmp_path / "one"), 1, "loky")) == [2] * 4
     assert not decoders(os.getpid())
     assert list(make_packs(packs(tmp_path / "two"), 2, "loky")) == [2] * 4
+    wait_until(lambda: not decoders(os.getpid()))
     assert len(contents(tmp_path / "one")) == 8
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
