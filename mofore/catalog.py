@@ -14,7 +14,7 @@ CATALOG = Path("data/raw/videos.csv")
 RAW_VIDEOS = Path("data/raw/videos")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Video:
     """One video of the catalog.
 
@@ -52,11 +52,10 @@ def unpacked_root(folder: Path) -> Path | None:
     return roots[counts.index(max(counts))] if any(counts) else None
 
 
-def csv_bytes(header: Iterable[str], rows: Iterable[Iterable[object]]) -> bytes:
-    """A CSV file in UTF-8, all text in quotes: names with commas, quotes and newlines come back as they were."""
+def csv_bytes(rows: Iterable[Iterable[object]]) -> bytes:
+    """Lines of CSV in UTF-8, all text in quotes: names with commas, quotes and newlines come back as they were."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow(header)
     writer.writerows(rows)
     return text.getvalue().encode("utf-8")
 
@@ -64,7 +63,7 @@ def csv_bytes(header: Iterable[str], rows: Iterable[Iterable[object]]) -> bytes:
 def write_catalog(videos: Iterable[Video], path: Path = CATALOG) -> None:
     """Write the catalog, sorted by path."""
     with writing(path) as file:
-        file.write(csv_bytes(COLUMNS, map(astuple, sorted(videos, key=lambda video: video.path))))
+        file.write(csv_bytes([COLUMNS, *map(astuple, sorted(videos, key=lambda video: video.path))]))
 
 
 def read_catalog(path: Path = CATALOG) -> list[Video]:

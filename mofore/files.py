@@ -5,16 +5,25 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+<<<<<<< HEAD
 from typing import BinaryIO, Literal
+=======
+from typing import TYPE_CHECKING, BinaryIO, Literal
+>>>>>>> decode
 
-import pandas as pd
+if TYPE_CHECKING:  # not needed by processes that only decode, and slow to import
+    import pandas as pd
 
 from mofore.errors import UserError
 
 
 @contextmanager
 def writing(path: Path, mode: Literal["wb", "r+b"] = "wb") -> Iterator[BinaryIO]:
+<<<<<<< HEAD
     """Open `path` for writing bytes, anew or (`r+b`) over those it has.
+=======
+    """Open `path` to write bytes, anew or in place; an OSError on the way (a full disk, say) carries the file's name.
+>>>>>>> decode
 
     An OSError on the way (a full disk, say) carries the file's name: Python itself names the file only when opening
     fails, not when writing or closing does.
@@ -34,7 +43,7 @@ def write_json(path: Path, value: object) -> None:
         file.write((json.dumps(value, indent=2) + "\n").encode())
 
 
-def write_csv(path: Path, table: pd.DataFrame, number: str | None = None) -> None:
+def write_csv(path: Path, table: "pd.DataFrame", number: str | None = None) -> None:
     """A table without its index, numbers in the format `number` ("%.6g", say), the same bytes on every system."""
     with writing(path) as file:
         file.write(table.to_csv(index=False, float_format=number, lineterminator="\n").encode())

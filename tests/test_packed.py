@@ -55,6 +55,13 @@ def test_unusable_videos_take_no_place(pack: Packer) -> None:
     assert videos.read(1, np.array([2]))[0, 0, 0, 0] == 22
 
 
+def test_truncated_videos_are_usable(pack: Packer) -> None:
+    folder = pack([3, 3])
+    table = folder / "videos.csv"
+    table.write_text(table.read_text().replace("ok", "truncated", 1))
+    assert len(PackedVideos(folder)) == 2
+
+
 def test_keep_counts_anew(pack: Packer) -> None:
     videos = PackedVideos(pack([3, 3, 3]))
     videos.keep(np.array([False, True, True]))

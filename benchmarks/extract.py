@@ -1,0 +1,153 @@
+"""How fast frames are extracted, beside a bare loop and other readers: `python benchmarks/extract.py FOLDER`.
+
+Each contender decodes all videos of FOLDER, makes the short side 64 pixels and encodes JPEG of quality 90 into a file,
+in a process of its own with one thread; ours with 1 and with 2 workers, its processes' start included. The bare loop
+resizes as ours does, the others by one cv2.resize. Rounds are interleaved; medians count. The last line is JSON.
+"""
+
+import argparse
+import importlib
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import cv2
+import numpy as np
+from cv2.typing import MatLike
+
+from mofore.decode import quiet_and_single_threaded, resize
+from mofore.extract import pack_videos
+from mofore.folder import read_folder
+from mofore.packs import Pack, read_sidecar
+from mofore.parallel import make_packs
+
+SHORT_SIDE, QUALITY = 64, 90
+NEEDS = {"bare loop": "cv2", "pyav": "av", "decord": "decord", "torchcodec": "torchcodec.decoders"}
+
+
+def small(image: MatLike) -> tuple[int, int]:
+    scale = SHORT_SIDE / min(image.shape[:2])
+    return round(image.shape[1] * scale), round(image.shape[0] * scale)
+
+
+def area(image: MatLike, size: tuple[int, int]) -> MatLike:
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def store(images: Iterator[MatLike], out: BinaryIO, smaller: Callable[[MatLike, tuple[int, int]], MatLike]) -> int:
+    frames = 0
+    for image in images:
+        jpeg = cv2.imencode(".jpg", smaller(image, small(image)), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+        out.write(jpeg.data)
+        frames += 1
+    return frames
+
+
+def by_opencv(file: Path) -> Iterator[MatLike]:
+    capture = cv2.VideoCapture(str(file), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    more, image = capture.read()
+    while more:
+        yield image
+        more, image = capture.read(image)
+
+
+def by_pyav(file: Path) -> Iterator[MatLike]:
+    import av
+
+    with av.open(str(file)) as container:
+        container.streams.video[0].codec_context.thread_count = 1
+        for frame in container.decode(video=0):
+            yield frame.to_ndarray(format="bgr24")
+
+
+def by_decord(file: Path) -> Iterator[MatLike]:
+    decord: Any = importlib.import_module("decord")
+    for frame in decord.VideoReader(str(file), num_threads=1):
+        yield cv2.cvtColor(frame.asnumpy(), cv2.COLOR_RGB2BGR)
+
+
+def by_torchcodec(file: Path) -> Iterator[MatLike]:
+    decoders: Any = importlib.import_module("torchcodec.decoders")
+    for frame in decoders.VideoDecoder(str(file), dimension_order="NHWC", num_ffmpeg_threads=1):
+        yield cv2.cvtColor(np.asarray(frame), cv2.COLOR_RGB2BGR)
+
+
+READERS = {"bare loop": by_opencv, "pyav": by_pyav, "decord": by_decord, "torchcodec": by_torchcodec}
+
+
+def contend(name: str, files: list[Path]) -> dict[str, float]:
+    """Frames and seconds of one contender; the import of what it needs does not count."""
+    with tempfile.TemporaryDirectory() as folder:
+        if name.startswith("mofore"):
+            size = pack_videos(len(files))
+            firsts = range(0, len(files), size)
+            packs = [Pack(Path(folder, f"pack-{n}.bin"), files[n : n + size], SHORT_SIDE, QUALITY, 60) for n in firsts]
+            start = time.perf_counter()
+            for _ in make_packs(packs, int(name.split()[1]), "loky"):
+                pass
+            seconds = time.perf_counter() - start
+            frames = sum(len(one.lengths) for pack in packs for one in read_sidecar(pack.target))
+        else:
+            quiet_and_single_threaded()
+            importlib.import_module(NEEDS[name])
+            with Path(folder, "frames").open("wb") as out:
+                start = time.perf_counter()
+                smaller = resize if name == "bare loop" else area
+                frames = sum(store(READERS[name](file), out, smaller) for file in files)
+                seconds = time.perf_counter() - start
+    return {"frames": frames, "seconds": seconds}
+
+
+def measure(name: str, folder: Path, videos: int) -> dict[str, Any] | None:
+    command = [sys.executable, __file__, str(folder), "--videos", str(videos), "--only", name]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        print(f"{name}: left out: {ran.stderr.strip().splitlines()[-1][:200]}")
+        return None
+    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    print(f"{name}: {found['frames']:,} frames in {found['seconds']:.2f} s", flush=True)
+    return found
+
+
+def main() -> None:
+    """Measure all contenders and compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--videos", type=int, default=10**9, help="use the first so many only")
+    parser.add_argument("--only", help="run one contender in this process, once")
+    options = parser.parse_args()
+    if options.only:
+        files = [options.folder.absolute() / video.path for video in read_folder(options.folder).videos]
+        print(json.dumps(contend(options.only, files[: options.videos])))
+        return
+    names = ["mofore 1", "bare loop", "mofore 2", "pyav", "decord", "torchcodec"]
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    frames: dict[str, int] = {}
+    for _ in range(options.rounds):
+        for name in list(seconds):
+            found = measure(name, options.folder, options.videos)
+            if found is None:
+                del seconds[name]
+                continue
+            seconds[name].append(found["seconds"])
+            frames[name] = found["frames"]
+    speed = {name: frames[name] / statistics.median(times) for name, times in seconds.items()}
+    result = {
+        "frames": frames,
+        "frames_per_second": {name: round(value, 1) for name, value in speed.items()},
+        "share_of_bare_loop": round(speed["mofore 1"] / speed["bare loop"], 3),
+        "two_workers_over_one": round(speed["mofore 2"] / speed["mofore 1"], 3),
+        "rounds": options.rounds,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

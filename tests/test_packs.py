@@ -1,0 +1,76 @@
+"""What is finished is kept, what it depends on is watched, and nothing piles up."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from video_files import write_video
+
+from mofore.errors import UserError
+from mofore.packs import Pack, read_sidecar, scratch_folder, scratch_key
+from mofore.supervise import end_child
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+
+
+def test_a_finished_pack_is_not_made_again(tmp_path: Path) -> None:
+    pack = Pack(tmp_path / "pack-00000.bin", [write_video(tmp_path / "a.avi", 5), tmp_path / "gone.avi"], 16, 90, 60)
+    pack.make()
+    end_child()
+    found = read_sidecar(pack.target)
+    assert [(one.status, len(one.lengths)) for one in found] == [("ok", 5), ("unreadable", 0)]
+    assert sum(found[0].lengths) == pack.target.stat().st_size
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.avi", "pack-00000.bin", "pack-00000.json"]
+    pack.target.write_bytes(b"as it was")
+    pack.make()
+    assert pack.target.read_bytes() == b"as it was"
+    pack.target.with_suffix(".json").unlink()  # killed between the two
+    pack.make()
+    end_child()
+    assert pack.target.stat().st_size == sum(found[0].lengths)
+
+
+def test_key_follows_all_that_the_bytes_depend_on(tmp_path: Path) -> None:
+    file = write_video(tmp_path / "a.avi")
+    keys = [scratch_key([file], "params"), scratch_key([file], "other"), scratch_key([tmp_path / "gone"], "params")]
+    os.utime(file, ns=(1, 1))
+    keys.append(scratch_key([file], "params"))
+    assert len(set(keys)) == 4
+    assert scratch_key([file], "params") == keys[3]
+
+
+def test_scratch_goes_when_all_is_well_and_stays_when_not() -> None:
+    above = Path(".scratch/extract_frames")
+    with suppress(ZeroDivisionError), scratch_folder("key") as folder:
+        (folder / "pack-00000.bin").touch()
+        (folder / "pack-00001.x-1.part").touch()
+        raise ZeroDivisionError
+    assert (above / "key/pack-00000.bin").exists()
+    with scratch_folder("key") as folder:
+        assert (folder / "pack-00000.bin").exists()
+        assert not list(folder.glob("*.part"))
+    assert not list(above.iterdir())
+
+
+def test_other_keys_go_unless_a_run_is_at_them() -> None:
+    above = Path(".scratch/extract_frames")
+    for key in ("old", "busy"):
+        (above / key).mkdir(parents=True)
+    with scratch_folder("busy"), scratch_folder("new"):
+        assert sorted(folder.name for folder in above.iterdir()) == ["busy", "new"]
+
+
+def test_two_runs_do_not_fight() -> None:
+    with scratch_folder("key"), pytest.raises(UserError, match=r"key: another run is extracting the same videos"):
+        scratch_folder("key").__enter__()
+
+
+def test_scratch_is_in_the_original_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "original"))
+    with scratch_folder("key") as folder:
+        assert folder == tmp_path / "original/.scratch/extract_frames/key"
