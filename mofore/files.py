@@ -5,11 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-<<<<<<< HEAD
-from typing import BinaryIO, Literal
-=======
 from typing import TYPE_CHECKING, BinaryIO, Literal
->>>>>>> decode
 
 if TYPE_CHECKING:  # not needed by processes that only decode, and slow to import
     import pandas as pd
@@ -19,11 +15,7 @@ from mofore.errors import UserError
 
 @contextmanager
 def writing(path: Path, mode: Literal["wb", "r+b"] = "wb") -> Iterator[BinaryIO]:
-<<<<<<< HEAD
     """Open `path` for writing bytes, anew or (`r+b`) over those it has.
-=======
-    """Open `path` to write bytes, anew or in place; an OSError on the way (a full disk, say) carries the file's name.
->>>>>>> decode
 
     An OSError on the way (a full disk, say) carries the file's name: Python itself names the file only when opening
     fails, not when writing or closing does.

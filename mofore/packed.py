@@ -79,21 +79,12 @@ class PackedVideos:
             found = pd.read_csv(folder / "videos.csv", keep_default_na=False, dtype=dict.fromkeys(TEXT, str))
         except FileNotFoundError:
             raise UserError(f"{folder}/videos.csv: no such file: run `dvc repro extract_frames`") from None
-<<<<<<< HEAD
         usable = found[found.status.isin(USABLE)]
         first_V = (usable.frames.cumsum() - usable.frames).to_numpy()
         self.table = usable.reset_index(drop=True)
         self.reader = FrameReader(folder, first_V)
         if split:
             self.keep((self.table.split == split).to_numpy())
-=======
-        usable = found[found.status.isin(("ok", "truncated"))].copy()
-        usable["first"] = usable.frames.cumsum() - usable.frames
-        self.table = usable[usable.split == split].reset_index(drop=True) if split else usable.reset_index(drop=True)
-        self._first = self.table["first"].to_numpy()
-        self._index = np.load(folder / "index.npy", mmap_mode="r")
-        self._packs: dict[int, npt.NDArray[np.uint8]] = {}
->>>>>>> decode
 
     def __len__(self) -> int:
         return len(self.table)
