@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 JPEG_MAX_SIDE = 65500  # pixels; libjpeg's limit
 PATIENCE = 256  # frames that may fail, one after the other, before this counts as the end
-INSTALL_AV = "a second decoder may read it: pip install 'mofore[av]'"
+INSTALL_AV = "a second decoder may read it: pip install av"
 
 
 class UndecodableError(Exception):

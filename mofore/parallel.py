@@ -57,9 +57,7 @@ def _on_dask(packs: Iterable[Pack]) -> Iterator[int]:
     try:
         from distributed import Client
     except ImportError:
-        raise UserError(
-            "params.yaml: runtime.backend is dask, but Dask is missing: pip install 'mofore[dask]'"
-        ) from None
+        raise UserError("params.yaml: runtime.backend is dask, but Dask is missing: pip install distributed") from None
     address = os.environ.get("DASK_SCHEDULER_ADDRESS")
     if not address:
         raise UserError(

@@ -158,7 +158,7 @@ def test_what_is_no_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for file in (text, sound):
         assert decode(file).reason == (
             "not a video, or sound only, or of a format that OpenCV cannot read; "
-            "a second decoder may read it: pip install 'mofore[av]'"
+            "a second decoder may read it: pip install av"
         )
 
 
@@ -168,7 +168,7 @@ def test_second_decoder_takes_over_where_it_is_installed(monkeypatch: pytest.Mon
     assert (len(found.lengths), found.fps, found.width, found.height, found.status) == (125, 25.0, 640, 360, "ok")
     monkeypatch.setitem(sys.modules, "av", None)
     assert decode(ODD / "av1_video.mkv").reason == (
-        "no frame can be decoded (codec AV01); a second decoder may read it: pip install 'mofore[av]'"
+        "no frame can be decoded (codec AV01); a second decoder may read it: pip install av"
     )
 
 
