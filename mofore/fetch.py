@@ -4,14 +4,12 @@ A download grows in `FOLDER/SHA256.part`. A later attempt, of this run or anothe
 request. It gets its final name when its sha256 is the one expected, never before.
 """
 
-import fcntl
 import hashlib
 import os
 import re
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NoReturn
@@ -195,23 +193,3 @@ def _verified(source: Source, part: Path) -> bool:
     with part.open("rb") as file:
         os.fsync(file.fileno())  # since it will be trusted by its name, after a power cut too
         return hashlib.file_digest(file, "sha256").hexdigest() == source.sha256
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder of downloads, `folder/lock`; the folder is made if absent.
-
-    Raises:
-        UserError: another process holds it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / "lock"
-    with lock.open("wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{lock}: another run holds this lock, for it is downloading too: let it end, or stop it, then run "
-                "`dvc repro` again"
-            ) from None
-        yield

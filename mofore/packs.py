@@ -1,26 +1,22 @@
 """Finished packs of an extraction that may be killed at any time: `.scratch/extract_frames/<key>/`.
 
 A pack counts as finished when its sidecar is there, which says what became of its videos; both appear in one piece.
-The key stands for all that the bytes depend on, so what is found under it is right. It is locked while a run works on
-it. The folder is below `$DVC_ROOT`, which DVC sets to the repository even where it runs in a temporary copy.
+The key stands for all that the bytes depend on, so what is found under it is right.
 """
 
-import fcntl
 import importlib.metadata
 import json
 import os
-import shutil
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO
 
-from mofore.errors import UserError
 from mofore.extracted import Extracted
 from mofore.files import writing
+from mofore.scratch import keyed_folder, scratch
 from mofore.supervise import write_pack
 
 CODE = ["container.py", "decode.py", "extracted.py", "packs.py", "supervise.py"]  # that make the bytes
@@ -92,34 +88,9 @@ def scratch_folder(key: str) -> Iterator[Path]:
 
     Raises:
         UserError: another run works on this key.
+        OSError: the folder cannot be made; carries its name.
     """
-    above = Path(os.environ.get("DVC_ROOT", "."), ".scratch", "extract_frames").absolute()
-    folder = above / key
-    with _locked(folder) as lock:
-        if lock is None:
-            raise UserError(f"{folder}: another run is extracting the same videos: wait for it to end, or stop it")
-        for other in above.iterdir():
-            if other != folder:
-                with _locked(other) as idle:
-                    if idle:
-                        shutil.rmtree(other, ignore_errors=True)
+    with keyed_folder(scratch("extract_frames"), key, "extracting the same videos") as folder:
         for part in folder.glob("*.part"):
             part.unlink()
         yield folder
-        shutil.rmtree(folder)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[BinaryIO | None]:
-    """A lock on a folder as long as this process lives; None if another has it."""
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError), (folder / "lock").open("ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield None
-                return
-            if os.fstat(file.fileno()).st_nlink:  # else somebody has removed it in between
-                yield file
-                return

@@ -5,7 +5,6 @@ where it is. Only if it is an empty folder are the videos downloaded. In any cas
 A downloaded archive stays in `.scratch/download`: another split or seed unpacks it again, without another download.
 """
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,15 +14,17 @@ from tempfile import TemporaryDirectory
 from mofore.catalog import Video, unpacked_root
 from mofore.config import Data
 from mofore.errors import UserError
-from mofore.fetch import WAITS, Source, fetch, locked
+from mofore.fetch import WAITS, Source, fetch
 from mofore.files import need_space
 from mofore.folder import find_files
 from mofore.progress import tell
 from mofore.report import counted, some_names
+from mofore.scratch import locked, scratch
 from mofore.ucf101 import read_split
 from mofore.unpack import need_rar_tool, unpack
 
 LISTS = "ucfTrainTestlist"
+DOWNLOAD = "download"  # the scratch folder in which archives grow and are kept
 VIDEOS, CLASSES, GROUPS = 13_320, 101, 25  # of all UCF101; the groups are numbered anew in each class
 
 
@@ -101,7 +102,7 @@ def get_ucf101(
             found = _from_archive(own, work, raw, listed, data.max_bad_share)
             videos = [video for video, _ in found.there]
         else:
-            with locked(_scratch()):
+            with locked(scratch(DOWNLOAD), "downloading UCF101"):
                 archive = _download(sources, raw, waits)
                 found = _from_archive(archive, work, raw, listed, data.max_bad_share)
                 videos = [video for video, _ in found.there]
@@ -123,11 +124,6 @@ def _check_empty(own: Path) -> None:
         )
 
 
-def _scratch() -> Path:
-    """Where downloads grow: outside of DVC's outputs, and the same folder for runs that DVC makes in a copy."""
-    return Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "download"
-
-
 def _get_lists(own: Path, work: Path, splits: Path, source: Source, waits: Sequence[float]) -> None:
     """Put the lists into `splits`: those that the user has in or beside `own`, else the official ones."""
     folders = [folder / LISTS for folder in (own, own.parent) if (folder / LISTS).is_dir()]
@@ -147,25 +143,25 @@ def _download(sources: Sources, raw: Path, waits: Sequence[float]) -> Path:
     """The ZIP archive, or, if that cannot be had, the RAR archive."""
     _need_space_for(sources.zip, raw)
     try:
-        return fetch(sources.zip, _scratch(), waits)
+        return fetch(sources.zip, scratch(DOWNLOAD), waits)
     except UserError as error:
         tell(f"download: {error}; trying {sources.rar.url}")
     need_rar_tool(sources.rar.url)
     _need_space_for(sources.rar, raw)
     try:
-        return fetch(sources.rar, _scratch(), waits)
+        return fetch(sources.rar, scratch(DOWNLOAD), waits)
     except UserError as error:
         raise UserError(f"{error}; or get UCF101 in another way, and set data.path to its archive or folder") from None
 
 
 def _need_space_for(source: Source, raw: Path) -> None:
     """Room for the rest of the archive and, elsewhere or not, for the videos, which no archive makes much smaller."""
-    scratch = _scratch()
-    rest = source.bytes - sum(file.stat().st_size for file in scratch.glob(f"{source.sha256}.*"))
-    if scratch.stat().st_dev == raw.stat().st_dev:
+    download = scratch(DOWNLOAD)
+    rest = source.bytes - sum(file.stat().st_size for file in download.glob(f"{source.sha256}.*"))
+    if download.stat().st_dev == raw.stat().st_dev:
         need_space(raw, rest + source.bytes, "UCF101, archive and videos,")
     else:
-        need_space(scratch, rest, "the archive of UCF101")
+        need_space(download, rest, "the archive of UCF101")
         need_space(raw, source.bytes, "the unpacked UCF101")
 
 

@@ -12,7 +12,7 @@ import pytest
 from bad_server import BadServer, bad_server
 
 from mofore.errors import UserError
-from mofore.fetch import CHUNK, Source, fetch, locked
+from mofore.fetch import CHUNK, Source, fetch
 
 CONTENT = random.Random(0).randbytes(300_001)
 WAITS = (0.0, 0.0)
@@ -164,14 +164,3 @@ def test_broken_certificate_is_passed_only_where_it_is_known(
         shutil.rmtree(tmp_path)
         with pytest.raises(UserError, match="not the file expected"):
             fetch(server.add("/lists.zip", CONTENT, "other", "other", broken_certificate=True), tmp_path, WAITS)
-
-
-def test_lock_is_of_one_process(tmp_path: Path) -> None:
-    with locked(tmp_path / "download"):  # noqa: SIM117 - the second must fail within the first
-        with (
-            pytest.raises(UserError, match="download/lock: another run holds this lock"),
-            locked(tmp_path / "download"),
-        ):
-            pass
-    with locked(tmp_path / "download"):
-        pass

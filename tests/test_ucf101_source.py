@@ -20,7 +20,7 @@ from video_files import ROOT, SHARED, make_project, run_stage_script, write_vide
 from mofore.catalog import video_root
 from mofore.config import Params
 from mofore.errors import UserError
-from mofore.fetch import locked
+from mofore.scratch import locked
 from mofore.ucf101_source import OFFICIAL, Sources, get_ucf101
 from mofore.unpack import RAR_TOOLS
 
@@ -157,7 +157,10 @@ def test_room_is_looked_for_before_the_download(world: World, monkeypatch: pytes
 
 
 def test_two_runs_do_not_download_at_once(world: World) -> None:
-    with locked(SCRATCH), pytest.raises(UserError, match=r"\.scratch/download/lock: another run holds this lock"):
+    with (
+        locked(SCRATCH, "x"),
+        pytest.raises(UserError, match=r"\.scratch/download: another run is downloading UCF101: wait"),
+    ):
         world.get()
     assert "/videos.zip" not in world.asked()
 
@@ -293,6 +296,7 @@ import json, sys
 from pathlib import Path
 from mofore.config import Data
 from mofore.fetch import Source
+from mofore.scratch import locked
 from mofore.ucf101_source import Sources, get_ucf101
 
 sources = Sources(**{name: Source(**fields) for name, fields in json.loads(sys.argv[1]).items()})
