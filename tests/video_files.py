@@ -1,5 +1,6 @@
-"""Real video files for tests, and a project folder to run stages in."""
+"""Real video files for tests, a project folder to run stages in, and what extraction leaves there."""
 
+import csv
 import os
 import shutil
 import subprocess
@@ -46,6 +47,16 @@ def run_stage_script(project: Path, stage: str) -> subprocess.CompletedProcess[s
     """Run a stage as DVC does."""
     command = [sys.executable, f"stages/{stage}.py"]
     return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120, check=False)
+
+
+def table(project: Path = Path()) -> dict[str, dict[str, str]]:
+    """The rows of videos.csv by their first column."""
+    with (project / "data/frames/videos.csv").open(encoding="utf-8", newline="") as file:
+        return {row["video"]: row for row in csv.DictReader(file)}
+
+
+def all_bytes(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @contextmanager
