@@ -167,7 +167,7 @@ def serve(pipe: int) -> None:
     connection.send(None)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)  # decoders chatter of what _incomplete says better
+    os.dup2(nowhere, 2)  # decoders chatter of what decode._incomplete says better
     while True:
         try:
             _serve_one(connection, *connection.recv())
