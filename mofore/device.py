@@ -32,7 +32,7 @@ def autocast(runtime: Runtime, device: torch.device) -> AbstractContextManager[N
     """A context in which convolutions and matrix products run in the precision of `runtime.precision`.
 
     auto means bf16 where that is faster: on GPUs that compute in it, and on CPUs with AMX. With only AVX-512's bf16
-    dot product, a CPU was measured to train the small encoder 10 % slower than in float32.
+    dot product, a CPU was measured to train the small encoder slower than in float32: 184 ms a step instead of 150.
     """
     bf16 = runtime.precision == "bf16" or (runtime.precision == "auto" and _has_bf16(device))
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16)
