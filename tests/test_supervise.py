@@ -78,19 +78,19 @@ def test_a_crash_once_is_bad_luck(three: Names, tmp_path: Path) -> None:
     assert pack.read_bytes() == data
 
 
-def test_a_crash_twice_is_the_reason(three: Names, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("how", "stall", "times", "reason"),
+    [
+        pytest.param(signal.SIGSEGV, 60, 2, "the decoder crashed (signal 11, SIGSEGV)", id="two crashes"),
+        pytest.param(signal.SIGSTOP, 2, 1, "no frame for 2 s, given up", id="hang"),
+    ],
+)
+def test_what_stops_a_video_is_its_reason_and_costs_no_other(
+    three: Names, tmp_path: Path, how: signal.Signals, stall: float, times: int, reason: str
+) -> None:
     wanted, data = undisturbed([three[0], three[2]], tmp_path / "wanted")
     pack = tmp_path / "pack"
-    found = disturbed(three, pack, kill(signal.SIGSEGV), 60, times=2)
-    assert found == [wanted[0], Extracted(reason="the decoder crashed (signal 11, SIGSEGV)"), wanted[1]]
-    assert pack.read_bytes() == data
-
-
-def test_a_hang_is_given_up(three: Names, tmp_path: Path) -> None:
-    wanted, data = undisturbed([three[0], three[2]], tmp_path / "wanted")
-    pack = tmp_path / "pack"
-    found = disturbed(three, pack, kill(signal.SIGSTOP), 2, times=1)
-    assert found == [wanted[0], Extracted(reason="no frame for 2 s, given up"), wanted[1]]
+    assert disturbed(three, pack, kill(how), stall, times) == [wanted[0], Extracted(reason=reason), wanted[1]]
     assert pack.read_bytes() == data
 
 
