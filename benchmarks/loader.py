@@ -83,7 +83,7 @@ def ways(folder: Path, videos: PackedVideos) -> tuple[dict[str, Way], dict[str, 
 
 
 def _decord(paths: list[str], sizes: list[tuple[int, int]]) -> Way:
-    from decord import VideoReader, cpu  # type: ignore[import-untyped]
+    from decord import VideoReader, cpu
 
     def read(video: int, frames: npt.NDArray[np.int64]) -> Any:
         width, height = sizes[video]
@@ -116,7 +116,7 @@ def _pyav(paths: list[str], sizes: list[tuple[int, int]]) -> Way:
 
 
 def _torchcodec(paths: list[str], sizes: list[tuple[int, int]]) -> Way:
-    from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]
+    from torchcodec.decoders import VideoDecoder
 
     def read(video: int, frames: npt.NDArray[np.int64]) -> Any:
         decoder = VideoDecoder(paths[video], dimension_order="NHWC", num_ffmpeg_threads=1, seek_mode="approximate")
