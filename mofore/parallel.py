@@ -14,6 +14,8 @@ from mofore.errors import UserError
 from mofore.packs import Pack
 from mofore.supervise import ctrl_c_held_back, end_child
 
+FEEDER = 10.0  # seconds that Loky's threads have to end; it takes them milliseconds
+
 
 def make_packs(packs: Iterable[Pack], workers: int, backend: str) -> Iterator[int]:
     """Make packs, each by itself; yield the number of videos of each, in order.
@@ -51,6 +53,18 @@ def make_packs(packs: Iterable[Pack], workers: int, backend: str) -> Iterator[in
             ) from None
         finally:
             get_reusable_executor().shutdown(kill_workers=True)  # idle, they would keep their memory for minutes
+            _join_feeders()
+
+
+def _join_feeders() -> None:
+    """Wait for the threads that fed Loky's queues, which it tells to end, but does not wait for.
+
+    They free semaphores as they end. Cut off amid this by the end of the stage, they would have Loky's resource tracker
+    warn on stderr of a leak.
+    """
+    for thread in threading.enumerate():
+        if thread.name == "QueueFeederThread":
+            thread.join(FEEDER)
 
 
 def _on_dask(packs: Iterable[Pack]) -> Iterator[int]:

@@ -4,8 +4,9 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,18 @@ def test_an_error_in_a_worker_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as raised:
         list(make_packs([pack, pack], 2, "loky"))
     assert str(raised.value.filename).startswith(str(tmp_path / "gone"))
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_no_thread_of_loky_is_left(tmp_path: Path, good: bool) -> None:
+    """One that still runs while Python exits may make Loky's resource tracker warn of a leak."""
+    made = packs(tmp_path / "packs")
+    if not good:
+        made.append(Pack(tmp_path / "gone/pack-00000.bin", made[0].files, 16, 90, 60))
+    before = set(threading.enumerate())
+    with nullcontext() if good else pytest.raises(FileNotFoundError):
+        list(make_packs(made, 2, "loky"))
+    assert set(threading.enumerate()) <= before
 
 
 def test_dask_without_an_address_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
