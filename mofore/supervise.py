@@ -164,17 +164,19 @@ def serve(pipe: int) -> None:
 
     quiet_and_single_threaded()
     connection = Connection(pipe)
-    connection.send(None)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)  # decoders chatter of what decode._incomplete says better
-    while True:
-        try:
-            _serve_one(connection, *connection.recv())
-        except OSError as error:
-            connection.send(error)
-        except Exception:
-            connection.send(traceback.format_exc())
+    with contextlib.suppress(ConnectionError):  # the supervisor is gone
+        connection.send(None)
+        while True:
+            try:
+                _serve_one(connection, *connection.recv())
+            except OSError as error:
+                connection.send(error)
+            except Exception:
+                connection.send(traceback.format_exc())
+    os._exit(1)
 
 
 def _serve_one(connection: Connection, pack: Path, end: int, files: list[Path], short_side: int, quality: int) -> None:

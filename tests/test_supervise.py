@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,20 @@ def test_the_decoder_ends_with_its_supervisor(three: Names, tmp_path: Path) -> N
         (child,) = decoders(supervisor.pid)
         supervisor.kill()
     wait_until(lambda: gone(child), 5)
+
+
+def test_a_decoder_that_starts_without_a_supervisor_says_nothing() -> None:
+    ours, theirs = Pipe()
+    code = f"from mofore.supervise import serve; serve({theirs.fileno()})"
+    ours.close()
+    with theirs:
+        command = [sys.executable, "-c", code]
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[theirs.fileno()])
+    # Its stdin stays open, so what ends it is its pipe.
+    assert child.stderr
+    with child, child.stderr as said:
+        assert said.read() == b""
+        assert child.wait(30) == 1
 
 
 def test_threads_have_a_child_each(tmp_path: Path) -> None:
