@@ -104,6 +104,7 @@ class Pretrain:
     lr: float = field(metadata=within(1e-8, 10))
     weight_decay: float = field(metadata=within(0, 1))
     warmup: float = field(metadata=within(0, 1))
+    knn_every: int = field(metadata=within(0))
 
 
 @dataclass
@@ -134,6 +135,10 @@ class Runtime:
     precision: str = field(metadata=one_of("auto", "fp32", "bf16"))
     backend: str = field(metadata=one_of("loky", "dask"))
     stall: float = field(metadata=within(1, 86400))
+    compile: bool
+    launcher: str
+    checkpoint: float = field(metadata=within(0, 86400))
+    cache: float = field(metadata=within(0))
 
 
 @dataclass

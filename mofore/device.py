@@ -1,15 +1,23 @@
 """Which processor computes, and in which precision."""
 
+import ctypes
+import sys
 from contextlib import AbstractContextManager
 
 import torch
 
 from mofore.config import Runtime
 from mofore.errors import UserError
+from mofore.gpus import hold_free_gpu
+from mofore.processes import ALONE, Processes
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 
 
-def pick_device(runtime: Runtime) -> torch.device:
+def pick_device(runtime: Runtime, processes: Processes = ALONE) -> torch.device:
     """`runtime.device` as a torch device; auto takes CUDA, then Apple's MPS, then the CPU.
+
+    With auto, a process alone takes a GPU that no other run has, and processes of one machine take one GPU each.
 
     Raises:
         UserError: the device named is unknown or not on this machine.
@@ -24,7 +32,9 @@ def pick_device(runtime: Runtime) -> torch.device:
             ) from None
         return device
     if torch.cuda.is_available():
-        return torch.device("cuda")
+        number = processes.local_rank if processes.count > 1 else hold_free_gpu(_gpu_names())
+        torch.cuda.set_device(number)
+        return torch.device("cuda", number)
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
@@ -45,3 +55,19 @@ def _has_bf16(device: torch.device) -> bool:
         features = torch.cpu.get_capabilities()
         return bool(features.get("amx_bf16"))
     return False
+
+
+def _gpu_names() -> list[str]:
+    """One for each GPU that this process may use, the same in all processes of the machine."""
+    return [str(torch.cuda.get_device_properties(number).uuid) for number in range(torch.cuda.device_count())]
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep large blocks that are freed, for the next step asks for the same again.
+
+    Otherwise the system hands out and clears the pages of each large tensor anew: measured on 2 cores, a training step
+    of the small encoder takes 8 % less time with this, and turning frames into input half the time.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)
+        libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)

@@ -8,6 +8,7 @@ Shapes: B batch, T frames, H = W side of a clip, D feature dimensions, P project
 
 import copy
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,15 @@ def mlp(d_in: int, d_hidden: int, d_out: int) -> nn.Sequential:
     )
 
 
+class Embedded(NamedTuple):
+    """What the networks make of a batch; nothing is normalised, and targets are without gradient."""
+
+    forecast_BP: Tensor
+    features_BD: Tensor  # of the context, by the online encoder
+    target_BP: Tensor
+    reversed_BP: Tensor | None  # targets of the futures played backwards
+
+
 class MoFore(nn.Module):
     """Online encoder, projector and gap-conditioned predictor, and the EMA twins of the first two."""
 
@@ -56,6 +66,15 @@ class MoFore(nn.Module):
     @property
     def encoder(self) -> nn.Module:
         return self.online[0]
+
+    def forward(
+        self, context_BCTHW: Tensor, gap_B: Tensor, future_BCTHW: Tensor, backwards_BCTHW: Tensor | None
+    ) -> Embedded:
+        """All that a training step asks of the networks, in one call, so that they can be replicated or compiled."""
+        forecast_BP, features_BD = self.forecast(context_BCTHW, gap_B)
+        target_BP = self.target(future_BCTHW)
+        reversed_BP = None if backwards_BCTHW is None else self.target(backwards_BCTHW)
+        return Embedded(forecast_BP, features_BD, target_BP, reversed_BP)
 
     def forecast(self, context_BCTHW: Tensor, gap_B: Tensor) -> tuple[Tensor, Tensor]:
         """Forecast of the future clip's embedding, [B, P], not normalised; and the context's features, [B, D]."""

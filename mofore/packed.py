@@ -7,6 +7,7 @@ as memory of each process that touches them, so loaders would grow with the numb
 Shapes: T frames, H height, W width, 3 colours (RGB), V videos.
 """
 
+import copy
 from pathlib import Path
 
 import cv2
@@ -93,6 +94,13 @@ class PackedVideos:
         """Keep only some of the videos, given one bool a video; numbers then count those kept."""
         self.table = self.table[rows].reset_index(drop=True)
         self.reader = FrameReader(self.reader.folder, self.reader.first_V[rows])
+
+    def some(self, videos: npt.NDArray[np.int64]) -> "PackedVideos":
+        """These videos alone, in this order."""
+        chosen = copy.copy(self)
+        chosen.table = self.table.iloc[videos].reset_index(drop=True)
+        chosen.reader = FrameReader(self.reader.folder, self.reader.first_V[videos])
+        return chosen
 
     def leave_out_shorter(self, needed: int, room_for: str, keys: str) -> pd.DataFrame:
         """Keep only videos of at least `needed` frames.

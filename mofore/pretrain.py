@@ -1,85 +1,30 @@
-"""Momentum-Guided Semantic Forecasting: the training loop.
+"""Momentum-Guided Semantic Forecasting: the run, from the first step or from a checkpoint to the last."""
 
-Shapes: B batch, T frames, H = W side of a clip, C channels, P projection dimensions, N embeddings of an epoch.
-"""
-
-import math
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 
 import pandas as pd
-import torch
-from torch import Tensor
-from torch.optim import AdamW, Optimizer
+from torch.optim import AdamW
 
-from mofore.augment import play_backwards, to_input
+from mofore.checkpoint import Checkpoint
 from mofore.clips import clip_span
 from mofore.config import Params
-from mofore.cores import worker_count
-from mofore.device import autocast, pick_device
-from mofore.encoder import build_encoder
+from mofore.device import keep_freed_memory, pick_device
 from mofore.errors import UserError
-from mofore.health import alignment, effective_rank, spread, uniformity
-from mofore.losses import contrastive_loss, decorrelating_loss, forecasting_loss
+from mofore.loader import load_batches
 from mofore.model import MoFore
+from mofore.online_knn import OnlineKnn
 from mofore.packed import PackedVideos
-from mofore.pairs import Epochs, Pair, Pairs, pair_loader, to_device
-from mofore.progress import progress
+from mofore.pairs import Epochs, Pairs, to_device
+from mofore.processes import ALONE, Processes
+from mofore.progress import progress, tell
+from mofore.run import Run
 from mofore.schedule import cosine, learning_rate
+from mofore.stopping import StopSignals
+from mofore.train_step import train_step
+from mofore.watch import Watch
 
-HEALTH_SAMPLES = 1024  # embeddings of an epoch that the health measures look at: exact enough, and cheap
-
-
-@dataclass
-class Step:
-    """What one training step leaves behind for the log; all tensors are detached."""
-
-    loss: Tensor
-    forecast_loss: Tensor
-    contrast_loss: Tensor
-    decorrelation_loss: Tensor
-    picked: Tensor  # share of forecasts that picked their own future
-    forecast_BP: Tensor
-    target_BP: Tensor
-
-
-def train_step(model: MoFore, optimizer: Optimizer, batch: Pair, params: Params, momentum: float) -> Step:
-    """One step: forecast the future's embedding from the context, compare, learn, let the EMA encoder follow."""
-    context_BCTHW = to_input(batch.context_THWC, params.clip.input, batch.context_colour_34)
-    future_BCTHW = to_input(batch.future_THWC, params.clip.input, batch.future_colour_34)
-
-    with autocast(params.runtime, context_BCTHW.device):
-        forecast_BP, features_BD = model.forecast(context_BCTHW, batch.gap)
-        target_BP = model.target(future_BCTHW)
-        reversed_BP = (
-            model.target(play_backwards(future_BCTHW, params.clip.input)) if params.contrast.reversed else None
-        )
-
-    forecast_loss = forecasting_loss(forecast_BP, target_BP)
-    contrast_loss, picked = contrastive_loss(
-        forecast_BP, target_BP, batch.group, params.contrast.temperature, reversed_BP
-    )
-    decorrelation_loss = decorrelating_loss(features_BD)
-    loss = (
-        params.forecast.weight * forecast_loss
-        + params.contrast.weight * contrast_loss
-        + params.decorrelation.weight * decorrelation_loss
-    )
-
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
-    model.update_ema(momentum)
-    return Step(
-        loss.detach(),
-        forecast_loss.detach(),
-        contrast_loss.detach(),
-        decorrelation_loss.detach(),
-        picked,
-        forecast_BP.detach(),
-        target_BP,
-    )
+LOOK_EVERY = 50  # steps between two looks at the run's health
 
 
 @dataclass
@@ -93,110 +38,81 @@ class Pretrained:
     data_wait: float  # share of the time spent waiting for data, 0 to 1
 
 
-@dataclass
-class Epoch:
-    """Gathers the steps of one epoch into a row of the log."""
-
-    steps: list[Step] = field(default_factory=list)
-    gaps: list[Tensor] = field(default_factory=list)
-
-    def row(self, epoch: int, lr: float, momentum: float) -> dict[str, float]:
-        last = max(1, HEALTH_SAMPLES // len(self.gaps[0]))
-        forecast_NP = torch.cat([s.forecast_BP for s in self.steps[-last:]]).float()
-        target_NP = torch.cat([s.target_BP for s in self.steps[-last:]]).float()
-        return {
-            "epoch": epoch,
-            "loss": _mean([s.loss for s in self.steps]),
-            "forecast_loss": _mean([s.forecast_loss for s in self.steps]),
-            "contrast_loss": _mean([s.contrast_loss for s in self.steps]),
-            "decorrelation_loss": _mean([s.decorrelation_loss for s in self.steps]),
-            "picked": _mean([s.picked for s in self.steps]),
-            "effective_rank": effective_rank(target_NP),
-            "spread": spread(target_NP),
-            "alignment": alignment(forecast_NP, target_NP),
-            "uniformity": uniformity(target_NP),
-            "gap": _mean([g.float().mean() for g in self.gaps]),
-            "lr": lr,
-            "momentum": momentum,
-        }
-
-
-def _mean(values: list[Tensor]) -> float:
-    return float(torch.stack(values).mean())
-
-
-def pretrain(params: Params, videos: PackedVideos) -> Pretrained:
-    """Train on the videos given (labels are not looked at).
+def pretrain(
+    params: Params, videos: PackedVideos, processes: Processes = ALONE, checkpoint: Checkpoint | None = None
+) -> Pretrained:
+    """Train on the videos given; their labels are looked at for the log only.
 
     Args:
         videos: training videos, each long enough for two clips and the smallest gap (see `leave_out_short`).
+        processes: those that share the work.
+        checkpoint: where to go on from, and to save to; without one nothing is saved.
 
     Raises:
-        UserError: fewer videos than one batch, or the loss is no longer finite.
+        UserError: fewer videos than one batch, a batch that the processes cannot share, or the loss is not finite.
+        StoppedError: a signal asked to stop; the run was saved.
     """
-    p = params.pretrain
-    if len(videos) < p.batch_size:
+    p, runtime = params.pretrain, params.runtime
+    _check_batch(len(videos), p.batch_size, processes)
+    device = pick_device(runtime, processes)
+    keep_freed_memory()
+    run = Run(params, device, processes)
+    if checkpoint and (state := checkpoint.load(device)):
+        run.restore(state)
+        if processes.first:
+            tell(f"pretrain: goes on from a checkpoint, after step {run.step}")
+
+    keep = runtime.cache * 1e9 if device.type == "cpu" else 0  # loader processes for a GPU would each keep the same
+    pairs = Pairs(videos, params.clip, params.forecast, params.augment, params.seed, keep)
+    batches = Epochs(len(videos), p.batch_size, p.epochs, params.seed, run.step, processes)
+    knn = OnlineKnn(videos, params) if p.knn_every and processes.first else None
+    watch = Watch(run, batches.steps, checkpoint)
+
+    with StopSignals() as signals, closing(load_batches(pairs, batches, runtime.workers, device)) as loaded:
+        bar = progress(run.timed(loaded), batches.steps, "pretrain", "step", run.step, hidden=not processes.first)
+        for host_batch in watch.until_stopped(bar, signals):
+            lr, momentum = set_schedule(run.learner.optimizer, params, (run.step + 1) / batches.steps)
+            watch.check_loss()
+            run.log.add(train_step(run.learner, to_device(host_batch, device), params, momentum))
+            run.step += 1
+
+            if run.step % LOOK_EVERY == 0 and processes.first:
+                bar.set_postfix(watch.look())
+            if run.step % batches.steps_per_epoch == 0:
+                watch.check_loss()
+                epoch = run.step // batches.steps_per_epoch
+                row = {"epoch": epoch} | run.log.end_epoch() | {"lr": lr, "momentum": momentum}
+                if knn and knn.possible and (epoch % p.knn_every == 0 or epoch == p.epochs):
+                    row["knn"] = knn.score(run.learner.model.encoder, device)
+                run.rows.append(row)
+            if run.step == batches.steps or (checkpoint and checkpoint.due()):
+                watch.save()
+
+    clips = 2 * p.batch_size * batches.steps
+    return Pretrained(
+        run.learner.model, pd.DataFrame(run.rows), run.seconds, clips / run.seconds, run.waited / run.seconds
+    )
+
+
+def set_schedule(optimizer: AdamW, params: Params, share: float) -> tuple[float, float]:
+    """Set the learning rate for a step that ends when `share` of the run is done; return it and the momentum."""
+    lr = learning_rate(params.pretrain.lr, params.pretrain.warmup, share)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    return lr, cosine(params.momentum.start, params.momentum.end, share)
+
+
+def _check_batch(videos: int, batch_size: int, processes: Processes) -> None:
+    if videos < batch_size:
         raise UserError(
-            f"params.yaml: pretrain.batch_size is {p.batch_size}, but only {len(videos)} training videos are usable: "
-            f"lower it to at most {len(videos)} or add videos"
+            f"params.yaml: pretrain.batch_size is {batch_size}, but only {videos} training videos are usable: "
+            f"lower it to at most {videos} or add videos"
         )
-    device = pick_device(params.runtime)
-    torch.manual_seed(params.seed)
-    encoder = build_encoder(params.encoder.name, params.seed)
-    model = MoFore(encoder, params.forecast.projection, params.forecast.hidden).to(device).train()
-    optimizer = adamw(model, p.lr, p.weight_decay)
-
-    batches = Epochs(len(videos), p.batch_size, p.epochs, params.seed)
-    pairs = Pairs(videos, params.clip, params.forecast, params.augment, params.seed)
-    loader = pair_loader(pairs, batches, worker_count(params.runtime.workers), pin=device.type == "cuda")
-
-    rows, epoch, waiting = [], Epoch(), Stopwatch()
-    began = time.perf_counter()
-    bar = progress(waiting.over(iter(loader)), len(batches), "pretrain", "step")
-    for step, host_batch in enumerate(bar, start=1):
-        share = step / len(batches)
-        lr = learning_rate(p.lr, p.warmup, share)
-        momentum = cosine(params.momentum.start, params.momentum.end, share)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        batch = to_device(host_batch, device)
-        epoch.steps.append(train_step(model, optimizer, batch, params, momentum))
-        epoch.gaps.append(batch.gap)
-        if step % batches.steps_per_epoch == 0:
-            rows.append(epoch.row(step // batches.steps_per_epoch, lr, momentum))
-            epoch = Epoch()
-            bar.set_postfix({key: f"{rows[-1][key]:.2f}" for key in ("loss", "effective_rank", "spread")})
-            if not math.isfinite(rows[-1]["loss"]):
-                raise UserError(f"pretrain: the loss is {rows[-1]['loss']} in epoch {len(rows)}: lower pretrain.lr")
-    seconds = time.perf_counter() - began
-    clips = 2 * p.batch_size * len(batches)
-    return Pretrained(model, pd.DataFrame(rows), seconds, clips / seconds, waiting.seconds / seconds)
-
-
-def adamw(model: MoFore, lr: float, weight_decay: float) -> AdamW:
-    """AdamW that decays matrices and kernels, but neither biases nor normalisation scales."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return AdamW(groups, lr=lr, fused=True)
-
-
-class Stopwatch:
-    """Measures how long an iterator makes its consumer wait."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def over(self, items: Iterator[Pair]) -> Iterator[Pair]:
-        while True:
-            asked = time.perf_counter()
-            item = next(items, None)
-            self.seconds += time.perf_counter() - asked
-            if item is None:
-                return
-            yield item
+    if batch_size % processes.count:
+        raise UserError(
+            f"params.yaml: pretrain.batch_size is {batch_size}, but must be a multiple of the {processes.count} "
+            "processes that share it"
+        )
 
 
 def leave_out_short(videos: PackedVideos, params: Params) -> pd.DataFrame:

@@ -9,9 +9,27 @@ from tqdm import tqdm
 T = TypeVar("T")
 
 
-def progress(items: Iterable[T], total: int, what: str, unit: str) -> "tqdm[T]":
-    """Show a bar with rate and ETA on stderr while `items` are gone through; nothing if stderr is no terminal."""
-    return tqdm(items, total=total, desc=what, unit=unit, disable=None, dynamic_ncols=True, leave=False)
+def progress(items: Iterable[T], total: int, what: str, unit: str, done: int = 0, hidden: bool = False) -> "tqdm[T]":
+    """Show a bar with rate and ETA on stderr while `items` are gone through; nothing if stderr is no terminal.
+
+    Args:
+        items: those still to come.
+        total: how many there are with those that an earlier run has done.
+        what: the bar's name.
+        unit: what one item is.
+        done: items that an earlier run has done.
+        hidden: show nothing in any case.
+    """
+    return tqdm(
+        items,
+        total=total,
+        initial=done,
+        desc=what,
+        unit=unit,
+        disable=hidden or None,
+        dynamic_ncols=True,
+        leave=False,
+    )
 
 
 def progress_bytes(total: int, done: int, what: str) -> "tqdm[NoReturn]":

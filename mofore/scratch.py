@@ -55,6 +55,14 @@ def locked(folder: Path, doing: str) -> Iterator[None]:
 
 
 @contextmanager
+def folder_until_done(folder: Path, doing: str) -> Iterator[None]:
+    """Hold a folder as `locked` does; delete it if all goes well."""
+    with locked(folder, doing):
+        yield
+        _delete(folder)
+
+
+@contextmanager
 def keyed_folder(above: Path, key: str, doing: str) -> Iterator[Path]:
     """Hold the folder of a key, `above/key`; delete it if all goes well. Those of other keys go if no run holds them.
 
@@ -68,14 +76,11 @@ def keyed_folder(above: Path, key: str, doing: str) -> Iterator[Path]:
         OSError: folder or lock cannot be made; carries the name.
     """
     folder = above / key
-    with locked(folder, doing):
+    with folder_until_done(folder, doing):
         for other in above.iterdir():
             if other != folder and other.is_dir():
-                with try_lock(other) as idle:
-                    if idle:
-                        _delete(other)
+                delete_if_idle(other)
         yield folder
-        _delete(folder)
 
 
 def _lock(folder: Path) -> BinaryIO | None:
@@ -92,6 +97,14 @@ def _lock(folder: Path) -> BinaryIO | None:
             if os.fstat(file.fileno()).st_nlink:
                 closing.pop_all()
                 return file
+
+
+def delete_if_idle(folder: Path) -> bool:
+    """Delete a folder unless a run holds it; returns whether it did."""
+    with try_lock(folder) as idle:
+        if idle:
+            _delete(folder)
+        return idle
 
 
 def _delete(folder: Path) -> None:

@@ -2,22 +2,31 @@
 
 from pathlib import Path
 
-from mofore.config import load_params
+import pandas as pd
+
+from mofore.checkpoint import checkpoint
+from mofore.config import Params, load_params
 from mofore.encoder import save_encoder
 from mofore.errors import run_stage
 from mofore.files import write_csv, write_json
 from mofore.packed import PackedVideos
-from mofore.pretrain import leave_out_short, pretrain
+from mofore.pretrain import Pretrained, leave_out_short, pretrain
+from mofore.processes import joined, launch
 from mofore.report import counted, some_names
 
 
 def main() -> None:
     params = load_params()
-    videos = PackedVideos(Path("data/frames"), split="train")
-    left_out = leave_out_short(videos, params)
+    launch(params.runtime.launcher)
+    with joined() as processes, checkpoint("pretrain", params, processes) as saved:
+        videos = PackedVideos(Path("data/frames"), split="train")
+        left_out = leave_out_short(videos, params)
+        run = pretrain(params, videos, processes, saved)
+        if processes.first:
+            write(params, run, videos, left_out)
 
-    run = pretrain(params, videos)
 
+def write(params: Params, run: Pretrained, videos: PackedVideos, left_out: pd.DataFrame) -> None:
     save_encoder(Path("data/model"), run.model.encoder, params.encoder.name, params.clip)
     write_csv(Path("data/model/left_out.csv"), left_out)
     write_csv(Path("results/pretrain.csv"), run.log, "%.6g")

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mofore.augment import LUMA, MEAN, STD, center_crop, play_backwards, random_colour, random_crop, to_input
+from mofore.augment import GRAY_34, MEAN, STD, center_crop, play_backwards, random_colour, random_crop, to_input
 from mofore.config import Augment
 
 FULL = Augment(crop_min=0.3, flip=0.5, jitter=0.4, grayscale=0.2)
@@ -55,7 +55,7 @@ def test_no_strength_is_no_change() -> None:
 
 def test_grayscale_gives_three_equal_channels() -> None:
     gray = random_colour(Augment(crop_min=1, flip=0, jitter=0, grayscale=1), np.random.default_rng(0))
-    assert np.allclose(gray[:, :3], np.tile(LUMA, (3, 1)), atol=1e-6)
+    assert np.allclose(gray[:, :3], GRAY_34[:, :3], atol=1e-6)
 
 
 @given(seed=st.integers(0, 200), batch=st.integers(1, 4))

@@ -1,0 +1,86 @@
+"""Features of uniformly spaced clips, by encoders that no longer learn.
+
+The primary protocol of the field: uniformly spaced clips, centre crop, globally pooled features of the encoder (no
+projector), encoder in eval mode.
+
+Shapes: B clips of a batch, K clips of a video, T frames, H = W side of a clip, C colours, D feature dimensions.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+from mofore.augment import center_crop, to_input
+from mofore.clips import clip_offsets, clip_span, uniform_starts
+from mofore.config import Clip, Runtime
+from mofore.device import autocast
+from mofore.loader import load_batches
+from mofore.packed import PackedVideos
+from mofore.processes import ALONE, Processes
+from mofore.progress import progress
+
+FloatArray = npt.NDArray[np.float32]
+VIDEOS_A_BATCH = 8
+
+
+class UniformClips(Dataset[npt.NDArray[np.uint8]]):
+    """The K uniformly spaced, centre-cropped clips of each video: uint8 [K, T, H, W, C]."""
+
+    def __init__(self, videos: PackedVideos, clip: Clip, clips: int) -> None:
+        self.reader, self.clip, self.clips = videos.reader, clip, clips
+        self.offsets, self.span = clip_offsets(clip), clip_span(clip)
+        self.n_frames = videos.table.frames.to_numpy()
+
+    def starts(self, video: int) -> npt.NDArray[np.int64]:
+        """First video frame of each clip, [K]."""
+        return uniform_starts(int(self.n_frames[video]), self.span, self.clips)
+
+    def __len__(self) -> int:
+        return len(self.n_frames)
+
+    def video(self, key: int) -> int:
+        """Number of the video of a key: the key itself."""
+        return key
+
+    def __getitem__(self, video: int) -> npt.NDArray[np.uint8]:
+        wanted_KT = self.starts(video)[:, None] + self.offsets
+        frames, place_KT = np.unique(wanted_KT, return_inverse=True)  # clips overlap: decode each frame once
+        frames_NHWC = center_crop(self.reader.read(video, frames), self.clip.size)
+        return frames_NHWC[place_KT.reshape(wanted_KT.shape)]
+
+
+def embed_clips(
+    encoders: dict[str, nn.Module],
+    samples: UniformClips,
+    runtime: Runtime,
+    device: torch.device,
+    processes: Processes = ALONE,
+) -> dict[str, FloatArray]:
+    """Embed the clips of every video with several encoders, in one pass over the frames.
+
+    Args:
+        encoders: by name, on `device`, in eval mode; each maps [B, C, T, H, W] to [B, D].
+        samples: of videos that are each at least one clip long.
+        processes: each embeds its share of the batches.
+
+    Returns:
+        By encoder's name, float32 [videos, K, D]; in other processes than the first, nothing.
+    """
+    batches = [list(range(len(samples)))[at : at + VIDEOS_A_BATCH] for at in range(0, len(samples), VIDEOS_A_BATCH)]
+    mine = batches[processes.rank :: processes.count]
+    loaded = load_batches(samples, mine, runtime.workers, device)
+    found: list[dict[str, FloatArray]] = []
+    for frames_BTHWC in progress(loaded, len(mine), "embed", "batch", hidden=not processes.first):
+        with torch.inference_mode(), autocast(runtime, device):
+            clips_BCTHW = to_input(frames_BTHWC.flatten(0, 1).to(device, non_blocking=True), samples.clip.input)
+            features = {name: encoder(clips_BCTHW).float() for name, encoder in encoders.items()}
+        found.append({name: x_BD.cpu().numpy() for name, x_BD in features.items()})
+    by_rank = processes.collect(found)
+    in_order = [by_rank[i % len(by_rank)][i // len(by_rank)] for i in range(len(batches))] if by_rank else []
+    return {
+        name: np.concatenate([batch[name] for batch in in_order]).reshape(len(samples), samples.clips, -1)
+        for name in encoders
+        if in_order
+    }

@@ -1,0 +1,107 @@
+"""Watching over a training run: progress line, warnings, checkpoints, and the end of a run that went wrong."""
+
+import math
+import signal
+from collections.abc import Iterable, Iterator
+from typing import NoReturn
+
+from mofore.checkpoint import Checkpoint
+from mofore.errors import StoppedError, UserError
+from mofore.health import collapse
+from mofore.pairs import Pair
+from mofore.progress import tell
+from mofore.run import Run
+from mofore.stopping import StopSignals
+
+ENOUGH = 64  # embeddings to judge a collapse by
+
+
+class Watch:
+    """Looks at a run between its steps."""
+
+    def __init__(self, run: Run, steps: int, checkpoint: Checkpoint | None) -> None:
+        """`steps`: of the whole run; `checkpoint`: where it is saved, if it is."""
+        self.run, self.steps, self.checkpoint = run, steps, checkpoint
+        self.warned = False
+        self._resumed_at = run.step, run.seconds
+
+    def until_stopped(self, batches: Iterable[Pair], signals: StopSignals) -> Iterator[Pair]:
+        """The same batches, until this or another process gets a signal to stop. Then the run is saved.
+
+        Raises:
+            StoppedError: it was stopped.
+        """
+        processes, batches = self.run.learner.processes, iter(batches)
+        while True:
+            try:
+                batch = next(batches, None)
+            except RuntimeError:  # loader processes may have got the signal, too, and be gone
+                if not signals.received:
+                    raise
+                self._stop(signals.received)
+            if batch is None:
+                return
+            if processes.any(signals.received is not None):
+                self._stop(signals.received)
+            yield batch
+
+    def _stop(self, number: signal.Signals | None) -> NoReturn:
+        saved, number = self.save(), number or signal.SIGTERM
+        state = "saved, the same command goes on from there" if saved else f"not saved, {self._left()}"
+        said = f"pretrain: stopped by {number.name} after step {self.run.step} of {self.steps}: {state}"
+        raise StoppedError(said if self.run.learner.processes.first else "", number)
+
+    def _left(self) -> str:
+        return self.checkpoint.left() if self.checkpoint else "no checkpoints were asked for"
+
+    def check_loss(self) -> None:
+        """Look at the loss of the last step. Called one step later, so that a GPU's queue never runs dry.
+
+        Raises:
+            UserError: it is not a finite number.
+        """
+        if not math.isfinite(loss := self.run.log.loss):
+            self._broken(f"the loss is {loss}")
+
+    def _broken(self, what: str) -> None:
+        run, p = self.run, self.run.params
+        causes = [f"pretrain.lr {p.pretrain.lr:g} is too high", f"pretrain.warmup {p.pretrain.warmup:g} too short"]
+        if p.contrast.weight and p.contrast.temperature < 0.05:
+            causes.append(f"contrast.temperature {p.contrast.temperature:g} too low")
+        if p.runtime.precision != "fp32":
+            causes.append("bf16 too coarse (try runtime.precision fp32)")
+        raise UserError(
+            f"pretrain: {what} after step {run.step} of {self.steps}: likely {', or '.join(causes)}; {self._left()}"
+        )
+
+    def look(self) -> dict[str, str]:
+        """Health in a few words, for the progress line; a collapse is told, once, with what to change."""
+        run, health = self.run, self.run.log.health()
+        reason = collapse(health["effective_rank"], health["spread"])
+        if reason and not self.warned and run.log.samples >= ENOUGH:
+            self.warned = True
+            tell(
+                f"warning: pretrain: the embeddings collapse, {reason}, after step {run.step} of {self.steps}: raise "
+                "contrast.weight or decorrelation.weight, or lower pretrain.lr"
+            )
+        steps, seconds = run.step - self._resumed_at[0], run.seconds - self._resumed_at[1]
+        return {
+            "loss": f"{run.log.loss:.3f}",
+            "rank": f"{health['effective_rank']:.1f}",
+            "spread": f"{health['spread']:.2f}",
+            "clips/s": f"{2 * run.params.pretrain.batch_size * (steps - 1) / max(seconds, 1e-9):.0f}",
+            "data wait": f"{run.waited / max(run.seconds, 1e-9):.1%}",
+        }
+
+    def save(self) -> bool:
+        """Save the run, if it is to be saved, by this process; say whether that went well.
+
+        Raises:
+            UserError: it is not worth saving, since loss or weights are not finite.
+        """
+        if not self.checkpoint or not self.run.learner.processes.first:
+            return False
+        self.check_loss()
+        if not all(bool(weights.isfinite().all()) for weights in self.run.learner.model.parameters()):
+            self._broken("weights are not finite")
+        return self.checkpoint.save(self.run.state())
