@@ -17,9 +17,12 @@ from mofore.errors import UserError
 def writing(path: Path, mode: Literal["wb", "r+b"] = "wb") -> Iterator[BinaryIO]:
     """Open `path` for writing bytes, anew or (`r+b`) over those it has.
 
+    Its folder is made if absent: DVC and git remove folders that a stopped experiment has left empty.
+
     An OSError on the way (a full disk, say) carries the file's name: Python itself names the file only when opening
     fails, not when writing or closing does.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open(mode) as file:
             yield file

@@ -112,6 +112,7 @@ def launch(launcher: str) -> None:
     if launcher == "none" or "WORLD_SIZE" in os.environ:
         return
     words = shlex.split(launcher)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # `joined` sets what is right; without it torchrun would warn
     try:
         os.execvp(words[0], [*words, *sys.argv])
     except (OSError, IndexError):
