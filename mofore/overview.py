@@ -92,7 +92,9 @@ def compose(results: Path) -> Figure:
 def _read(path: Path) -> pd.DataFrame:
     text = {"video", "label", "group", "split", "actual", "predicted", "series", "encoder"}
     table = pd.read_csv(path, dtype=str, keep_default_na=False)  # a class may be called NA, or 1
-    return table.astype({column: float for column in table if column not in text})
+    numbers = [column for column in table if column not in text]
+    table[numbers] = table[numbers].replace("", "nan").astype(float)
+    return table
 
 
 def _headline(points: pd.DataFrame, linear: dict[str, Any], knn: dict[str, Any]) -> str:
@@ -155,7 +157,13 @@ def _draw_health(top: Axes, bottom: Axes, pretrain: pd.DataFrame) -> None:
     top.set_ylim(bottom=0)
     top.tick_params(labelbottom=False)
     _line(bottom, pretrain["epoch"], pretrain["picked"], PINK)
-    bottom.set(xlabel="epoch", ylabel="own future\npicked (share)", ylim=(0, 1))
+    bottom.set(xlabel="epoch", ylabel="share", ylim=(0, 1))
+    names = [(float(pretrain["picked"].iloc[-1]), "own future\npicked", PINK)]
+    if "knn" in pretrain and pretrain["knn"].notna().any():
+        scored = pretrain.dropna(subset="knn")
+        _line(bottom, scored["epoch"], scored["knn"], BLUE)
+        names.append((float(scored["knn"].iloc[-1]), "kNN, training\nvideos", BLUE))
+    _name_lines(bottom, names)
 
 
 def _draw_similarity(ax: Axes, temporal: pd.DataFrame) -> None:

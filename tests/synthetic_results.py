@@ -50,6 +50,7 @@ def write_results(results: Path, classes: list[str], epochs: int = 30, seed: int
         "gap": 22 + rng.normal(size=epochs),
         "lr": 1e-3 * np.linspace(1, 0, epochs),
         "momentum": np.linspace(0.9, 1, epochs),
+        "knn": np.where(np.arange(1, epochs + 1) % 8 == 0, 0.8 - 0.5 * fall, np.nan),
     }
     pd.DataFrame(training).to_csv(results / "pretrain.csv", index=False)
 
