@@ -1,13 +1,14 @@
-"""Batches of samples, decoded where that holds up the computing least.
+"""Batches of samples, made ahead of the computing by processes that take only the time it leaves.
 
-For a GPU, processes decode ahead. On a CPU, decoding and computing want the same cores, and a core that a loader takes
-from a parallel loop makes all the others wait for it. So there all cores decode, then all compute, in turns: measured
-on 2 cores, training is a fifth faster than with one or two processes that decode ahead, whatever their priority.
+On a CPU, decoding and computing share the cores. Even a step that uses all of them leaves some of their time unused,
+between its parallel loops: about a tenth of it, measured on 2 cores, and more than decoding takes. So the processes
+that decode yield to those that compute; should they fall behind, the computing waits, and they have all cores.
 
 Shapes: B batch, and behind it whatever a sample has.
 """
 
 import os
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -19,7 +20,9 @@ from torch.utils.data import DataLoader
 
 from mofore.stopping import leave_stopping_to_the_parent
 
-ORPHAN_CHECK = 2.0  # seconds between two looks whether the parent still lives
+AHEAD = 2  # batches made ahead on a CPU
+YIELDING = 10  # niceness of the processes that make them: enough to yield, and not to starve beside other programs
+ORPHAN_CHECK = 0.5  # seconds between two looks whether the parent still lives; till then they hold its locks
 
 
 class Samples(Protocol):
@@ -40,13 +43,13 @@ def load_batches(
     Args:
         samples: indexed by key.
         keys: those of each batch.
-        workers: `runtime.workers`, processes that decode; -1: one a core, which with several processes a machine is
-            one for each of torch's threads.
-        device: where the batches go. Batches for a GPU are made ahead, in pinned memory.
+        workers: `runtime.workers`, processes that decode; 0: this one; -1: one a core, which with several processes a
+            machine is one for each of torch's threads.
+        device: where the batches go. Batches for a GPU are made ahead in pinned memory.
     """
     workers = torch.get_num_threads() if workers < 0 else workers
     if device.type == "cpu":
-        yield from _in_turns(samples, keys, max(1, workers))
+        yield from _shared_batches(samples, keys, workers)
     else:
         yield from DataLoader(
             samples,  # type: ignore[arg-type] # a protocol of ours is a dataset as well
@@ -58,48 +61,61 @@ def load_batches(
         )
 
 
-def _in_turns(samples: Samples, keys: Iterable[list[Any]], workers: int) -> Iterator[Any]:
-    """Each batch is made when it is asked for, by this process and `workers - 1` helpers together.
+def _shared_batches(samples: Samples, keys: Iterable[list[Any]], workers: int) -> Iterator[Any]:
+    """Each batch is made in shared memory, its rows by all helpers together.
 
-    A video always falls to the same process, which may keep what it has decoded.
+    A video always falls to the same helper, which may keep what it has decoded.
     """
     helpers: list[_Helper] = []
-    shared: Any = None
+    slots: list[Any] = []
+    asked: deque[tuple[int, list[Any]]] = deque()  # slot and keys of the batches under way
+    ahead = AHEAD if workers else 0
     try:
-        for batch in keys:
-            if shared is None:
-                shared = _room(samples[batch[0]], len(batch))
-                helpers = [_Helper(samples, shared, number, workers) for number in range(1, workers)]
+        for number, batch in enumerate(keys):
+            if not slots:
+                slots = [_room(samples[batch[0]], len(batch)) for _ in range(ahead + 1)]
+                helpers = [_Helper(samples, slots, part, workers) for part in range(workers)]
+            slot = number % len(slots)
             for helper in helpers:
-                helper.ask(batch)
-            _make_rows(samples, batch, shared, 0, workers)
-            for helper in helpers:
-                if not helper.done():
-                    _make_rows(samples, batch, shared, helper.number, workers)
-            parts = [tensor[: len(batch)] for tensor in _fields(shared)]
-            yield type(shared)(*parts) if isinstance(shared, tuple) else parts[0]
+                helper.ask(slot, batch)
+            asked.append((slot, batch))
+            if len(asked) > ahead:
+                yield _finish(samples, slots, helpers, *asked.popleft())
+        while asked:
+            yield _finish(samples, slots, helpers, *asked.popleft())
     finally:
         for helper in helpers:
             helper.end()
 
 
+def _finish(samples: Samples, slots: list[Any], helpers: "list[_Helper]", slot: int, batch: list[Any]) -> Any:
+    """Wait for the helpers' rows; make those of helpers that have died, or all without helpers, here."""
+    for helper in helpers:
+        if not helper.done():
+            _make_rows(samples, batch, slots[slot], helper.part, len(helpers))
+    if not helpers:
+        _make_rows(samples, batch, slots[slot], 0, 1)
+    parts = [tensor[: len(batch)] for tensor in _fields(slots[slot])]
+    return type(slots[slot])(*parts) if isinstance(slots[slot], tuple) else parts[0]
+
+
 class _Helper:
     """A process that makes some rows of each batch. Should it die, its rows are left to the caller."""
 
-    def __init__(self, samples: Samples, shared: Any, number: int, workers: int) -> None:
-        self.number = number
+    def __init__(self, samples: Samples, slots: list[Any], part: int, parts: int) -> None:
+        """`part`: of the rows, 0 to parts - 1."""
+        self.part = part
         self.pipe, theirs = multiprocessing.Pipe()
-        arguments = (samples, shared, number, workers, theirs)
+        arguments = (samples, slots, part, parts, theirs)
         self.process = multiprocessing.Process(target=_help, args=arguments, daemon=True)
         self.process.start()
         theirs.close()
 
-    def ask(self, batch: list[Any] | None) -> None:
-        with suppress(OSError):  # it has died, as `done` will find
-            self.pipe.send(batch)
+    def ask(self, slot: int, batch: list[Any]) -> None:
+        self._send((slot, batch))
 
     def done(self) -> bool:
-        """Wait for its rows; False if it has died.
+        """Wait for its rows of the first batch asked for and not yet waited for; False if it has died.
 
         Raises:
             Exception: what it met.
@@ -113,9 +129,13 @@ class _Helper:
         return True
 
     def end(self) -> None:
-        self.ask(None)
+        self._send(None)
         self.pipe.close()
         self.process.join()
+
+    def _send(self, message: tuple[int, list[Any]] | None) -> None:
+        with suppress(OSError):  # it has died, as `done` will find
+            self.pipe.send(message)
 
 
 def _room(sample: Any, batch_size: int) -> Any:
@@ -129,25 +149,30 @@ def _fields(sample: Any) -> tuple[Any, ...]:
     return sample if isinstance(sample, tuple) else (sample,)
 
 
-def _help(samples: Samples, shared: Any, number: int, workers: int, pipe: Connection) -> None:
+def _help(samples: Samples, slots: list[Any], part: int, parts: int, pipe: Connection) -> None:
     leave_stopping_to_the_parent()
+    os.nice(YIELDING)
     parent = os.getppid()
     while os.getppid() == parent:  # the pipe's end does not tell: this process holds a copy of the parent's end, too
         if not pipe.poll(ORPHAN_CHECK):
             continue
-        if (batch := pipe.recv()) is None:
-            return
         try:
-            _make_rows(samples, batch, shared, number, workers)
+            asked = pipe.recv()
+            if asked is None:
+                return
+            slot, batch = asked
+            _make_rows(samples, batch, slots[slot], part, parts)
+        except (EOFError, ConnectionError):  # the parent has gone
+            return
         except Exception as error:  # the parent raises it
             pipe.send(error)
         else:
             pipe.send(None)
 
 
-def _make_rows(samples: Samples, batch: list[Any], shared: Any, number: int, workers: int) -> None:
-    arrays = [tensor.numpy() for tensor in _fields(shared)]
+def _make_rows(samples: Samples, batch: list[Any], room: Any, part: int, parts: int) -> None:
+    arrays = [tensor.numpy() for tensor in _fields(room)]
     for row, key in enumerate(batch):
-        if samples.video(key) % workers == number:
+        if samples.video(key) % parts == part:
             for array, field in zip(arrays, _fields(samples[key]), strict=True):
                 array[row] = field

@@ -1,5 +1,8 @@
 """data/frames + data/model -> data/embeddings: embed every video with the trained encoder and with a fresh one."""
 
+import mofore.waiting  # noqa: F401 # first, before anything that loads torch
+
+# isort: split
 from pathlib import Path
 
 import numpy as np

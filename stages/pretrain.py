@@ -1,5 +1,8 @@
 """data/frames -> data/model: train the encoder on the training split, without labels."""
 
+import mofore.waiting  # noqa: F401 # first, before anything that loads torch
+
+# isort: split
 from pathlib import Path
 
 import pandas as pd
