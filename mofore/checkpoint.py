@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
@@ -96,8 +96,10 @@ def checkpoint(stage: str, params: Params, processes: Processes) -> Iterator[Che
         UserError: another run of the same work is going on.
     """
     folder = scratch(stage) / stage_key(stage, params)
-    holding = folder_until_done(folder, f"doing the same, stage {stage} with these params")
-    with holding if processes.first else nullcontext():
+    with ExitStack() as held:
+        with processes.together():
+            if processes.first:
+                held.enter_context(folder_until_done(folder, f"doing the same, stage {stage} with these params"))
         yield Checkpoint(folder, params.runtime.checkpoint)
 
 

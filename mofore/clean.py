@@ -34,7 +34,12 @@ def main() -> None:
         print("\n".join(map(describe, found)) or "nothing is left over")
         return
     for name in names:
-        chosen = [folder for folder in found if f"{folder.relative_to(scratch(''))}/".startswith(f"{name.rstrip('/')}")]
+        stage, _, key = name.strip("/").partition("/")
+        chosen = [
+            folder
+            for folder in found
+            if (parts := folder.relative_to(scratch("")).parts)[0] == stage and "/".join(parts[1:]).startswith(key)
+        ]
         if not chosen:
             raise UserError(f"{scratch(name)}: no such leftovers: run `python -m mofore.clean` to see which there are")
         for folder in chosen:

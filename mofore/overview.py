@@ -92,7 +92,7 @@ def compose(results: Path) -> Figure:
 def _read(path: Path) -> pd.DataFrame:
     text = {"video", "label", "group", "split", "actual", "predicted", "series", "encoder"}
     table = pd.read_csv(path, dtype=str, keep_default_na=False)  # a class may be called NA, or 1
-    numbers = [column for column in table if column not in text]
+    numbers = [str(column) for column in table if column not in text]
     table[numbers] = table[numbers].replace("", "nan").astype(float)
     return table
 

@@ -76,6 +76,8 @@ def pretrain(
             run.log.add(train_step(run.learner, to_device(host_batch, device), params, momentum))
             run.step += 1
 
+            if run.step % LOOK_EVERY == 0:
+                watch.check_loss()
             if run.step % LOOK_EVERY == 0 and processes.first:
                 bar.set_postfix(watch.look())
             if run.step % batches.steps_per_epoch == 0:
@@ -87,11 +89,10 @@ def pretrain(
                 run.rows.append(row)
             if run.step == batches.steps or (checkpoint and checkpoint.due()):
                 watch.save()
+    watch.check_weights()
 
-    clips = 2 * p.batch_size * batches.steps
-    return Pretrained(
-        run.learner.model, pd.DataFrame(run.rows), run.seconds, clips / run.seconds, run.waited / run.seconds
-    )
+    clips, seconds = 2 * p.batch_size * batches.steps, max(run.seconds, 1e-9)
+    return Pretrained(run.learner.model, pd.DataFrame(run.rows), seconds, clips / seconds, run.waited / seconds)
 
 
 def set_schedule(optimizer: AdamW, params: Params, share: float) -> tuple[float, float]:

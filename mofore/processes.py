@@ -10,10 +10,11 @@ Shapes: B rows of this process, N rows of all, anything behind.
 import os
 import shlex
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import NoReturn, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -23,6 +24,7 @@ from mofore.cores import worker_count
 from mofore.errors import UserError
 
 T = TypeVar("T")
+GRACE = 2.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,13 @@ class Processes:
         rank: number of this one, from 0.
         count: how many there are.
         local_rank: number of this one on its machine, from 0.
+        launcher: process that has started this one.
     """
 
     rank: int = 0
     count: int = 1
     local_rank: int = 0
+    launcher: int = field(default_factory=os.getppid, compare=False)
 
     @property
     def first(self) -> bool:
@@ -79,10 +83,28 @@ class Processes:
         distributed.gather_object(value, values if self.first else None)
         return values if self.first else []
 
-    def wait(self) -> None:
-        """Wait until all are here."""
-        if self.count > 1:
-            distributed.barrier()
+    @property
+    def orphaned(self) -> bool:
+        """Has the launcher gone, killed for instance? Then nobody waits for what its processes do."""
+        return self.count > 1 and os.getppid() != self.launcher
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What the user must mend in one process ends all of them; that one tells."""
+        error = None
+        try:
+            yield
+        except UserError as met:
+            error = met
+        if self.any(error is not None):
+            if error:
+                raise error
+            self.end_in_silence()
+
+    def end_in_silence(self) -> NoReturn:
+        """End this process, since another one ends with an error and tells it."""
+        time.sleep(GRACE)  # as soon as one has ended, launchers end the others, who may not have told yet
+        raise SystemExit(1)
 
     def replicate(self, networks: nn.Module, device: torch.device) -> nn.Module:
         """The networks, their gradients averaged over processes, their buffers those of the first process.
@@ -104,18 +126,19 @@ def launch(launcher: str) -> None:
     """Start this script anew under `runtime.launcher`, unless there is none or it has been done.
 
     Args:
-        launcher: "none", or a command to which the script is appended, such as "torchrun --nproc-per-node 4".
+        launcher: "none", or a command to which the script is appended, such as "torchrun --nproc-per-node 4". In it
+            $NAME stands for a variable of the environment.
 
     Raises:
         UserError: there is no such command.
     """
     if launcher == "none" or "WORLD_SIZE" in os.environ:
         return
-    words = shlex.split(launcher)
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # `joined` sets what is right; without it torchrun would warn
     try:
+        words = shlex.split(os.path.expandvars(launcher))
         os.execvp(words[0], [*words, *sys.argv])
-    except (OSError, IndexError):
+    except (OSError, IndexError, ValueError):  # ValueError: quotes that do not match
         raise UserError(
             f"params.yaml: runtime.launcher '{launcher}' cannot be started: use none, or a command like "
             "torchrun --nproc-per-node 2"

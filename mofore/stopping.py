@@ -1,34 +1,37 @@
 """Signals that ask long work to save what it has done and to stop."""
 
 import signal
+import threading
+import time
 from types import FrameType
 from typing import Any
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # Ctrl-C; a cluster's or a system's end; SLURM's warning
+ECHO = 3.0  # seconds in which the same Ctrl-C may come again, sent on by a launcher that got it, too
 
 
 class StopSignals:
-    """Within this context the first stop signal is only noted, in `received`; a second one acts as it did before."""
+    """Within this context a stop signal is only noted, in `received`. Who cannot wait presses Ctrl-C once more."""
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
+        self._at = 0.0
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "StopSignals":
-        self._before = {number: signal.signal(number, self._note) for number in STOPPING}
+        if threading.current_thread() is threading.main_thread():  # no other may set handlers
+            self._before = {number: signal.signal(number, self._note) for number in STOPPING}
         return self
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        self.received = signal.Signals(number)
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
+        if self.received is None:
+            self.received, self._at = signal.Signals(number), time.monotonic()
+        elif number == signal.SIGINT and time.monotonic() - self._at > ECHO:
+            raise KeyboardInterrupt
 
     def __exit__(self, *_: object) -> None:
-        self._restore()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
 
 def leave_stopping_to_the_parent(_: int = 0) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
 from mofore.checkpoint import Checkpoint
+from mofore.device import uses_bf16
 from mofore.errors import StoppedError, UserError
 from mofore.health import collapse
 from mofore.pairs import Pair
@@ -41,7 +42,7 @@ class Watch:
                 self._stop(signals.received)
             if batch is None:
                 return
-            if processes.any(signals.received is not None):
+            if processes.any(signals.received is not None or processes.orphaned):
                 self._stop(signals.received)
             yield batch
 
@@ -63,12 +64,23 @@ class Watch:
         if not math.isfinite(loss := self.run.log.loss):
             self._broken(f"the loss is {loss}")
 
-    def _broken(self, what: str) -> None:
+    def check_weights(self) -> None:
+        """Look at weights and running statistics, before they count as a result.
+
+        Raises:
+            UserError: some are not finite numbers.
+        """
+        if not self._finite_weights():
+            self._broken("weights are not finite")
+
+    def _broken(self, what: str) -> NoReturn:
         run, p = self.run, self.run.params
+        if not run.learner.processes.first:
+            run.learner.processes.end_in_silence()  # all processes see the same
         causes = [f"pretrain.lr {p.pretrain.lr:g} is too high", f"pretrain.warmup {p.pretrain.warmup:g} too short"]
         if p.contrast.weight and p.contrast.temperature < 0.05:
             causes.append(f"contrast.temperature {p.contrast.temperature:g} too low")
-        if p.runtime.precision != "fp32":
+        if uses_bf16(p.runtime, next(run.learner.model.parameters()).device):
             causes.append("bf16 too coarse (try runtime.precision fp32)")
         raise UserError(
             f"pretrain: {what} after step {run.step} of {self.steps}: likely {', or '.join(causes)}; {self._left()}"
@@ -94,14 +106,11 @@ class Watch:
         }
 
     def save(self) -> bool:
-        """Save the run, if it is to be saved, by this process; say whether that went well.
-
-        Raises:
-            UserError: it is not worth saving, since loss or weights are not finite.
-        """
+        """Save the run, if it is to be saved, by this process, and worth it; say whether it was saved."""
         if not self.checkpoint or not self.run.learner.processes.first:
             return False
-        self.check_loss()
-        if not all(bool(weights.isfinite().all()) for weights in self.run.learner.model.parameters()):
-            self._broken("weights are not finite")
-        return self.checkpoint.save(self.run.state())
+        worth_it = math.isfinite(self.run.log.loss) and self._finite_weights()  # else the next step tells
+        return worth_it and self.checkpoint.save(self.run.state())
+
+    def _finite_weights(self) -> bool:
+        return all(bool(values.isfinite().all()) for values in self.run.learner.model.state_dict().values())
