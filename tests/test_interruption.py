@@ -32,7 +32,12 @@ pytestmark = needs_proc
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small project whose pretraining takes some seconds, run once without disturbance and committed."""
     project = tmp_path_factory.mktemp("interruption") / "mofore"
-    longer: dict[str, object] = {"demo.clips": 2, "pretrain.epochs": 40, "pretrain.knn_every": 20, "runtime.checkpoint": INTERVAL}
+    longer: dict[str, object] = {
+        "demo.clips": 2,
+        "pretrain.epochs": 40,
+        "pretrain.knn_every": 20,
+        "runtime.checkpoint": INTERVAL,
+    }
     make_project(project, {**SMALL, **longer})
     run("dvc", "repro", "pretrain", cwd=project)
     commit(project)
