@@ -1,0 +1,101 @@
+"""Embedding: videos a second of the stage's way against the forward pass alone, and against one video after another.
+
+    dvc repro pretrain
+    python benchmarks/embed.py [--frames data/frames] [--model data/model] [--turns 8]
+
+mofore: frames read, decoded and cropped while both encoders, the trained and the fresh one, run. forward: the same
+encoders on clips that lie ready in memory as the encoders' input. simple: a video is read, then each encoder runs on
+its clips in float32. All take turns of some videos in one run, so that other work on the machine hits all alike; the
+median of each is compared. Ends with one line of JSON.
+"""
+
+import mofore.waiting  # noqa: F401 # first, before anything that loads torch
+
+# isort: split
+import argparse
+import json
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from mofore.augment import to_input
+from mofore.config import load_params
+from mofore.device import autocast, keep_freed_memory, pick_device
+from mofore.embed import leave_out_shorter_than_a_clip
+from mofore.encoder import build_encoder, load_encoder
+from mofore.features import VIDEOS_A_BATCH, UniformClips, embed_clips
+from mofore.packed import PackedVideos
+
+Embed = Callable[[], object]
+TURN = 25 * VIDEOS_A_BATCH  # videos
+
+
+def ways(frames: Path, model: Path) -> tuple[dict[str, Embed], int]:
+    """Each way, to embed the same videos; and how many they are."""
+    params = load_params()
+    trained, name, clip = load_encoder(model)
+    videos = PackedVideos(frames)
+    leave_out_shorter_than_a_clip(videos, clip)
+    videos.keep(np.arange(len(videos)) < TURN)
+    samples = UniformClips(videos, clip, params.embed.clips)
+    device = pick_device(params.runtime)
+    fresh = build_encoder(name, params.seed)
+    encoders: dict[str, nn.Module] = {
+        "mofore": trained.to(device).eval(),
+        "random_init": fresh.to(device).eval(),
+    }
+    at = range(0, len(videos), VIDEOS_A_BATCH)
+    stored = [np.concatenate([samples[v] for v in range(i, min(i + VIDEOS_A_BATCH, len(videos)))]) for i in at]
+    inputs = [to_input(torch.from_numpy(frames_BTHWC).to(device), clip.input) for frames_BTHWC in stored]
+
+    def forward() -> None:
+        with torch.inference_mode(), autocast(params.runtime, device):
+            for x_BCTHW in inputs:
+                for encoder in encoders.values():
+                    encoder(x_BCTHW).float().cpu()
+
+    @torch.inference_mode()
+    def simple() -> None:
+        for video in range(len(videos)):
+            x_BCTHW = to_input(torch.from_numpy(samples[video]).to(device), clip.input)
+            for encoder in encoders.values():
+                encoder(x_BCTHW).cpu()
+
+    def mofore() -> None:
+        embed_clips(encoders, samples, params.runtime, device)
+
+    return {"mofore": mofore, "forward": forward, "simple": simple}, len(videos)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=Path, default=Path("data/frames"), help="what extract_frames has made")
+    parser.add_argument("--model", type=Path, default=Path("data/model"), help="what pretrain has made")
+    parser.add_argument("--turns", type=int, default=8, help="turns of each way")
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    by_name, n_videos = ways(arguments.frames, arguments.model)
+    seconds: dict[str, list[float]] = {name: [] for name in by_name}
+    for turn in range(arguments.turns + 1):
+        for name in random.sample(list(by_name), len(by_name)):
+            began = time.perf_counter()
+            by_name[name]()
+            if turn:  # the first is to warm up
+                seconds[name].append(time.perf_counter() - began)
+    rate = {name: n_videos / float(np.median(took)) for name, took in seconds.items()}
+    for name, value in rate.items():
+        print(f"{name:8}{value:8.1f} videos/s   mofore is {rate['mofore'] / value:5.2f} times that")
+    result = {
+        "videos_per_second": {name: round(value, 1) for name, value in rate.items()},
+        "mofore_to": {name: round(rate["mofore"] / value, 3) for name, value in rate.items() if name != "mofore"},
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""Pretraining: our step against its bound, against plain float32, and against lightly's MoCo and BYOL.
+
+    dvc repro extract_frames
+    python benchmarks/pretrain.py [--frames data/frames] [--turns 6] [--seconds 60]
+
+Speed: each way is a process of its own with its own settings, and they take turns of some steps in one run, so that
+other work on the machine hits all alike; the median of each is compared. The bound is our step on batches that are in
+memory already; plain is that in float32 and in the default memory format. Peak memory is that of the process, and what
+its loader processes have of their own. Then MoFore, MoCo and BYOL are each trained anew for so many seconds, and scored
+by nearest neighbours, test videos among training videos; 0 seconds: not at all. Uses params.yaml. Linux only.
+Needs: pip install -e '.[bench]'. Ends with one line of JSON.
+"""
+
+import mofore.waiting  # noqa: F401 # first, before anything that loads torch
+
+# isort: split
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from mofore.config import Params, load_params
+from mofore.cores import worker_count
+from mofore.device import keep_freed_memory, pick_device
+from mofore.embeddings import Embeddings
+from mofore.features import UniformClips, embed_clips
+from mofore.knn import evaluate_knn
+from mofore.loader import load_batches
+from mofore.packed import PackedVideos
+from mofore.pairs import Epochs, Pair, Pairs, to_device
+from mofore.pretrain import leave_out_short, pretrain
+from mofore.processes import ALONE
+from mofore.train_step import make_learner, train_step
+
+WAYS = ("mofore", "bound", "plain", "moco", "byol")
+WARM, STEPS = 6, 20  # steps of a turn: untimed ones, which also use up what loaders have made in the pause; timed ones
+ENDLESS = 1_000_000  # epochs
+
+
+def steps(way: str, params: Params, videos: PackedVideos) -> Iterator[None]:
+    """Train, a step at a time, without end."""
+    if way in ("moco", "byol"):
+        from rivals import RIVALS, train
+
+        return train(RIVALS[way](params), videos, params, worker_count(-1), ENDLESS)
+    return ours(way, params, videos)
+
+
+def ours(way: str, params: Params, videos: PackedVideos) -> Iterator[None]:
+    """Our step: as it is, on batches in memory, or plain as well."""
+    if way == "plain":
+        params.runtime.precision = "fp32"
+    else:
+        keep_freed_memory()
+    device = pick_device(params.runtime)
+    learner = make_learner(params, device, ALONE)
+    if way == "plain":
+        learner.model.to(memory_format=torch.contiguous_format)
+        for encoder in (learner.model.online[0], learner.model.ema[0]):
+            encoder.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
+    pairs = Pairs(videos, params.clip, params.forecast, params.augment, params.seed, params.runtime.cache * 1e9)
+    loaded = load_batches(pairs, Epochs(len(videos), params.pretrain.batch_size, ENDLESS, 0), -1, device)
+    batches: Iterator[Pair] = loaded
+    if way != "mofore":
+        batches = cycle([Pair(*(field.clone() for field in batch)) for batch in islice(loaded, 16)])
+        loaded.close()
+    for batch in batches:
+        train_step(learner, to_device(batch, device), params, params.momentum.start)
+        yield
+
+
+def work(way: str, frames: Path) -> None:
+    """In a process of its own: at each line on stdin, train for one turn; print its seconds, and the memory so far."""
+    running = steps(way, load_params(), training_videos(frames, load_params()))
+    for _ in sys.stdin:
+        for _ in islice(running, WARM):
+            pass
+        began = time.perf_counter()
+        for _ in islice(running, STEPS):
+            pass
+        print(json.dumps([time.perf_counter() - began, memory()]), flush=True)
+
+
+def training_videos(frames: Path, params: Params) -> PackedVideos:
+    videos = PackedVideos(frames, split="train")
+    leave_out_short(videos, params)
+    return videos
+
+
+def memory() -> float:
+    """MiB at the peak of this process, and those of its own of the processes that it has started."""
+    peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+    for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        rollup = Path(f"/proc/{child}/smaps_rollup").read_text().splitlines()
+        peak += sum(int(line.split()[1]) for line in rollup if line.startswith("Private_"))
+    return peak / 1024
+
+
+def compare_speed(frames: Path, turns: int) -> dict[str, Any]:
+    """Clips a second and memory of each way; a clip trained on twice in a step, as in BYOL, counts once."""
+    command = [sys.executable, __file__, "--frames", str(frames), "--way"]
+    pipe: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    workers = {way: subprocess.Popen([*command, way], **pipe) for way in WAYS}
+    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    peaks = {}
+    for turn in range(turns + 1):
+        for way in random.sample(WAYS, len(WAYS)):
+            print("go", file=workers[way].stdin, flush=True)
+            took, peaks[way] = json.loads(workers[way].stdout.readline())  # type: ignore[union-attr]
+            if turn:  # the first is to warm up
+                seconds[way].append(took)
+    for worker in workers.values():
+        worker.communicate()
+    clips = 2 * load_params().pretrain.batch_size * STEPS
+    rate = {way: clips / float(np.median(took)) for way, took in seconds.items()}
+    ratio = {way: [t / ours for t, ours in zip(seconds[way], seconds["mofore"], strict=True)] for way in WAYS}
+    for way in WAYS:
+        print(
+            f"{way:8}{rate[way]:8.1f} clips/s{peaks[way]:8.0f} MiB   mofore is {rate['mofore'] / rate[way]:5.2f} times "
+            f"that ({min(ratio[way]):.2f} to {max(ratio[way]):.2f} by turn)"
+        )
+    return {
+        "clips_per_second": {way: round(value, 1) for way, value in rate.items()},
+        "mofore_to": {way: round(rate["mofore"] / rate[way], 3) for way in WAYS if way != "mofore"},
+        "peak_mib": {way: round(value) for way, value in peaks.items()},
+    }
+
+
+def train_for(way: str, frames: Path, seconds: float, clips_per_second: float) -> None:
+    """In a process of its own: train anew for about so long, then print how that went."""
+    params = load_params()
+    params.pretrain.knn_every = 0
+    videos = training_videos(frames, params)
+    steps_an_epoch = len(videos) // params.pretrain.batch_size
+    clips_an_epoch = 2 * params.pretrain.batch_size * steps_an_epoch
+    params.pretrain.epochs = epochs = max(1, round(seconds * clips_per_second / clips_an_epoch))
+    began = time.perf_counter()
+    if way == "mofore":
+        encoder = pretrain(params, videos).model.encoder
+    else:
+        from rivals import RIVALS, train
+
+        model = RIVALS[way](params)
+        for _ in train(model, videos, params, worker_count(-1), epochs):
+            pass
+        encoder = model.encoder
+    took = time.perf_counter() - began
+    print(json.dumps({"seconds": took, "clips_per_second": epochs * clips_an_epoch / took} | score(encoder, frames)))
+
+
+def score(encoder: nn.Module, frames: Path) -> dict[str, float]:
+    """Nearest neighbours, test videos among training videos."""
+    params, videos = load_params(), PackedVideos(frames)
+    samples = UniformClips(videos, params.clip, params.embed.clips)
+    device = pick_device(params.runtime)
+    x_VD = embed_clips({"": encoder.to(device).eval()}, samples, params.runtime, device)[""].mean(axis=1)
+    text = {name: videos.table[name].to_numpy(str) for name in ("video", "label", "group", "split")}
+    embedded = Embeddings(x_VD, **text)
+    return evaluate_knn(embedded.labelled("test"), embedded.labelled("train"), params.knn)
+
+
+def compare_learning(frames: Path, seconds: float, clips_per_second: dict[str, float]) -> dict[str, Any]:
+    """What each method has learned after about the same time."""
+    found = {}
+    for way in ("mofore", "moco", "byol"):
+        rate = str(clips_per_second[way])
+        command = [sys.executable, __file__, "--frames", str(frames), "--seconds", str(seconds), "--train", way, rate]
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        found[way] = {name: round(value, 3) for name, value in json.loads(said).items()}
+        print(
+            f"{way:8}{found[way]['seconds']:8.1f} s at {found[way]['clips_per_second']:.1f} clips/s   R@1 "
+            f"{found[way]['r_at_1']:.3f}, kNN {found[way]['top1']:.3f}"
+        )
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=Path, default=Path("data/frames"), help="what extract_frames has made")
+    parser.add_argument("--turns", type=int, default=6, help="turns of each way")
+    parser.add_argument("--seconds", type=float, default=60, help="training of each method, to compare what it learns")
+    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--train", nargs=2, metavar=("WAY", "RATE"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.way:
+        return work(arguments.way, arguments.frames)
+    if arguments.train:
+        way, rate = arguments.train
+        return train_for(way, arguments.frames, arguments.seconds, float(rate))
+    result = compare_speed(arguments.frames, arguments.turns)
+    if arguments.seconds:
+        result["learned"] = compare_learning(arguments.frames, arguments.seconds, result["clips_per_second"])
+    print(json.dumps(result))
+    return None
+
+
+if __name__ == "__main__":
+    main()
