@@ -69,7 +69,9 @@ def ours(way: str, params: Params, videos: PackedVideos) -> Iterator[None]:
         learner.model.to(memory_format=torch.contiguous_format)
         for encoder in (learner.model.online[0], learner.model.ema[0]):
             encoder.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
-    pairs = Pairs(videos, params.clip, params.forecast, params.augment, params.seed, params.runtime.cache * 1e9)
+    pairs = Pairs(
+        videos, params.clip, params.forecast, params.augment, params.seed, params.runtime.cache * 1e9 / worker_count(-1)
+    )
     loaded = load_batches(pairs, Epochs(len(videos), params.pretrain.batch_size, ENDLESS, 0), -1, device)
     batches: Iterator[Pair] = loaded
     if way != "mofore":

@@ -18,9 +18,10 @@ import torch
 from torch import multiprocessing
 from torch.utils.data import DataLoader
 
+from mofore.errors import UserError
 from mofore.stopping import leave_stopping_to_the_parent
 
-AHEAD = 2  # batches made ahead on a CPU
+AHEAD = 4  # batches made ahead on a CPU
 YIELDING = 10  # niceness of the processes that make them: enough to yield, and not to starve beside other programs
 ORPHAN_CHECK = 0.5  # seconds between two looks whether the parent still lives; till then they hold its locks
 
@@ -47,18 +48,28 @@ def load_batches(
             machine is one for each of torch's threads.
         device: where the batches go. Batches for a GPU are made ahead in pinned memory.
     """
-    workers = torch.get_num_threads() if workers < 0 else workers
     if device.type == "cpu":
-        yield from _shared_batches(samples, keys, workers)
-    else:
-        yield from DataLoader(
-            samples,  # type: ignore[arg-type] # a protocol of ours is a dataset as well
-            batch_sampler=keys,
-            num_workers=workers,
-            pin_memory=device.type == "cuda",
-            prefetch_factor=4 if workers else None,
-            worker_init_fn=leave_stopping_to_the_parent,
-        )
+        yield from _shared_batches(samples, keys, helper_count(workers))
+        return
+    loader: DataLoader[Any] = DataLoader(
+        samples,  # type: ignore[arg-type] # a protocol of ours is a dataset as well
+        batch_sampler=keys,
+        num_workers=helper_count(workers),
+        pin_memory=device.type == "cuda",
+        prefetch_factor=AHEAD if workers else None,
+        worker_init_fn=leave_stopping_to_the_parent,
+    )
+    try:
+        yield from loader
+        return
+    except UserError as error:  # DataLoader puts a traceback before what was said
+        said = str(error).rpartition("UserError: ")[2]
+    raise UserError(said)  # here, since an error that holds the other one would keep the processes alive
+
+
+def helper_count(workers: int) -> int:
+    """How many processes decode."""
+    return torch.get_num_threads() if workers < 0 else workers
 
 
 def _shared_batches(samples: Samples, keys: Iterable[list[Any]], workers: int) -> Iterator[Any]:
@@ -73,7 +84,8 @@ def _shared_batches(samples: Samples, keys: Iterable[list[Any]], workers: int) -
     try:
         for number, batch in enumerate(keys):
             if not slots:
-                slots = [_room(samples[batch[0]], len(batch)) for _ in range(ahead + 1)]
+                sample = samples[batch[0]]
+                slots = [_room(sample, len(batch)) for _ in range(ahead + 1)]
                 helpers = [_Helper(samples, slots, part, workers) for part in range(workers)]
             slot = number % len(slots)
             for helper in helpers:
@@ -106,7 +118,7 @@ class _Helper:
         """`part`: of the rows, 0 to parts - 1."""
         self.part = part
         self.pipe, theirs = multiprocessing.Pipe()
-        arguments = (samples, slots, part, parts, theirs)
+        arguments = (samples, slots, part, parts, theirs, os.getpid())
         self.process = multiprocessing.Process(target=_help, args=arguments, daemon=True)
         self.process.start()
         theirs.close()
@@ -149,10 +161,9 @@ def _fields(sample: Any) -> tuple[Any, ...]:
     return sample if isinstance(sample, tuple) else (sample,)
 
 
-def _help(samples: Samples, slots: list[Any], part: int, parts: int, pipe: Connection) -> None:
+def _help(samples: Samples, slots: list[Any], part: int, parts: int, pipe: Connection, parent: int) -> None:
     leave_stopping_to_the_parent()
     os.nice(YIELDING)
-    parent = os.getppid()
     while os.getppid() == parent:  # the pipe's end does not tell: this process holds a copy of the parent's end, too
         if not pipe.poll(ORPHAN_CHECK):
             continue

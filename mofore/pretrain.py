@@ -11,7 +11,7 @@ from mofore.clips import clip_span
 from mofore.config import Params
 from mofore.device import keep_freed_memory, pick_device
 from mofore.errors import UserError
-from mofore.loader import load_batches
+from mofore.loader import helper_count, load_batches
 from mofore.model import MoFore
 from mofore.online_knn import OnlineKnn
 from mofore.packed import PackedVideos
@@ -63,7 +63,8 @@ def pretrain(
             tell(f"pretrain: goes on from a checkpoint, after step {run.step}")
 
     keep = runtime.cache * 1e9 if device.type == "cpu" else 0  # loader processes for a GPU would each keep the same
-    pairs = Pairs(videos, params.clip, params.forecast, params.augment, params.seed, keep)
+    keepers = max(1, helper_count(runtime.workers)) * processes.local_count
+    pairs = Pairs(videos, params.clip, params.forecast, params.augment, params.seed, keep / keepers)
     batches = Epochs(len(videos), p.batch_size, p.epochs, params.seed, run.step, processes)
     knn = OnlineKnn(videos, params) if p.knn_every and processes.first else None
     watch = Watch(run, batches.steps, checkpoint)

@@ -35,12 +35,14 @@ class Processes:
         rank: number of this one, from 0.
         count: how many there are.
         local_rank: number of this one on its machine, from 0.
+        local_count: how many there are on this machine.
         launcher: process that has started this one.
     """
 
     rank: int = 0
     count: int = 1
     local_rank: int = 0
+    local_count: int = 1
     launcher: int = field(default_factory=os.getppid, compare=False)
 
     @property
@@ -157,6 +159,7 @@ def joined() -> Iterator[Processes]:
         return
     cuda = torch.cuda.is_available()
     distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
-    torch.set_num_threads(max(1, worker_count(-1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
-    yield Processes(distributed.get_rank(), count, int(os.environ.get("LOCAL_RANK", "0")))
+    local_rank, local_count = (int(os.environ[name]) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE"))
+    torch.set_num_threads(max(1, worker_count(-1) // local_count))
+    yield Processes(distributed.get_rank(), count, local_rank, local_count)
     distributed.destroy_process_group()

@@ -1,12 +1,16 @@
 """A folder of packed frames, made without the code under test."""
 
-from collections.abc import Callable
+import mofore.waiting  # noqa: F401 # first, before anything that loads torch
+
+# isort: split
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from mofore.config import Params, load_params
 
@@ -20,6 +24,24 @@ def params() -> Params:
     loaded = load_params(ROOT / "params.yaml")
     loaded.runtime.device, loaded.runtime.workers, loaded.runtime.precision = "cpu", 0, "fp32"
     return loaded
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Several threads that have to share a core with other work wait for one another, in each of many short loops."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def tiny(params: Params, one_thread: None) -> Params:
+    """Three epochs, each of two steps over nine videos, with small clips and heads."""
+    params.clip.frames, params.clip.stride, params.clip.size = 4, 1, 16
+    params.pretrain.batch_size, params.pretrain.epochs, params.pretrain.knn_every = 4, 3, 1
+    params.forecast.projection, params.forecast.hidden, params.forecast.gap_max = 8, 16, 6
+    return params
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Embeddings: the clips of the protocol, in the right order, on disk as promised."""
+"""Embeddings: of the videos with room for a clip, on disk as promised."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,15 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from torch import nn
 
-from mofore.augment import center_crop, to_input
-from mofore.clips import clip_offsets
 from mofore.config import Params
-from mofore.embed import UniformClips, embed_clips, leave_out_shorter_than_a_clip, write_embeddings
+from mofore.embed import leave_out_shorter_than_a_clip, write_embeddings
 from mofore.embeddings import read_clip_embeddings, read_embeddings
-from mofore.encoder import build_encoder
 from mofore.errors import UserError
 from mofore.packed import PackedVideos
 
@@ -25,38 +20,6 @@ Packer = Callable[..., Path]
 def short(params: Params) -> Params:
     params.clip.frames, params.clip.stride, params.clip.size = 4, 1, 16
     return params
-
-
-@pytest.mark.parametrize("kind", ["rgb", "residual"])
-def test_embeddings_equal_one_clip_at_a_time(pack: Packer, short: Params, kind: str) -> None:
-    short.clip.input = kind
-    videos = PackedVideos(pack([12, 30, 7, 9, 21, 14, 8, 11, 10], texture=True))
-    encoder = build_encoder("small", 0)
-    found = embed_clips({"a": encoder, "b": build_encoder("small", 1)}, videos, short.clip, 3, short.runtime)
-    assert found["a"].shape == (9, 3, 192)
-    assert not np.allclose(found["a"], found["b"])
-    uniform = UniformClips(videos, short.clip, 3)
-    for video in (0, 1, 8):
-        for k, start in enumerate(uniform.starts(video)):
-            frames = center_crop(videos.read(video, start + clip_offsets(short.clip)), 16)
-            with torch.no_grad():
-                alone = encoder.eval()(to_input(torch.from_numpy(frames[None].copy()), kind))
-            assert np.allclose(alone.numpy()[0], found["a"][video, k], atol=1e-4)
-
-
-def test_embedding_leaves_the_encoder_in_eval_mode(pack: Packer, short: Params) -> None:
-    encoder = build_encoder("small", 0).train()
-    before = {key: value.clone() for key, value in encoder.state_dict().items()}
-    embed_clips({"a": encoder}, PackedVideos(pack([9, 9])), short.clip, 2, short.runtime)
-    assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
-
-
-def test_any_number_of_workers_gives_the_same(pack: Packer, short: Params) -> None:
-    videos = PackedVideos(pack([12] * 10, texture=True))
-    encoder = nn.Sequential(nn.AdaptiveAvgPool3d(2), nn.Flatten())
-    alone = embed_clips({"a": encoder}, videos, short.clip, 2, short.runtime)["a"]
-    short.runtime.workers = 2
-    assert (embed_clips({"a": encoder}, videos, short.clip, 2, short.runtime)["a"] == alone).all()
 
 
 def test_short_videos_are_left_out_and_named(pack: Packer, short: Params) -> None:

@@ -8,6 +8,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -76,6 +77,32 @@ def stage_processes() -> list[int]:
     return sorted(found)
 
 
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGKILL])
+def test_processes_whose_launcher_is_killed_save_and_stop(
+    project: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (project / "params.yaml").read_text()
+    launcher = "torchrun --standalone --nproc-per-node 2"
+    (project / "params.yaml").write_text(re.sub("launcher: none", f"launcher: {launcher}", text))
+    for variable in ("MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(variable, raising=False)
+    command = (Path(sys.executable).parent / "python", "stages/pretrain.py")
+    with subprocess.Popen(
+        command, cwd=project, env=environment(project), stderr=subprocess.PIPE, text=True
+    ) as torchrun:
+        wait_until(lambda: bool(checkpoints(project)), 120)
+        torchrun.send_signal(number)
+        said = torchrun.communicate()[1]
+    wait_until(lambda: not stage_processes(), 60)
+    (stopped,) = re.findall(r"stopped by SIGTERM after step (\d+) of \d+: saved, the same command goes on", said)
+    done = run(*map(str, command), cwd=project)
+    assert f"goes on from a checkpoint, after step {stopped}\n" in done.stderr
+    assert not checkpoints(project)
+    (project / "params.yaml").write_text(text)
+    run("git", "checkout", "-q", ".", cwd=project)
+    run("dvc", "checkout", "-f", "pretrain", cwd=project)
+
+
 def checkpoints(project: Path) -> list[Path]:
     return list((project / ".scratch/pretrain").glob("*/last.pt"))
 
@@ -115,8 +142,11 @@ def test_a_killed_run_goes_on_and_ends_the_same(project: Path, kill: int) -> Non
         time.sleep(rng.uniform(0, 3))
         running = stage_processes()
         age = time.time() - max((file.stat().st_mtime for file in checkpoints(project)), default=0)
-        for process in running if number == signal.SIGINT else running[:1]:  # Ctrl-C reaches a whole group
-            os.kill(process, number)
+        if number == signal.SIGINT and mode != "queue":
+            os.killpg(dvc.pid, number)  # Ctrl-C reaches DVC and all that it has started
+        else:
+            for process in running if number == signal.SIGINT else running[:1]:
+                os.kill(process, number)
         wait_until(lambda: not stage_processes(), 60)
         dvc.communicate(timeout=120)
         wait_until(lambda: not descendants(dvc.pid))

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from mofore.config import Params
-from mofore.embed import UniformClips
 from mofore.errors import UserError
+from mofore.features import UniformClips
 from mofore.packed import PackedVideos
 from mofore.pairs import Pairs
 
@@ -69,6 +69,15 @@ def test_keep_counts_anew(pack: Packer) -> None:
     assert videos.read(0, np.array([0]))[0, 0, 0, 0] == 10
 
 
+def test_some_of_the_videos_in_the_order_asked_for(pack: Packer) -> None:
+    videos = PackedVideos(pack([3, 4, 5]))
+    some = videos.some(np.array([2, 0]))
+    assert some.table.video.tolist() == ["class0/v2.avi", "class0/v0.avi"]
+    assert [some.read(video, np.array([1]))[0, 0, 0, 0] for video in range(2)] == [21, 1]
+    assert len(videos) == 3
+    assert videos.read(1, np.array([3]))[0, 0, 0, 0] == 13
+
+
 def test_no_extraction_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"videos.csv: no such file: run `dvc repro extract_frames`"):
         PackedVideos(tmp_path)
@@ -87,6 +96,7 @@ def test_loader_processes_get_three_numbers_a_video_and_not_the_table(pack: Pack
     videos = PackedVideos(pack([2] * 200))
     datasets = [
         Pairs(videos, params.clip, params.forecast, params.augment, params.seed),
+        Pairs(videos, params.clip, params.forecast, params.augment, params.seed, kept_bytes=1e9),
         UniformClips(videos, params.clip, 10),
     ]
     for dataset in datasets:

@@ -1,23 +1,24 @@
-"""Training samples: the future is later in the same video, and draws do not depend on the loader."""
+"""Training samples: the future is later in the same video, and draws depend on nothing but seed, epoch and video."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
+import pytest
 
 from mofore.config import Augment, Params
 from mofore.packed import PackedVideos
-from mofore.pairs import Epochs, Pair, Pairs, pair_loader
+from mofore.pairs import Epochs, Pair, Pairs
+from mofore.processes import Processes
 
 Packer = Callable[..., Path]
 PLAIN = Augment(crop_min=1.0, flip=0.0, jitter=0.0, grayscale=0.0)
 
 
-def make(folder: Path, params: Params, augment: Augment) -> Pairs:
+def make(folder: Path, params: Params, augment: Augment, kept_bytes: float = 0) -> Pairs:
     params.clip.frames, params.clip.stride, params.clip.size, params.clip.input = 3, 2, 16, "residual"
     params.forecast.gap_min, params.forecast.gap_max = 1, 9
-    return Pairs(PackedVideos(folder), params.clip, params.forecast, augment, params.seed)
+    return Pairs(PackedVideos(folder), params.clip, params.forecast, augment, params.seed, kept_bytes)
 
 
 def test_the_future_follows_the_context_by_the_gap(pack: Packer, params: Params) -> None:
@@ -38,17 +39,26 @@ def test_groups_are_told_apart(pack: Packer, params: Params) -> None:
     assert [groups[0] == groups[1], groups[1] == groups[2], groups[2] == groups[3]] == [True, False, True]
 
 
-def test_samples_are_the_same_for_any_number_of_processes(pack: Packer, params: Params) -> None:
-    pairs = make(pack([20] * 6, texture=True), params, params.augment)
-    batches = Epochs(6, 2, epochs=2, seed=1)
+def equal(a: Pair, b: Pair) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
-    def run(workers: int) -> list[Pair]:
-        return list(pair_loader(pairs, batches, workers, pin=False))
 
-    alone, many = run(0), run(2)
-    assert len(alone) == len(many) == 6
-    for a, b in zip(alone, many, strict=True):
-        assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+def test_a_sample_is_the_same_whatever_was_drawn_before(pack: Packer, params: Params) -> None:
+    folder = pack([20] * 4, texture=True)
+    keys = [(epoch, video) for epoch in range(3) for video in range(4)]
+    pairs = make(folder, params, params.augment)
+    wanted = {key: pairs[key] for key in keys}
+    anew = make(folder, params, params.augment)
+    assert all(equal(anew[key], wanted[key]) for key in reversed(keys))
+    assert not equal(wanted[0, 0], wanted[1, 0])
+    params.seed += 1
+    assert not equal(make(folder, params, params.augment)[0, 0], wanted[0, 0])
+
+
+def test_frames_kept_in_memory_give_the_same_samples(pack: Packer, params: Params) -> None:
+    folder = pack([40] * 3, texture=True)
+    reading, keeping = (make(folder, params, params.augment, kept_bytes) for kept_bytes in (0, 1e9))
+    assert all(equal(reading[epoch, video], keeping[epoch, video]) for epoch in range(10) for video in range(3))
 
 
 def test_context_and_future_are_augmented_apart(pack: Packer, params: Params) -> None:
@@ -69,3 +79,20 @@ def test_an_epoch_takes_each_video_once() -> None:
         orders.append(tuple(videos))
     assert len(set(orders)) == 4, "each epoch has its own order"
     assert drawn == list(Epochs(n_videos=10, batch_size=3, epochs=4, seed=0))
+
+
+@pytest.mark.parametrize("done", [0, 1, 2, 3, 7, 11, 12])
+def test_a_run_that_goes_on_gets_the_batches_that_are_left(done: int) -> None:
+    left = Epochs(n_videos=10, batch_size=3, epochs=4, seed=0, first_step=done)
+    assert list(left) == list(Epochs(n_videos=10, batch_size=3, epochs=4, seed=0))[done:]
+    assert len(left) == 12 - done
+    assert (left.steps, left.steps_per_epoch) == (12, 3)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_processes_share_each_batch(count: int) -> None:
+    whole = list(Epochs(n_videos=10, batch_size=4, epochs=3, seed=0))
+    shares = [Epochs(10, 4, epochs=3, seed=0, processes=Processes(rank, count, rank)) for rank in range(count)]
+    for batch, parts in zip(whole, zip(*shares, strict=True), strict=True):
+        assert {len(part) for part in parts} == {4 // count}
+        assert [key for part in parts for key in part] == batch

@@ -1,85 +1,106 @@
-"""The training loop: it learns, repeats itself exactly, and says what it cannot do."""
+"""The run: it repeats itself exactly, broken off or not, logs what it does, and says what it cannot do."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from mofore.checkpoint import Checkpoint
 from mofore.config import Params
-from mofore.encoder import build_encoder
-from mofore.errors import UserError
-from mofore.model import MoFore
+from mofore.errors import StoppedError, UserError
 from mofore.packed import PackedVideos
-from mofore.pairs import Pair
-from mofore.pretrain import adamw, leave_out_short, pretrain, train_step
+from mofore.pairs import Pair, Pairs
+from mofore.pretrain import leave_out_short, pretrain
+from mofore.processes import Processes
+from mofore.train_step import Learner, train_step
+from mofore.training_log import Step
 
 Packer = Callable[..., Path]
 
-
-@pytest.fixture
-def tiny(params: Params) -> Params:
-    params.clip.frames, params.clip.stride, params.clip.size = 4, 1, 16
-    params.pretrain.batch_size, params.pretrain.epochs = 4, 3
-    params.forecast.projection, params.forecast.hidden, params.forecast.gap_max = 8, 16, 6
-    return params
-
-
-def batch(seed: int = 0) -> Pair:
-    generator = torch.Generator().manual_seed(seed)
-    frames = torch.randint(0, 256, (2, 8, 5, 16, 16, 3), dtype=torch.uint8, generator=generator)
-    colour = torch.eye(3, 4).expand(8, 3, 4)
-    return Pair(frames[0], frames[1], colour, colour, torch.arange(8), torch.arange(8))
-
-
-def test_a_step_lowers_the_loss_on_its_own_batch(tiny: Params) -> None:
-    torch.manual_seed(0)
-    model = MoFore(build_encoder("small", 0), 8, 16)
-    optimizer = adamw(model, 1e-3, 0.0)
-    losses = [float(train_step(model, optimizer, batch(), tiny, momentum=0.99).loss) for _ in range(15)]
-    assert losses[-1] < 0.7 * losses[0]
-
-
-def test_the_loss_is_the_weighted_sum(tiny: Params) -> None:
-    tiny.forecast.weight, tiny.contrast.weight, tiny.decorrelation.weight = 0.5, 2.0, 0.3
-    model = MoFore(build_encoder("small", 0), 8, 16)
-    step = train_step(model, adamw(model, 1e-3, 0.0), batch(), tiny, momentum=0.99)
-    expected = 0.5 * step.forecast_loss + 2 * step.contrast_loss + 0.3 * step.decorrelation_loss
-    assert float(step.loss) == pytest.approx(float(expected), rel=1e-5)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_two_runs_are_the_same_bit_for_bit(pack: Packer, tiny: Params) -> None:
     folder = pack([20] * 9, texture=True)
     runs = []
-    for workers in (0, 2):
-        tiny.runtime.workers = workers
+    for workers, cache in ((0, 1.0), (2, 0)):
+        tiny.runtime.workers, tiny.runtime.cache = workers, cache
         runs.append(pretrain(tiny, PackedVideos(folder)))
     a, b = (run.model.state_dict() for run in runs)
     assert all(torch.equal(a[key], b[key]) for key in a)
     assert runs[0].log.equals(runs[1].log)
 
 
+def test_processes_share_the_room_for_decoded_frames(
+    pack: Packer, tiny: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[float] = []
+
+    class Noted(Pairs):
+        def __init__(self, *args: Any) -> None:
+            kept.append(args[-1])
+            super().__init__(*args)
+
+    monkeypatch.setattr("mofore.pretrain.Pairs", Noted)
+    tiny.runtime.workers, tiny.runtime.cache, tiny.pretrain.epochs = 2, 0.5, 1
+    folder = pack([20] * 5, texture=True)
+    pretrain(tiny, PackedVideos(folder))
+    pretrain(tiny, PackedVideos(folder), Processes(local_count=4))
+    assert kept == [0.25e9, 0.0625e9]
+
+
 def test_the_log_has_a_row_an_epoch(pack: Packer, tiny: Params) -> None:
+    tiny.pretrain.knn_every = 2
     log = pretrain(tiny, PackedVideos(pack([20] * 9, texture=True))).log
     assert log.columns.tolist() == [
-        *("epoch", "loss", "forecast_loss", "contrast_loss", "decorrelation_loss", "picked"),
-        *("effective_rank", "spread", "alignment", "uniformity", "gap", "lr", "momentum"),
+        *("epoch", "loss", "forecast_loss", "contrast_loss", "decorrelation_loss", "picked", "gap"),
+        *("effective_rank", "spread", "alignment", "uniformity", "lr", "momentum", "knn"),
     ]
     assert log.epoch.tolist() == [1, 2, 3]
     assert log.momentum.iloc[-1] == tiny.momentum.end
     assert log.lr.iloc[-1] == pytest.approx(0, abs=1e-12)
     assert log.gap.between(0, 6).all()
+    assert log.knn.notna().tolist() == [False, True, True], "every second epoch and the last"
+    assert log.knn.dropna().between(0, 1).all()
 
 
-def test_biases_and_norms_are_not_decayed(tiny: Params) -> None:
-    model = MoFore(build_encoder("small", 0), 8, 16)
-    decayed, free = adamw(model, 1e-3, 0.1).param_groups
-    assert decayed["weight_decay"] == 0.1
-    assert all(p.ndim > 1 for p in decayed["params"])
-    assert free["weight_decay"] == 0
-    assert all(p.ndim == 1 for p in free["params"])
-    n_trained = sum(1 for p in model.parameters() if p.requires_grad)
-    assert len(decayed["params"]) + len(free["params"]) == n_trained
+def test_without_labels_or_without_being_asked_there_is_no_knn(pack: Packer, tiny: Params) -> None:
+    videos = PackedVideos(pack([20] * 5, texture=True))
+    tiny.pretrain.epochs, tiny.pretrain.knn_every = 1, 0
+    assert "knn" not in pretrain(tiny, videos).log
+    tiny.pretrain.knn_every, videos.table["label"] = 1, ""
+    assert "knn" not in pretrain(tiny, videos).log
+
+
+@pytest.mark.parametrize("stop_at", [1, 4])
+def test_a_stopped_run_goes_on_and_ends_the_same(
+    pack: Packer, tiny: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
+) -> None:
+    videos = PackedVideos(pack([20] * 9, texture=True))
+    wanted = pretrain(tiny, videos)
+    steps = []
+
+    def stopping(learner: Learner, batch: Pair, params: Params, momentum: float) -> Step:
+        steps.append(momentum)
+        if len(steps) == stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return train_step(learner, batch, params, momentum)
+
+    monkeypatch.setattr("mofore.pretrain.train_step", stopping)
+    said = f"stopped by SIGTERM after step {stop_at} of 6: saved, the same command goes on from there"
+    with pytest.raises(StoppedError, match=said):
+        pretrain(tiny, videos, checkpoint=Checkpoint(tmp_path, every=1e9))
+    found = pretrain(tiny, videos, checkpoint=Checkpoint(tmp_path, every=1e9))
+    assert len(steps) == 6
+    assert found.log.equals(wanted.log)
+    a, b = found.model.state_dict(), wanted.model.state_dict()
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert pretrain(tiny, videos, checkpoint=Checkpoint(tmp_path, every=1e9)).log.equals(wanted.log)
+    assert len(steps) == 6, "nothing is left to be done"
 
 
 def test_short_videos_are_left_out_and_named(pack: Packer, tiny: Params) -> None:
@@ -100,9 +121,14 @@ def test_fewer_videos_than_a_batch_is_an_error(pack: Packer, tiny: Params) -> No
         pretrain(tiny, PackedVideos(pack([20, 20, 20])))
 
 
+def test_a_batch_that_processes_cannot_share_is_an_error(pack: Packer, tiny: Params) -> None:
+    with pytest.raises(UserError, match=r"batch_size is 4, but must be a multiple of the 3 processes"):
+        pretrain(tiny, PackedVideos(pack([20] * 5)), Processes(0, 3))
+
+
 def test_a_loss_that_explodes_stops_the_run(pack: Packer, tiny: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mofore.pretrain.forecasting_loss", lambda f, t: f.sum() * float("nan"))
-    with pytest.raises(UserError, match="the loss is nan in epoch 1"):
+    monkeypatch.setattr("mofore.train_step.forecasting_loss", lambda f, t: f.sum() * float("nan"))
+    with pytest.raises(UserError, match="the loss is nan after step 1 of 3"):
         pretrain(tiny, PackedVideos(pack([20] * 5)))
 
 

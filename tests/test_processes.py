@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +29,6 @@ CPU = torch.device("cpu")
 FORKED = multiprocessing.get_context("forkserver")  # torch is imported once for all of them
 FORKED.set_forkserver_preload(["mofore.pretrain"])
 Packer = Callable[..., Path]
-
-
-@pytest.fixture
-def tiny(params: Params) -> Iterator[Params]:
-    """Three epochs of two steps, on one thread: several that have to share a core wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    params.clip.frames, params.clip.stride, params.clip.size = 4, 1, 16
-    params.pretrain.batch_size, params.pretrain.epochs, params.pretrain.knn_every = 4, 3, 1
-    params.forecast.projection, params.forecast.hidden, params.forecast.gap_max = 8, 16, 6
-    yield params
-    torch.set_num_threads(threads)
 
 
 def together(count: int, folder: Path, work: Callable[..., Any], *args: Any) -> list[Any]:
@@ -138,7 +126,7 @@ def test_processes_talk_in_the_order_of_their_ranks(count: int, tmp_path: Path) 
         assert said["numbers"].tolist() == [10 * (row // 2) + row % 2 for row in range(2 * count)]
         assert said["any"] == [False, True, True]
         assert said["collected"] == ([{"rank": other} for other in range(count)] if rank == 0 else [])
-        assert said["processes"] == Processes(rank, count, local_rank=rank)
+        assert said["processes"] == Processes(rank, count, rank, count)
         assert said["processes"].first == (rank == 0)
 
 

@@ -1,7 +1,7 @@
 """A run that is interrupted and goes on does what it would have done without the break, bit for bit."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,6 @@ STEPS, STEPS_PER_EPOCH = 6, 2
 NEVER = 1e9  # seconds between two checkpoints
 CPU = torch.device("cpu")
 Packer = Callable[..., Path]
-
-
-@pytest.fixture
-def tiny(params: Params) -> Iterator[Params]:
-    """Three epochs of two steps, on one thread: several that have to share a core wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    params.clip.frames, params.clip.stride, params.clip.size = 4, 1, 16
-    params.pretrain.batch_size, params.pretrain.epochs, params.pretrain.knn_every = 4, 3, 1
-    params.forecast.projection, params.forecast.hidden, params.forecast.gap_max = 8, 16, 6
-    yield params
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

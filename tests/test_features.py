@@ -1,0 +1,106 @@
+"""Features of clips: those of the protocol, in the right order, whoever decodes and embeds them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import nn
+
+from mofore.augment import center_crop, to_input
+from mofore.clips import clip_offsets
+from mofore.config import Params
+from mofore.encoder import build_encoder
+from mofore.features import FloatArray, UniformClips, embed_clips
+from mofore.packed import FramesArray, PackedVideos
+from mofore.processes import ALONE, Processes
+
+Packer = Callable[..., Path]
+CPU = torch.device("cpu")
+POOL = nn.Sequential(nn.AdaptiveAvgPool3d(2), nn.Flatten())
+
+
+@dataclass(frozen=True)
+class Told(Processes):
+    """One of several processes; what the others have found is given, as nothing here travels between processes."""
+
+    others: list[Any] = field(default_factory=list)
+
+    def collect(self, value: Any) -> list[Any]:
+        if self.first:
+            return [value, *self.others]
+        self.others.append(value)
+        return []
+
+
+@pytest.fixture
+def short(params: Params) -> Params:
+    params.clip.frames, params.clip.stride, params.clip.size = 4, 1, 16
+    return params
+
+
+def embed(samples: UniformClips, params: Params, processes: Processes = ALONE) -> FloatArray:
+    return embed_clips({"a": POOL}, samples, params.runtime, CPU, processes)["a"]
+
+
+@pytest.mark.parametrize("kind", ["rgb", "residual"])
+def test_embeddings_equal_one_clip_at_a_time(pack: Packer, short: Params, kind: str) -> None:
+    short.clip.input = kind
+    videos = PackedVideos(pack([12, 30, 7, 9, 21, 14, 8, 11, 10], texture=True))
+    encoder, other = build_encoder("small", 0).eval(), build_encoder("small", 1).eval()
+    uniform = UniformClips(videos, short.clip, 3)
+    found = embed_clips({"a": encoder, "b": other}, uniform, short.runtime, CPU)
+    assert found["a"].shape == (9, 3, 192)
+    assert not np.allclose(found["a"], found["b"])
+    for video in (0, 1, 8):
+        for k, start in enumerate(uniform.starts(video)):
+            frames = center_crop(videos.read(video, start + clip_offsets(short.clip)), 16)
+            with torch.no_grad():
+                alone = encoder(to_input(torch.from_numpy(frames[None].copy()), kind))
+            assert np.allclose(alone.numpy()[0], found["a"][video, k], atol=1e-4)
+
+
+def test_embedding_leaves_the_encoder_as_it_is(pack: Packer, short: Params) -> None:
+    encoder = build_encoder("small", 0).eval()
+    before = {key: value.clone() for key, value in encoder.state_dict().items()}
+    embed_clips({"a": encoder}, UniformClips(PackedVideos(pack([9, 9])), short.clip, 2), short.runtime, CPU)
+    assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+    assert not any(module.training for module in encoder.modules())
+
+
+def test_any_number_of_workers_gives_the_same(pack: Packer, short: Params) -> None:
+    samples = UniformClips(PackedVideos(pack([12] * 10, texture=True)), short.clip, 2)
+    alone = embed(samples, short)
+    short.runtime.workers = 2
+    assert (embed(samples, short) == alone).all()
+
+
+def test_any_number_of_processes_gives_the_same(pack: Packer, short: Params) -> None:
+    samples = UniformClips(PackedVideos(pack([12] * 21, texture=True)), short.clip, 2)  # three batches
+    alone = embed(samples, short)
+    for count in (2, 3):
+        others: list[Any] = []
+        for rank in range(1, count):
+            assert embed_clips({"a": POOL}, samples, short.runtime, CPU, Told(rank, count, rank, others=others)) == {}
+        assert all(len(batches) == 1 for batches in others)
+        assert (embed(samples, short, Told(0, count, 0, others=others)) == alone).all()
+
+
+def test_a_frame_that_clips_share_is_decoded_once(pack: Packer, short: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos = PackedVideos(pack([9]))
+    asked: list[int] = []
+    read = videos.reader.read
+
+    def noting(video: int, frames: npt.NDArray[np.int64]) -> FramesArray:
+        asked.extend(frames.tolist())
+        return read(video, frames)
+
+    monkeypatch.setattr(videos.reader, "read", noting)
+    clips = UniformClips(videos, short.clip, 5)[0]
+    assert clips.shape == (5, 5, 16, 16, 3)
+    assert clips[:, :, 0, 0, 0].tolist() == [[start + t for t in range(5)] for start in range(5)]
+    assert sorted(asked) == list(range(9))
