@@ -61,10 +61,8 @@ def load_batches(
     )
     try:
         yield from loader
-        return
     except UserError as error:  # DataLoader puts a traceback before what was said
-        said = str(error).rpartition("UserError: ")[2]
-    raise UserError(said)  # here, since an error that holds the other one would keep the processes alive
+        raise UserError(str(error).rpartition("UserError: ")[2]) from None
 
 
 def helper_count(workers: int) -> int:
