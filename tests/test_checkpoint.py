@@ -3,9 +3,8 @@
 import multiprocessing
 import random
 import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -74,18 +73,6 @@ def test_a_damaged_one_is_told_with_what_to_do(tmp_path: Path, damage: str) -> N
     with pytest.raises(UserError) as caught:
         reload(tmp_path)
     assert str(caught.value) == f"{file}: damaged: delete it, and the run starts from the beginning"
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", "size=64k", "none", disk], check=False).returncode:
-        pytest.skip("may not mount a file system here")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
 
 
 def test_a_full_disk_is_told_and_the_one_before_stays(tiny_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,6 +121,17 @@ def test_a_signal_in_the_last_step_comes_too_late(
     assert pretrain(tiny, videos).log.epoch.tolist() == [1, 2, 3]
 
 
+def test_a_full_disk_does_not_end_or_change_a_run(
+    tiny: Params, videos: PackedVideos, tiny_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    undisturbed = pretrain(tiny, videos)
+    found = pretrain(tiny, videos, ALONE, Checkpoint(tiny_disk, 0))
+    assert "no space left on the device writing" in capsys.readouterr().err
+    assert not list(tiny_disk.iterdir())
+    assert found.log.equals(undisturbed.log)
+    assert_same(dict(found.model.state_dict()), dict(undisturbed.model.state_dict()))
+
+
 def test_resuming_is_told(
     tiny: Params, videos: PackedVideos, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
