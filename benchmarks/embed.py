@@ -1,7 +1,7 @@
 """Embedding: videos a second of the stage's way against the forward pass alone, and against one video after another.
 
     dvc repro pretrain
-    python benchmarks/embed.py [--frames data/frames] [--model data/model] [--turns 8]
+    python benchmarks/embed.py [--frames data/frames] [--model data/model] [--turns 5]
 
 mofore: frames read, decoded and cropped while both encoders, the trained and the fresh one, run. forward: the same
 encoders on clips that lie ready in memory as the encoders' input. simple: a video is read, then each encoder runs on
@@ -32,7 +32,7 @@ from mofore.features import VIDEOS_A_BATCH, UniformClips, embed_clips
 from mofore.packed import PackedVideos
 
 Embed = Callable[[], object]
-TURN = 25 * VIDEOS_A_BATCH  # videos
+TURN = 56 * VIDEOS_A_BATCH  # videos
 
 
 def ways(frames: Path, model: Path) -> tuple[dict[str, Embed], int]:
@@ -76,7 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=Path, default=Path("data/frames"), help="what extract_frames has made")
     parser.add_argument("--model", type=Path, default=Path("data/model"), help="what pretrain has made")
-    parser.add_argument("--turns", type=int, default=8, help="turns of each way")
+    parser.add_argument("--turns", type=int, default=5, help="turns of each way")
     arguments = parser.parse_args()
     keep_freed_memory()
     by_name, n_videos = ways(arguments.frames, arguments.model)
