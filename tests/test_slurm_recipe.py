@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from processes import needs_proc, wait_until
 from small_project import ROOT, SMALL, environment, make_project, run
 
-pytestmark = needs_proc
+pytestmark = [needs_proc, pytest.mark.skipif(shutil.which("pkill") is None, reason="needs pkill")]
 
 
 def job() -> str:
