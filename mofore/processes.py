@@ -22,6 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mofore.cores import worker_count
 from mofore.errors import UserError
+from mofore.sync_norm import synchronise
 
 T = TypeVar("T")
 GRACE = 2.0  # seconds
@@ -111,13 +112,14 @@ class Processes:
     def replicate(self, networks: nn.Module, device: torch.device) -> nn.Module:
         """The networks, their gradients averaged over processes, their buffers those of the first process.
 
-        On GPUs batch normalisation sees the whole batch, as with one process; on CPUs, for which torch has no such
-        layer, each process normalises its own share.
+        Batch normalisation sees the whole batch, as with one process.
         """
         if self.count == 1:
             return networks
         if device.type == "cuda":
             nn.SyncBatchNorm.convert_sync_batchnorm(networks)
+        else:
+            synchronise(networks)
         return DistributedDataParallel(networks, device_ids=[device.index] if device.type == "cuda" else None)
 
 
