@@ -41,10 +41,11 @@ def test_all_backends_make_the_same(tmp_path: Path) -> None:
 
 
 def test_an_error_in_a_worker_is_told(tmp_path: Path) -> None:
-    pack = Pack(tmp_path / "gone/pack-00000.bin", [tmp_path / "a.avi"], 16, 90, 60)
-    with pytest.raises(FileNotFoundError) as raised:
+    (tmp_path / "file").touch()  # where the folder would have to be
+    pack = Pack(tmp_path / "file/pack-00000.bin", [tmp_path / "a.avi"], 16, 90, 60)
+    with pytest.raises(FileExistsError) as raised:
         list(make_packs([pack, pack], 2, "loky"))
-    assert str(raised.value.filename).startswith(str(tmp_path / "gone"))
+    assert str(raised.value.filename).startswith(str(tmp_path / "file"))
 
 
 @pytest.mark.parametrize("good", [True, False])
@@ -52,9 +53,10 @@ def test_no_thread_of_loky_is_left(tmp_path: Path, good: bool) -> None:
     """One that still runs while Python exits may make Loky's resource tracker warn of a leak."""
     made = packs(tmp_path / "packs")
     if not good:
-        made.append(Pack(tmp_path / "gone/pack-00000.bin", made[0].files, 16, 90, 60))
+        (tmp_path / "file").touch()
+        made.append(Pack(tmp_path / "file/pack-00000.bin", made[0].files, 16, 90, 60))
     before = set(threading.enumerate())
-    with nullcontext() if good else pytest.raises(FileNotFoundError):
+    with nullcontext() if good else pytest.raises(FileExistsError):
         list(make_packs(made, 2, "loky"))
     assert set(threading.enumerate()) <= before
 
