@@ -130,7 +130,7 @@ def test_browser_without_network_draws_every_plot(page: Path, tmp_path: Path) ->
         assert re.search(r"<svg[^>]*marks", card), f"{table} is not drawn"
     for table in ("pretrain", "map", "temporal"):
         assert "unlabelled" in drawn[table]
-    assert drawn["pretrain"].count('aria-roledescription="line mark"') == 2 * 9, "9 measures of 2 revisions"
+    assert drawn["pretrain"].count('aria-roledescription="line mark"') == 2 * 10, "10 measures of 2 revisions"
     assert all(f">{name}<" in drawn["confusion"] for name in CLASSES)
     assert all(f">{name}<" in drawn["map"] for name in CLASSES)
 
