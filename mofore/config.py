@@ -113,6 +113,16 @@ class Embed:
 
 
 @dataclass
+class Supervised:
+    epochs: int = field(metadata=within(0))
+
+
+@dataclass
+class Scores:
+    folds: int = field(metadata=within(0, 100))
+
+
+@dataclass
 class Linear:
     holdout: float = field(metadata=within(0.05, 0.5))
 
@@ -121,6 +131,7 @@ class Linear:
 class Knn:
     k: int = field(metadata=within(1))
     temperature: float = field(metadata=within(0.001, 10))
+    index: str = field(metadata=one_of("exact", "faiss"))
 
 
 @dataclass
@@ -156,6 +167,8 @@ class Params:
     encoder: Encoder
     pretrain: Pretrain
     embed: Embed
+    supervised: Supervised
+    scores: Scores
     linear: Linear
     knn: Knn
     temporal: Temporal

@@ -14,7 +14,7 @@ from mofore.cores import worker_count
 from mofore.demo.make import make_demo
 from mofore.errors import UserError
 from mofore.folder import Folder, read_folder
-from mofore.report import counted, some_names
+from mofore.words import counted, some_names
 from mofore.split import fold_count, split_by_group
 from mofore.ucf101 import read_split
 

@@ -1,20 +1,25 @@
-"""Embeddings of whole videos, the mean over uniformly spaced clips, and those of the clips.
+"""The stage `embed`: which encoders see which videos how, and what is kept of it.
 
-Shapes: K clips of a video, D feature dimensions, V videos.
+Shapes: K clips of a video, D feature dimensions, P dimensions of the forecast's space, V videos.
 """
-
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+import torch
 
 from mofore.clips import clip_span
-from mofore.config import Clip
-from mofore.features import FloatArray
+from mofore.config import Clip, Params
+from mofore.embeddings import EMBEDDINGS, ENCODERS
+from mofore.encoder import build_encoder
+from mofore.features import FloatArray, UniformClips, View, embed_clips
+from mofore.model import MoFore
 from mofore.packed import PackedVideos
+from mofore.processes import Processes
+from mofore.vectors import write_clip_vectors, write_vectors
+
+VIEWS: dict[str, View] = {"mofore_shuffled": "shuffled", "mofore_still": "still"}
+CLIMATE = 256  # training videos whose targets make the mean future: 2,560 clips at 10 a video
 
 
 def leave_out_shorter_than_a_clip(videos: PackedVideos, clip: Clip) -> pd.DataFrame:
@@ -29,26 +34,36 @@ def leave_out_shorter_than_a_clip(videos: PackedVideos, clip: Clip) -> pd.DataFr
     return videos.leave_out_shorter(clip_span(clip), "a clip", f"clip.frames {clip.frames} x clip.stride {clip.stride}")
 
 
-def write_embeddings(
-    folder: Path, name: str, videos: PackedVideos, starts_VK: npt.NDArray[np.int64], features_VKD: FloatArray
-) -> None:
-    """Write `NAME.parquet` (one row a video, mean over clips) and `NAME_clips.parquet` (one row a clip)."""
-    n_videos, clips, dim = features_VKD.shape
-    table = videos.table
-    labels = {column: table[column].astype(str).to_numpy() for column in ("video", "label", "group", "split")}
-    pq.write_table(pa.table({**labels, "embedding": _vectors(features_VKD.mean(axis=1))}), folder / f"{name}.parquet")
-    pq.write_table(
-        pa.table(
-            {
-                "video": np.repeat(labels["video"], clips),
-                "start": starts_VK.reshape(-1),
-                "embedding": _vectors(features_VKD.reshape(n_videos * clips, dim)),
-            }
-        ),
-        folder / f"{name}_clips.parquet",
-    )
+def embed_rows(
+    model: MoFore, samples: UniformClips, params: Params, device: torch.device, processes: Processes
+) -> dict[str, FloatArray]:
+    """Clip embeddings of the trained encoder, of one with its first weights, and of the trained one as controls see.
+
+    Returns:
+        By row's name, float32 [V, K, D]; in other processes than the first, nothing.
+    """
+    fresh = build_encoder(params.encoder.name, params.seed).to(device).eval()
+    encoders = {"mofore": model.encoder, "random_init": fresh} | dict.fromkeys(VIEWS, model.encoder)
+    return embed_clips(encoders, samples, params.runtime, device, processes, VIEWS, params.seed)
 
 
-def _vectors(x_ND: FloatArray) -> pa.Array:
-    values = pa.array(np.ascontiguousarray(x_ND, dtype=np.float32).reshape(-1))
-    return pa.ListArray.from_arrays(np.arange(0, x_ND.size + 1, x_ND.shape[1], dtype=np.int32), values)
+def target_videos(split_V: pd.Series, seed: int) -> npt.NDArray[np.int64]:
+    """The videos whose target embeddings forecasts are held against, by number: all held out, and some of training."""
+    train, test = np.flatnonzero(split_V == "train"), np.flatnonzero(split_V != "train")
+    if len(test) and len(train) > CLIMATE:
+        train = np.random.default_rng(seed).choice(train, CLIMATE, replace=False)
+    return np.sort(np.concatenate([train, test]))
+
+
+def write_rows(samples: UniformClips, table: pd.DataFrame, features: dict[str, FloatArray]) -> None:
+    """Write `ROW.parquet` (one row a video, mean over clips) and, of ENCODERS, `ROW_clips.parquet` (one row a clip)."""
+    for name, x_VKD in features.items():
+        write_vectors(EMBEDDINGS / f"{name}.parquet", table, x_VKD.mean(axis=1))
+        if name in ENCODERS:
+            write_clips(name, samples, table, x_VKD)
+
+
+def write_clips(name: str, samples: UniformClips, table: pd.DataFrame, x_VKD: FloatArray) -> None:
+    """Write `NAME_clips.parquet`."""
+    starts_VK = np.stack([samples.starts(video) for video in range(len(samples))])
+    write_clip_vectors(EMBEDDINGS / f"{name}_clips.parquet", table, starts_VK, x_VKD)

@@ -1,4 +1,4 @@
-"""Embeddings as the evaluations read them.
+"""Embeddings as the evaluations read them: those of the encoder, and the rows that every score stands beside.
 
 Shapes: N embeddings, D dimensions.
 """
@@ -12,10 +12,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mofore.errors import UserError
+from mofore.split import check_split
 
 FloatArray = npt.NDArray[np.float32]
 TextArray = npt.NDArray[np.str_]
-ENCODERS = ("mofore", "random_init")
+EMBEDDINGS, CONTROLS, SUPERVISED = Path("data/embeddings"), Path("data/controls"), Path("data/supervised")
+ENCODERS = ("mofore", "random_init")  # those whose clip embeddings are kept as well
+ROWS = {  # what is scored, in the order of all tables, and the folder that holds it
+    "mofore": EMBEDDINGS,  # the encoder, pretrained without labels
+    "random_init": EMBEDDINGS,  # the same network with its first, random weights
+    "mofore_shuffled": EMBEDDINGS,  # the pretrained encoder; the frames of each clip in random order
+    "mofore_still": EMBEDDINGS,  # the pretrained encoder; each clip its middle frame, repeated
+    "metadata": CONTROLS,  # no pixels: frame size, length, frame rate
+    "appearance": CONTROLS,  # no motion: the mean frame
+    "motion": CONTROLS,  # nothing learned: histograms of frame differences and optical flow
+    "supervised": SUPERVISED,  # the same network trained on labels; there only if asked for
+}
 
 
 @dataclass
@@ -28,8 +40,8 @@ class Embeddings:
     group: TextArray
     split: TextArray  # train or test
 
-    def rows(self, keep: npt.NDArray[np.bool_]) -> "Embeddings":
-        """Only some rows, given one bool a row."""
+    def rows(self, keep: npt.NDArray[np.bool_ | np.int64]) -> "Embeddings":
+        """Only some rows, given one bool a row, or their numbers."""
         return Embeddings(self.x_ND[keep], self.video[keep], self.label[keep], self.group[keep], self.split[keep])
 
     def labelled(self, split: str) -> "Embeddings":
@@ -41,20 +53,38 @@ def read_embeddings(folder: Path, encoder: str) -> Embeddings:
     """The video embeddings of one encoder, `folder/ENCODER.parquet`, not normalised.
 
     Raises:
-        UserError: there are none.
+        UserError: there are none, or a group stands on both sides of the split.
     """
-    table = _read(folder / f"{encoder}.parquet")
+    path = folder / f"{encoder}.parquet"
+    table = _read(path)
+    check_split(path, table["group"].to_numpy(), table["split"].to_numpy())
     text = {name: table[name].to_numpy().astype(str) for name in ("video", "label", "group", "split")}
     return Embeddings(x_ND=_matrix(table["embedding"]), **text)
 
 
-def read_train_test(folder: Path, encoder: str) -> tuple[Embeddings, Embeddings] | None:
+def read_rows() -> dict[str, Embeddings]:
+    """All rows of ROWS that there are, in that order, each about the same videos: those of `mofore`, in its order.
+
+    Raises:
+        UserError: embeddings are missing, or a group stands on both sides of the split.
+    """
+    videos = read_embeddings(EMBEDDINGS, "mofore").video
+    rows = {}
+    for name, folder in ROWS.items():
+        if name == "supervised" and not (folder / f"{name}.parquet").exists():
+            continue
+        found = read_embeddings(folder, name)
+        at = {video: row for row, video in enumerate(found.video)}
+        rows[name] = found.rows(np.array([at[video] for video in videos], dtype=np.int64))
+    return rows
+
+
+def train_test(videos: Embeddings) -> tuple[Embeddings, Embeddings] | None:
     """The labelled videos of both splits, train first; None where label-based scores would mean nothing.
 
     They need two classes to learn from, and something to test on.
     """
-    embeddings = read_embeddings(folder, encoder)
-    train, test = embeddings.labelled("train"), embeddings.labelled("test")
+    train, test = videos.labelled("train"), videos.labelled("test")
     return (train, test) if len(np.unique(train.label)) > 1 and len(test.label) else None
 
 
@@ -84,7 +114,7 @@ def unit(x_ND: FloatArray) -> FloatArray:
 
 def _read(path: Path) -> pa.Table:
     if not path.exists():
-        raise UserError(f"{path}: no such file: run `dvc repro embed`")
+        raise UserError(f"{path}: no such file: run `dvc repro`")
     return pq.read_table(path)
 
 

@@ -27,7 +27,7 @@ from mofore.files import writing
 from mofore.packs import Pack, read_sidecar, scratch_folder, scratch_key
 from mofore.parallel import make_packs
 from mofore.progress import progress
-from mofore.report import counted, some_names
+from mofore.words import counted, some_names
 
 FRAMES = Path("data/frames")
 COLUMNS = ["video", "label", "group", "split", "frames", "fps", "width", "height", "status", "reason"]

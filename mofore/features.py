@@ -1,15 +1,17 @@
 """Features of uniformly spaced clips, by encoders that no longer learn.
 
 The primary protocol of the field: uniformly spaced clips, centre crop, globally pooled features of the encoder (no
-projector), encoder in eval mode.
+projector), encoder in eval mode. As controls, the same clips can be seen with their frames shuffled, or as a still.
 
 Shapes: B clips of a batch, K clips of a video, T frames, H = W side of a clip, C colours, D feature dimensions.
 """
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from mofore.augment import center_crop, to_input
@@ -22,7 +24,22 @@ from mofore.processes import ALONE, Processes
 from mofore.progress import progress
 
 FloatArray = npt.NDArray[np.float32]
+View = Literal["ordered", "shuffled", "still"]
 VIDEOS_A_BATCH = 8
+
+
+def see(frames_BTHWC: Tensor, view: View, seed: int) -> Tensor:
+    """The frames of each clip as they are, in a random order of its own, or the middle one repeated; same shape.
+
+    An encoder that scores as well on shuffled frames does not use their order; on a still, not their motion.
+    """
+    clips, frames = frames_BTHWC.shape[:2]
+    if view == "still":
+        return frames_BTHWC[:, frames // 2, None].expand_as(frames_BTHWC)
+    if view == "shuffled":
+        chance_BT = torch.rand(clips, frames, generator=torch.Generator().manual_seed(seed))
+        return frames_BTHWC[torch.arange(clips)[:, None], chance_BT.argsort(dim=1)]
+    return frames_BTHWC
 
 
 class UniformClips(Dataset[npt.NDArray[np.uint8]]):
@@ -57,6 +74,8 @@ def embed_clips(
     runtime: Runtime,
     device: torch.device,
     processes: Processes = ALONE,
+    views: dict[str, View] | None = None,
+    seed: int = 0,
 ) -> dict[str, FloatArray]:
     """Embed the clips of every video with several encoders, in one pass over the frames.
 
@@ -64,6 +83,8 @@ def embed_clips(
         encoders: by name, on `device`, in eval mode; each maps [B, C, T, H, W] to [B, D].
         samples: of videos that are each at least one clip long.
         processes: each embeds its share of the batches.
+        views: how some encoders, by name, see the clips; the others see them as they are.
+        seed: of the order of shuffled frames.
 
     Returns:
         By encoder's name, float32 [videos, K, D]; in other processes than the first, nothing.
@@ -71,11 +92,16 @@ def embed_clips(
     batches = [list(range(len(samples)))[at : at + VIDEOS_A_BATCH] for at in range(0, len(samples), VIDEOS_A_BATCH)]
     mine = batches[processes.rank :: processes.count]
     loaded = load_batches(samples, mine, runtime.workers, device)
+    view_of: dict[str, View] = {name: (views or {}).get(name, "ordered") for name in encoders}
     found: list[dict[str, FloatArray]] = []
     for frames_BTHWC in progress(loaded, len(mine), "embed", "batch", hidden=not processes.first):
         with torch.inference_mode(), autocast(runtime, device):
-            clips_BCTHW = to_input(frames_BTHWC.flatten(0, 1).to(device, non_blocking=True), samples.clip.input)
-            features = {name: encoder(clips_BCTHW).float() for name, encoder in encoders.items()}
+            clips_BTHWC = frames_BTHWC.flatten(0, 1).to(device, non_blocking=True)
+            seen: dict[View, Tensor] = {
+                view: to_input(see(clips_BTHWC, view, seed), samples.clip.input)
+                for view in sorted(set(view_of.values()))
+            }
+            features = {name: encoder(seen[view_of[name]]).float() for name, encoder in encoders.items()}
         found.append({name: x_BD.cpu().numpy() for name, x_BD in features.items()})
     by_rank = processes.collect(found)
     in_order = [by_rank[i % len(by_rank)][i // len(by_rank)] for i in range(len(batches))] if by_rank else []

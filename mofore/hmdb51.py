@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from mofore.catalog import Video, write_catalog
 from mofore.errors import UserError, run_stage
 from mofore.folder import VIDEOS_CSV
-from mofore.report import counted, some_names
+from mofore.words import counted, some_names
 
 SIDES = {"0": "", "1": "train", "2": "test"}
 TAGS = r"_[a-z]_[a-z]+_np\d+_[a-z]+_[a-z]+_\d+"

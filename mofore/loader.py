@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from mofore.errors import UserError
 from mofore.stopping import leave_stopping_to_the_parent
 
-AHEAD = 4  # batches made ahead on a CPU
+AHEAD = 4  # batches made ahead; for a GPU, by each process
 YIELDING = 10  # niceness of the processes that make them: enough to yield, and not to starve beside other programs
 ORPHAN_CHECK = 0.5  # seconds between two looks whether the parent still lives; till then they hold its locks
 

@@ -1,7 +1,4 @@
-"""The overview picture: one figure that tells what a run has learnt.
-
-Colours are Okabe and Ito's (jfly.uni-koeln.de/color, 2008), which colour-blind readers can tell apart.
-"""
+"""The overview picture: one figure that tells what a run has learnt."""
 
 import json
 from pathlib import Path
@@ -13,52 +10,59 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
-from matplotlib.transforms import IdentityTransform
 
+from mofore.charts import (
+    BLACK,
+    BLUE,
+    ENCODER_COLOURS,
+    GREEN,
+    INK,
+    ORANGE,
+    PINK,
+    RED,
+    SKY,
+    SOFT,
+    STYLE,
+    beside,
+    darker,
+    line,
+    name_lines,
+    part,
+    say,
+    short,
+    title,
+)
 from mofore.files import writing
 
-BLUE, ORANGE, GREEN, PINK, SKY, RED, BLACK = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000"
-ENCODER_COLOURS = {"mofore": BLUE, "random_init": ORANGE}
 CLASS_COLOURS = [BLUE, ORANGE, GREEN, PINK, SKY, RED, BLACK]
 CLASS_MARKERS = ["o", "^", "s", "X", "D", "v", "P"]
-INK, SOFT = "#1c2127", "#5c6670"
+SKILL_LINES = {
+    "against persistence": (BLUE, "-"),
+    "against climatology": (GREEN, "-"),
+    "against persistence, told a wrong gap": (RED, "--"),
+}
+PAIR_DASHES = {
+    "same video": "-",
+    "same class": (0, (5, 2)),
+    "other class": (0, (1, 1.5)),
+    "other videos": (0, (1, 1.5)),
+}
 
 MOST_NAMED_CLASSES = 24  # more names than these cannot be read in one panel
 
 NO_LABELS = "no labels on both sides of the split:\nput videos into one folder a class,\nor add videos.csv with labels"
 
-STYLE: dict[str, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same on every machine
-    "font.size": 11,
-    "text.color": INK,
-    "text.parse_math": False,  # a class may be called "$5"
-    "axes.edgecolor": "#aab2ba",
-    "axes.labelcolor": SOFT,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e8ebee",
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "lines.linewidth": 2.2,
-    "lines.markersize": 4,
-}
-
-# l: losses, h: health (rank), p: health (picked), t: temporal, r: retrieval, m: map, c: confusion
-LAYOUT = "lht;lpt;rmc;rmc;rmc"
-
 
 def draw_overview(results: Path, picture: Path) -> None:
-    """Draw losses, health, similarity against gap, retrieval, the embedding map and the confusion matrix.
+    """Draw forecast skill, scores beside their controls, similarity against gap, map, confusion and training.
 
     Args:
-        results: a folder with `pretrain.csv`, `temporal.csv`, `retrieval.csv`, `map.csv`, `confusion.csv`,
+        results: a folder with `pretrain.csv`, `forecast.csv`, `temporal.csv`, `map.csv`, `confusion.csv`,
             `linear.json` and `knn.json`. A table without rows (as unlabelled videos give) gets a panel that says why.
         picture: PNG to write, 1600x1000 pixels; the same bytes for the same results.
     """
@@ -70,27 +74,30 @@ def draw_overview(results: Path, picture: Path) -> None:
 
 def compose(results: Path) -> Figure:
     """The figure of `draw_overview`, to be drawn and saved under STYLE."""
-    pretrain, temporal, retrieval, points, confusion = (
-        _read(results / f"{name}.csv") for name in ("pretrain", "temporal", "retrieval", "map", "confusion")
+    pretrain, forecast, temporal, points, confusion = (
+        _read(results / f"{name}.csv") for name in ("pretrain", "forecast", "temporal", "map", "confusion")
     )
     linear, knn = (json.loads((results / f"{name}.json").read_text("utf-8")) for name in ("linear", "knn"))
-    figure = Figure(figsize=(16, 10), dpi=100, layout=ConstrainedLayoutEngine(w_pad=0.16, h_pad=0.12))
+    figure = Figure(figsize=(16, 10), dpi=100, layout=ConstrainedLayoutEngine(w_pad=0.16, h_pad=0.1))
     FigureCanvasAgg(figure)
-    axes = figure.subplot_mosaic(LAYOUT)
     figure.suptitle(_headline(points, linear, knn), x=0.012, ha="left", fontsize=15, fontweight="bold")
-    _draw_losses(axes["l"], pretrain)
-    _draw_health(axes["h"], axes["p"], pretrain)
-    _draw_similarity(axes["t"], temporal)
-    _draw_retrieval(axes["r"], retrieval)
+    (upper,), (lower,) = figure.subfigures(2, 1, squeeze=False, height_ratios=[1, 1.1])
+    skill, scores, stability = upper.subplots(1, 3, width_ratios=[2, 1.1, 1.1])
+    axes = lower.subplot_mosaic("mcl;mcr;mcp", width_ratios=[1.3, 1.3, 1])
+    names = _draw_skill(skill, forecast)
+    _draw_scores(scores, linear, knn)
+    names += _draw_similarity(stability, temporal)
+    names += _draw_map(axes["m"], points)
     _draw_confusion(axes["c"], confusion)
-    names = _draw_map(axes["m"], points)
+    names += _draw_training(axes["l"], axes["r"], axes["p"], pretrain)
     figure.draw_without_rendering()  # now the layout is known, and which names overlap
-    _part(names)
+    figure.set_layout_engine("none")
+    part(names)
     return figure
 
 
 def _read(path: Path) -> pd.DataFrame:
-    text = {"video", "label", "group", "split", "actual", "predicted", "series", "encoder"}
+    text = {"video", "label", "group", "split", "actual", "predicted", "series", "trained"}
     table = pd.read_csv(path, dtype=str, keep_default_na=False)  # a class may be called NA, or 1
     numbers = [str(column) for column in table if column not in text]
     table[numbers] = table[numbers].replace("", "nan").astype(float)
@@ -103,7 +110,7 @@ def _headline(points: pd.DataFrame, linear: dict[str, Any], knn: dict[str, Any])
         return f"{head}, no labels to score with"
     scores = [
         f"{name} {parts['mofore'][key]:.2f} (random init {parts['random_init'][key]:.2f})"
-        for name, parts, key in (("retrieval R@1", knn, "r_at_1"), ("linear top-1", linear, "top1"))
+        for name, parts, key in (("linear top-1", linear, "top1"), ("retrieval R@1", knn, "r_at_1"))
     ]
     return "   |   ".join([f"{head}, {len(_classes(points))} classes", *scores])
 
@@ -112,86 +119,63 @@ def _classes(points: pd.DataFrame) -> list[str]:
     return sorted(set(points["label"]) - {""})
 
 
-def _title(ax: Axes, title: str, how_to_read: str) -> None:
-    ax.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=24)
-    ax.annotate(
-        how_to_read, (0, 1), (0, 8), xycoords="axes fraction", textcoords="offset points", color=SOFT, fontsize=10
-    ).set_in_layout(False)  # else a long one would narrow its column's charts
+def _draw_skill(ax: Axes, forecast: pd.DataFrame) -> list[Text]:
+    title(
+        ax,
+        "Forecast skill",
+        "1: a perfect forecast; bands: 95 % intervals; hollow dots: gaps that training did not have",
+    )
+    if forecast.empty:
+        return say(ax, "no video has room for a context and a future")
+    ax.axhline(0, color=INK, linewidth=2.2)
+    names = [(0.0, "no better than\nthe reference", INK)]
+    for name, points in forecast.groupby("series", sort=False):
+        colour, dashes = SKILL_LINES[str(name)]
+        line(ax, points["gap"], points["skill"], colour, dashes, band=points if dashes == "-" else None)
+        new = points[points["trained"] == "False"]
+        ax.plot(new["gap"], new["skill"], "o", color=colour, markerfacecolor="white", markersize=6, clip_on=False)
+        names.append((points["skill"].iloc[-1], str(name).replace(", ", ",\n"), colour))
+    ax.set(xlabel="gap between context and future (video frames)", ylabel="skill")
+    return name_lines(ax, names)
 
 
-def _line(ax: Axes, x: Any, y: Any, colour: str, dashes: str = "-") -> None:
-    ax.plot(x, y, dashes, color=colour, marker="o", markevery=max(1, len(x) // 15), clip_on=False)
+def _draw_scores(ax: Axes, linear: dict[str, Any], knn: dict[str, Any]) -> None:
+    if not linear["mofore"]:
+        title(ax, "Scores beside their controls", "")
+        say(ax, NO_LABELS)
+        return
+    title(ax, "Scores beside their controls", "filled: linear top-1; hollow: retrieval R@1; bars: 95 %")
+    for place, row in enumerate(linear):
+        colour = ENCODER_COLOURS.get(row, SOFT)
+        for scores, key, shift, face in ((linear[row], "top1", -0.16, colour), (knn[row], "r_at_1", 0.16, "white")):
+            y = place + shift
+            ax.plot([scores[f"{key}_low"], scores[f"{key}_high"]], [y, y], color=colour)
+            ax.plot(scores[key], y, "o", color=colour, markersize=7, markerfacecolor=face, markeredgewidth=1.8)
+        verdict = _verdict(linear[row], knn[row])
+        beside(ax, place, f"{linear[row]['top1']:.2f}  {knn[row]['r_at_1']:.2f}{verdict}", RED if verdict else INK)
+    ax.set(xlabel="share of test videos", xlim=(0, 1.01), ylim=(len(linear) - 0.5, -0.5))
+    ax.set_yticks(range(len(linear)), list(linear))
+    ax.grid(visible=False, axis="y")
 
 
-def _name_lines(ax: Axes, lines: list[tuple[float, str, str]]) -> None:
-    """Write each line's name beside its right end: (y of the end, name, colour); names keep apart, below the top."""
-    low, high = ax.get_ylim()
-    gap = 0.075 * (high - low) * max(name.count("\n") + 1 for _, name, _ in lines)
-    below = low - gap
-    for place, (y, name, colour) in enumerate(sorted(lines), start=1):
-        below = min(max(y, below + gap), high - gap * (len(lines) - place))
-        ax.annotate(
-            name,
-            (1, below),
-            (8, 0),
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-            color=colour,
-            va="center",
-        )
+def _verdict(linear: dict[str, float], knn: dict[str, float]) -> str:
+    """What to say of a control whose scores are not clearly below those of mofore."""
+    if any(scores.get("lead_high", 1) < 0 for scores in (linear, knn)):
+        return "\nbeats mofore"
+    return "\nno clear lead" if any(scores.get("lead_low", 1) <= 0 for scores in (linear, knn)) else ""
 
 
-def _draw_losses(ax: Axes, pretrain: pd.DataFrame) -> None:
-    _title(ax, "Training", "loss by epoch; lower is better")
-    lines = {"loss": ("total", BLACK), "contrast_loss": ("contrastive", RED), "forecast_loss": ("forecasting", BLUE)}
-    for column, (_, colour) in lines.items():
-        _line(ax, pretrain["epoch"], pretrain[column], colour)
-    _name_lines(ax, [(pretrain[column].iloc[-1], *name_colour) for column, name_colour in lines.items()])
-    ax.set(xlabel="epoch", ylabel="loss")
-
-
-def _draw_health(top: Axes, bottom: Axes, pretrain: pd.DataFrame) -> None:
-    _title(top, "Health", "a rank that sinks towards 1 is a collapse")
-    _line(top, pretrain["epoch"], pretrain["effective_rank"], GREEN)
-    top.set(ylabel="effective rank")
-    top.set_ylim(bottom=0)
-    top.tick_params(labelbottom=False)
-    _line(bottom, pretrain["epoch"], pretrain["picked"], PINK)
-    bottom.set(xlabel="epoch", ylabel="share", ylim=(0, 1))
-    names = [(float(pretrain["picked"].iloc[-1]), "own future\npicked", PINK)]
-    if "knn" in pretrain and pretrain["knn"].notna().any():
-        scored = pretrain.dropna(subset="knn")
-        _line(bottom, scored["epoch"], scored["knn"], BLUE)
-        names.append((float(scored["knn"].iloc[-1]), "kNN, training\nvideos", BLUE))
-    _name_lines(bottom, names)
-
-
-def _draw_similarity(ax: Axes, temporal: pd.DataFrame) -> None:
-    _title(ax, "Temporal stability", "clips of one video should stay close, other videos apart")
+def _draw_similarity(ax: Axes, temporal: pd.DataFrame) -> list[Text]:
+    title(ax, "Temporal stability", "clips of one video should stay close, those of others apart")
     if temporal.empty:
-        return _say(ax, "no video has room for two clips that do not overlap")
-    ends = []
-    for name, line in temporal.groupby("series", sort=False):
+        return say(ax, "no video has room for two clips that do not overlap")
+    names = []
+    for name, points in temporal.groupby("series", sort=False):
         encoder, _, pairs = str(name).partition(", ")
-        _line(ax, line["gap"], line["similarity"], ENCODER_COLOURS[encoder], "-" if pairs == "same video" else "--")
-        ends.append((line["similarity"].iloc[-1], f"{encoder}\n{pairs}", ENCODER_COLOURS[encoder]))
-    ax.set(xlabel="gap between the clips (frames)", ylabel="cosine similarity")
-    _name_lines(ax, ends)
-
-
-def _draw_retrieval(ax: Axes, retrieval: pd.DataFrame) -> None:
-    _title(ax, "Retrieval", "is the own class among the k nearest training videos?")
-    if retrieval.empty:
-        return _say(ax, NO_LABELS)
-    ends = []
-    for encoder, line in retrieval.groupby("encoder", sort=False):
-        _line(ax, line["k"], line["recall"], ENCODER_COLOURS[str(encoder)])
-        ends.append((line["recall"].iloc[-1], str(encoder), ENCODER_COLOURS[str(encoder)]))
-    ax.set(xlabel="k (log scale)", ylabel="share of test videos", ylim=(0, 1), xscale="log")
-    ks = sorted(set(retrieval["k"]))
-    ax.set_xticks(ks, [f"{k:.0f}" for k in ks])
-    ax.set_xticks([], minor=True)
-    _name_lines(ax, ends)
+        line(ax, points["gap"], points["similarity"], ENCODER_COLOURS[encoder], PAIR_DASHES[pairs], band=points)
+        names.append((points["similarity"].iloc[-1], str(name), ENCODER_COLOURS[encoder]))
+    ax.set(xlabel="gap between the clips (video frames)", ylabel="cosine similarity")
+    return name_lines(ax, names)
 
 
 def _draw_map(ax: Axes, points: pd.DataFrame) -> list[Text]:
@@ -208,13 +192,13 @@ def _draw_map(ax: Axes, points: pd.DataFrame) -> list[Text]:
         ax.plot(*xy_N2.T, marker, color=colour, markersize=6, alpha=0.75, markeredgewidth=0)
         x, y = np.median(xy_N2, axis=0)
         spreads.append(np.linalg.norm(xy_N2 - (x, y), axis=1).mean())
-        names.append((x, y, _short(label), _darker(colour)))
+        names.append((x, y, short(label), darker(colour)))
     how = "a dot is a video; colour and shape tell its class" if classes else "a dot is a video; no labels to colour by"
     if len(classes) > MOST_NAMED_CLASSES:
         # Name the most compact: only their names say something of the place they stand at.
         names = [names[i] for i in sorted(np.argsort(spreads, kind="stable")[:MOST_NAMED_CLASSES])]
         how = f"a dot is a video; most compact {len(names)} of {len(classes)} classes named"
-    _title(ax, "Embedding map", how)
+    title(ax, "Embedding map", how)
     halo = withStroke(linewidth=3, foreground="white")
     size = 11 if len(names) <= 16 else 8.5
     return [
@@ -234,28 +218,11 @@ def _draw_map(ax: Axes, points: pd.DataFrame) -> list[Text]:
     ]
 
 
-def _part(names: list[Text]) -> None:
-    """Push overlapping names apart, up and down, by a few rounds of half the overlap each."""
-    boxes = [name.get_window_extent() for name in names]
-    centre_y = np.array([(box.y0 + box.y1) / 2 for box in boxes])
-    for _ in range(50):
-        for i in range(len(names)):
-            for j in range(i):
-                apart = abs(boxes[i].x0 + boxes[i].x1 - boxes[j].x0 - boxes[j].x1) >= boxes[i].width + boxes[j].width
-                overlap = (boxes[i].height + boxes[j].height) / 2 - abs(centre_y[i] - centre_y[j])
-                if not apart and overlap > 0:
-                    up, down = (i, j) if centre_y[i] >= centre_y[j] else (j, i)
-                    centre_y[up] += overlap / 2
-                    centre_y[down] -= overlap / 2
-    for name, box, y in zip(names, boxes, centre_y, strict=True):
-        name.set_transform(IdentityTransform())  # from here on in pixels
-        name.set_position(((box.x0 + box.x1) / 2, y))
-
-
 def _draw_confusion(ax: Axes, confusion: pd.DataFrame) -> None:
     if confusion.empty:
-        _title(ax, "Confusion of the linear probe", "which classes are taken for one another")
-        return _say(ax, NO_LABELS)
+        title(ax, "Confusion of the linear probe", "")
+        say(ax, NO_LABELS)
+        return
     classes = sorted({*confusion["actual"], *confusion["predicted"]})
     counts: npt.NDArray[np.int64] = (
         pd.crosstab(confusion["actual"], confusion["predicted"])
@@ -263,7 +230,7 @@ def _draw_confusion(ax: Axes, confusion: pd.DataFrame) -> None:
         .to_numpy()
     )
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    _title(ax, "Confusion of the linear probe", "videos; shade: share of the actual class")
+    title(ax, "Confusion of the linear probe", "videos; shade: share of the actual class")
     ax.imshow(share, cmap=LinearSegmentedColormap.from_list("share", ["white", BLUE]), vmin=0, vmax=1, aspect="auto")
     ax.grid(visible=False)
     ax.spines[:].set_visible(True)
@@ -271,7 +238,7 @@ def _draw_confusion(ax: Axes, confusion: pd.DataFrame) -> None:
     if len(classes) > MOST_NAMED_CLASSES:
         ax.set(xlabel=f"predicted class (number of {len(classes)}, by name)", ylabel="actual class")
         return
-    names = [_short(name) for name in classes]
+    names = [short(name) for name in classes]
     ax.set_xticks(range(len(classes)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=9)
     ax.set_yticks(range(len(classes)), names, fontsize=9)
     ax.tick_params(length=0)
@@ -280,15 +247,29 @@ def _draw_confusion(ax: Axes, confusion: pd.DataFrame) -> None:
         ax.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=9, color=colour)
 
 
-def _say(ax: Axes, text: str) -> None:
-    ax.axis("off")
-    ax.text(0.5, 0.5, text, ha="center", va="center", color=SOFT, transform=ax.transAxes, in_layout=False)
-
-
-def _darker(colour: str) -> tuple[float, ...]:
-    """For text: the palette's light colours are hard to read on white."""
-    return tuple(0.65 * channel for channel in to_rgb(colour))
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 16 else name[:15] + "…"
+def _draw_training(losses: Axes, rank: Axes, shares: Axes, pretrain: pd.DataFrame) -> list[Text]:
+    """Three charts, one above the other, over the same epochs."""
+    title(losses, "Training and health", "losses should fall; a rank that sinks towards 1 is a collapse")
+    panels = (
+        (
+            losses,
+            "loss",
+            {"loss": ("total", BLACK), "contrast_loss": ("contrastive", RED), "forecast_loss": ("forecasting", BLUE)},
+        ),
+        (rank, "rank", {"effective_rank": ("effective rank", GREEN)}),
+        (shares, "share", {"picked": ("own future picked", PINK), "knn": ("kNN, training videos", BLUE)}),
+    )
+    names = []
+    for ax, unit, measures in panels:
+        ends = []
+        for column, (name, colour) in measures.items():
+            points = pretrain.dropna(subset=column) if column in pretrain else pretrain[:0]  # no labels, no kNN
+            if len(points):
+                line(ax, points["epoch"], points[column], colour)
+                ends.append((points[column].iloc[-1], name, colour))
+        ax.set(ylabel=unit)
+        names += name_lines(ax, ends)
+        ax.tick_params(labelbottom=ax is shares)
+    rank.set_ylim(bottom=0)
+    shares.set(ylim=(0, 1), xlabel="epoch")
+    return names

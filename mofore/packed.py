@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mofore.errors import UserError
+from mofore.split import check_split
 
 TEXT = ("video", "label", "group", "split", "status", "reason")  # columns of videos.csv that are not numbers
 USABLE = ("ok", "truncated")  # truncated: its end could not be decoded, but what came before is stored
@@ -74,12 +75,13 @@ class PackedVideos:
         """Open a frames folder; keep the videos of one split ("train" or "test"), or all.
 
         Raises:
-            UserError: the folder holds no finished extraction.
+            UserError: the folder holds no finished extraction, or a group stands on both sides of the split.
         """
         try:
             found = pd.read_csv(folder / "videos.csv", keep_default_na=False, dtype=dict.fromkeys(TEXT, str))
         except FileNotFoundError:
             raise UserError(f"{folder}/videos.csv: no such file: run `dvc repro extract_frames`") from None
+        check_split(folder / "videos.csv", found.group, found.split)
         usable = found[found.status.isin(USABLE)]
         first_V = (usable.frames.cumsum() - usable.frames).to_numpy()
         self.table = usable.reset_index(drop=True)

@@ -54,10 +54,15 @@ class Pairs(Dataset[Pair]):
         """Number of the video of a key."""
         return key[1]
 
-    def __getitem__(self, key: tuple[int, int]) -> Pair:
+    def place(self, key: tuple[int, int]) -> tuple[int, int, int, np.random.Generator]:
+        """First frame of the context, first frame of the future, the gap, and the generator of all further draws."""
         epoch, video = key
         rng = np.random.default_rng((self.seed, epoch, video))
-        context, future, gap = draw_pair(int(self.n_frames[video]), self.span, self.forecast, rng)
+        return *draw_pair(int(self.n_frames[video]), self.span, self.forecast, rng), rng
+
+    def __getitem__(self, key: tuple[int, int]) -> Pair:
+        _, video = key
+        context, future, gap, rng = self.place(key)
         frames = self.reader.read(video, np.concatenate([context + self.offsets, future + self.offsets]))
         half = len(self.offsets)
         return Pair(

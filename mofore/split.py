@@ -1,10 +1,14 @@
-"""A by-group split into train and test."""
+"""A by-group split into train and test, and the check that a split keeps groups whole."""
 
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+
+from mofore.errors import UserError
 
 FOLDS = 4  # one of them is held out: 75/25
 
@@ -40,3 +44,24 @@ def split_by_group(labels: Sequence[str], groups: Sequence[str], held_out: int, 
     split = np.full(len(labels), "train")
     split[held_outs[held_out - 1]] = "test"
     return [str(side) for side in split]
+
+
+def check_split(path: Path, group_N: npt.ArrayLike, split_N: npt.ArrayLike) -> None:
+    """Check that no group stands on both sides: its test videos would be found by their scene, not by what they show.
+
+    Args:
+        path: the file that says so, for the error.
+        group_N: group of each video.
+        split_N: `train` or `test`.
+
+    Raises:
+        UserError: one does; names it.
+    """
+    group, split = np.asarray(group_N), np.asarray(split_N)
+    both = np.intersect1d(group[split == "train"], group[split == "test"])
+    if len(both):
+        more = f" (and {len(both) - 1} more)" if len(both) > 1 else ""
+        raise UserError(
+            f"{path}: group '{both[0]}'{more} is in train and in test, so scores would be too good to be true: put all "
+            "videos of a group on one side, and run `dvc repro`"
+        )

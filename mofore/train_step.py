@@ -16,6 +16,7 @@ from mofore.device import autocast
 from mofore.encoder import build_encoder
 from mofore.losses import contrastive_loss, decorrelating_loss, forecasting_loss
 from mofore.model import MoFore
+from mofore.optimizer import adamw
 from mofore.pairs import Pair
 from mofore.processes import Processes
 from mofore.training_log import Step
@@ -80,13 +81,3 @@ def train_step(learner: Learner, batch: Pair, params: Params, momentum: float) -
     gap = everyone.gather(batch.gap).float().mean()
     scalars = torch.stack([loss, forecast_loss, contrast_loss, decorrelation_loss, picked, gap]).detach()
     return Step(scalars, forecast_NP.detach(), target_NP)
-
-
-def adamw(model: MoFore, lr: float, weight_decay: float) -> AdamW:
-    """AdamW that decays matrices and kernels, but neither biases nor normalisation scales."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return AdamW(groups, lr=lr, fused=True)

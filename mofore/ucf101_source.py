@@ -18,7 +18,7 @@ from mofore.fetch import WAITS, Source, fetch
 from mofore.files import need_space
 from mofore.folder import find_files
 from mofore.progress import tell
-from mofore.report import counted, some_names
+from mofore.words import counted, some_names
 from mofore.scratch import locked, scratch
 from mofore.ucf101 import read_split
 from mofore.unpack import need_rar_tool, unpack

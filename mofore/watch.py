@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
 from mofore.checkpoint import Checkpoint
+from mofore.collapse import collapse
 from mofore.device import uses_bf16
 from mofore.errors import StoppedError, UserError
-from mofore.health import collapse
 from mofore.pairs import Pair
 from mofore.progress import tell
 from mofore.run import Run

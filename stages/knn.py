@@ -1,32 +1,28 @@
-"""data/embeddings -> results/knn.json: retrieval and k-nearest-neighbour classification, test against train."""
+"""data/embeddings + data/controls -> results/knn.json: retrieval and nearest neighbours, test among train."""
 
 from pathlib import Path
 
-import pandas as pd
-
+from mofore.classes import score_classes
 from mofore.config import load_params
-from mofore.embeddings import ENCODERS, read_train_test
+from mofore.embeddings import ENCODERS, read_rows
 from mofore.errors import run_stage
 from mofore.files import write_csv, write_json
-from mofore.knn import RECALL_AT, evaluate_knn
+from mofore.knn import evaluate_rows, recall_table
 
 
 def main() -> None:
     params = load_params()
-    scores: dict[str, dict[str, float]] = {encoder: {} for encoder in ENCODERS}
-    summary = "no labels on both sides of the split: no scores"
-    for encoder in ENCODERS:
-        split = read_train_test(Path("data/embeddings"), encoder)
-        if split is None:
-            break
-        train, test = split
-        scores[encoder] = evaluate_knn(test, train, params.knn)
-        summary = ", ".join(f"{name} R@1 {score['r_at_1']:.3f}" for name, score in scores.items() if score)
+    rows = read_rows()
+    results = evaluate_rows(rows, params.knn, params.scores.folds, params.seed)
+    test = rows["mofore"].labelled("test")
 
-    write_json(Path("results/knn.json"), scores)
-    recall = [(name, k, score[f"r_at_{k}"]) for name, score in scores.items() if score for k in RECALL_AT]
-    write_csv(Path("results/retrieval.csv"), pd.DataFrame(recall, columns=["encoder", "k", "recall"]))
-    print(f"knn: {summary}")
+    write_json(Path("results/knn.json"), {name: results[name].scores if results else {} for name in rows})
+    write_csv(Path("results/retrieval.csv"), recall_table(results, test.group), "%.6g")
+    hits = {name: results[name].hit_NR[:, 0] for name in ENCODERS if results}
+    write_csv(Path("results/classes_knn.csv"), score_classes(hits, test.label, test.group), "%.6g")
+
+    scores = [f"{name} {result.scores['r_at_1']:.3f}" for name, result in results.items()]
+    print(f"knn: R@1 {', '.join(scores) or 'has no labels on both sides of the split: no scores'}")
 
 
 if __name__ == "__main__":

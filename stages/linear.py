@@ -1,35 +1,33 @@
-"""data/embeddings -> results/linear.json: a linear classifier on frozen embeddings, and its confusion matrix."""
+"""data/embeddings + data/controls -> results/linear.json: a linear classifier on the frozen embeddings of each row."""
 
 from pathlib import Path
 
 import pandas as pd
 
+from mofore.classes import score_classes
 from mofore.config import load_params
-from mofore.embeddings import ENCODERS, read_train_test
+from mofore.cores import worker_count
+from mofore.embeddings import ENCODERS, read_rows
 from mofore.errors import run_stage
 from mofore.files import write_csv, write_json
-from mofore.linear import evaluate_linear
+from mofore.linear import evaluate_rows
 
 
 def main() -> None:
     params = load_params()
-    scores: dict[str, dict[str, float]] = {encoder: {} for encoder in ENCODERS}
-    confusion = pd.DataFrame({"actual": [], "predicted": []})
-    summary = "no labels on both sides of the split: no scores"
-    for encoder in ENCODERS:
-        split = read_train_test(Path("data/embeddings"), encoder)
-        if split is None:
-            break
-        train, test = split
-        result = evaluate_linear(test, train, params.linear.holdout, params.seed)
-        scores[encoder] = result.scores
-        if encoder == "mofore":
-            confusion = pd.DataFrame({"actual": test.label, "predicted": result.predicted})
-        summary = ", ".join(f"{name} top1 {score['top1']:.3f}" for name, score in scores.items() if score)
+    rows = read_rows()
+    workers = max(1, worker_count(params.runtime.workers))
+    results = evaluate_rows(rows, params.linear.holdout, params.scores.folds, params.seed, workers)
+    test = rows["mofore"].labelled("test")
 
-    write_json(Path("results/linear.json"), scores)
-    write_csv(Path("results/confusion.csv"), confusion)
-    print(f"linear: {summary}")
+    write_json(Path("results/linear.json"), {name: results[name].scores if results else {} for name in rows})
+    predicted = {"actual": test.label, "predicted": results["mofore"].predicted_N} if results else {}
+    write_csv(Path("results/confusion.csv"), pd.DataFrame(predicted, columns=["actual", "predicted"]))
+    hits = {name: results[name].hit_N for name in ENCODERS if results}
+    write_csv(Path("results/classes_linear.csv"), score_classes(hits, test.label, test.group), "%.6g")
+
+    scores = [f"{name} {result.scores['top1']:.3f}" for name, result in results.items()]
+    print(f"linear: top1 {', '.join(scores) or 'has no labels on both sides of the split: no scores'}")
 
 
 if __name__ == "__main__":

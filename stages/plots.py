@@ -1,23 +1,27 @@
-"""data/embeddings and results -> results/map.csv, results/overview.png: the embedding map and the overview picture."""
+"""data/embeddings, data/frames, results -> results/map.csv, filmstrips.jpg, overview.png: map, neighbours, overview."""
 
 from pathlib import Path
 
 from mofore.config import load_params
 from mofore.embedding_map import map_videos
-from mofore.embeddings import read_embeddings
+from mofore.embeddings import EMBEDDINGS, read_embeddings
 from mofore.errors import run_stage
 from mofore.files import write_csv
+from mofore.filmstrips import draw_filmstrips
 from mofore.overview import draw_overview
+from mofore.packed import PackedVideos
 
 
 def main() -> None:
     params = load_params()
     results = Path("results")
-    points = map_videos(read_embeddings(Path("data/embeddings"), "mofore"), params.seed)
+    videos = read_embeddings(EMBEDDINGS, "mofore")
+    points = map_videos(videos, params.seed)
     write_csv(results / "map.csv", points, "%.3f")
 
+    draw_filmstrips(videos, PackedVideos(Path("data/frames")), results / "filmstrips.jpg", params.seed)
     draw_overview(results, results / "overview.png")
-    print(f"plots: {len(points)} videos in results/map.csv, picture in results/overview.png")
+    print(f"plots: {len(points)} videos in results/map.csv, pictures in results/overview.png and filmstrips.jpg")
 
 
 if __name__ == "__main__":

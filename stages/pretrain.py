@@ -12,10 +12,13 @@ from mofore.config import Params, load_params
 from mofore.encoder import save_encoder
 from mofore.errors import run_stage
 from mofore.files import write_csv, write_json
+from mofore.forecaster import save_forecaster
+from mofore.gaps import gaps_drawn, share_of_gaps
 from mofore.packed import PackedVideos
+from mofore.pairs import Epochs, Pairs
 from mofore.pretrain import Pretrained, leave_out_short, pretrain
 from mofore.processes import joined, launch
-from mofore.report import counted, some_names
+from mofore.words import counted, some_names
 
 
 def main() -> None:
@@ -31,8 +34,12 @@ def main() -> None:
 
 def write(params: Params, run: Pretrained, videos: PackedVideos, left_out: pd.DataFrame) -> None:
     save_encoder(Path("data/model"), run.model.encoder, params.encoder.name, params.clip)
+    save_forecaster(Path("data/model"), run.model, params.forecast)
     write_csv(Path("data/model/left_out.csv"), left_out)
     write_csv(Path("results/pretrain.csv"), run.log, "%.6g")
+    pairs = Pairs(videos, params.clip, params.forecast, params.augment, params.seed)
+    epochs = Epochs(len(videos), params.pretrain.batch_size, params.pretrain.epochs, params.seed)
+    write_csv(Path("results/gaps.csv"), share_of_gaps(gaps_drawn(pairs, epochs)), "%.6g")
     final = run.log.iloc[-1].drop("epoch").to_dict()
     summary = final | {
         "videos": len(videos),

@@ -82,7 +82,7 @@ def pack(tmp_path: Path) -> Packer:
                 {
                     "video": f"class{v % 2}/v{v}.avi",
                     "label": f"class{v % 2}",
-                    "group": f"g{v // 2}",
+                    "group": f"{'held-out-' if v % 4 == 3 else ''}g{v // 2}",
                     "split": "test" if v % 4 == 3 else "train",
                     "frames": n_frames if status[v] == "ok" else 0,
                     "fps": 25.0,

@@ -15,7 +15,7 @@ from mofore.augment import center_crop, to_input
 from mofore.clips import clip_offsets
 from mofore.config import Params
 from mofore.encoder import build_encoder
-from mofore.features import FloatArray, UniformClips, embed_clips
+from mofore.features import FloatArray, UniformClips, View, embed_clips, see
 from mofore.packed import FramesArray, PackedVideos
 from mofore.processes import ALONE, Processes
 
@@ -104,3 +104,43 @@ def test_a_frame_that_clips_share_is_decoded_once(pack: Packer, short: Params, m
     assert clips.shape == (5, 5, 16, 16, 3)
     assert clips[:, :, 0, 0, 0].tolist() == [[start + t for t in range(5)] for start in range(5)]
     assert sorted(asked) == list(range(9))
+
+
+def test_a_still_repeats_the_middle_frame_and_shuffling_only_reorders() -> None:
+    frames = torch.arange(6 * 5).reshape(6, 5, 1, 1, 1).expand(6, 5, 2, 2, 3)
+    assert see(frames, "ordered", 0) is frames
+    still = see(frames, "still", 0)
+    assert still.shape == frames.shape
+    assert (still == frames[:, 2:3]).all()
+    shuffled = see(frames, "shuffled", 0)
+    assert (shuffled.sort(dim=1).values == frames).all()
+    orders = {tuple((clip[:, 0, 0, 0] % 5).tolist()) for clip in shuffled}
+    assert len(orders) > 3, "each clip has an order of its own"
+    assert (see(frames, "shuffled", 0) == shuffled).all()
+    assert (see(frames, "shuffled", 1) != shuffled).any()
+
+
+@pytest.mark.parametrize("kind", ["rgb", "residual"])
+def test_controls_see_the_same_clips_another_way(pack: Packer, short: Params, kind: str) -> None:
+    """What mean and spread over time tell: a still does not move; shuffling keeps the mean of colours."""
+    short.clip.input = kind
+    samples = UniformClips(PackedVideos(pack([12] * 9, texture=True)), short.clip, 2)
+
+    class Moments(nn.Module):
+        def forward(self, x_BCTHW: torch.Tensor) -> torch.Tensor:
+            mean_BCHW = x_BCTHW.mean(dim=2)
+            return torch.stack(
+                [mean_BCHW.mean(dim=(1, 2, 3)), (x_BCTHW - mean_BCHW[:, :, None]).abs().amax(dim=(1, 2, 3, 4))], 1
+            )
+
+    names: dict[str, View] = {"shuffled": "shuffled", "still": "still"}
+    encoders: dict[str, nn.Module] = dict.fromkeys(["plain", *names], Moments())
+    found = embed_clips(encoders, samples, short.runtime, CPU, views=names)
+    moving = np.arange(9) % 3 > 0  # of the others, all pixels get brighter alike
+    assert (found["plain"][moving, :, 1] > 0.01).all()
+    assert np.allclose(found["still"][:, :, 1], 0, atol=1e-5)
+    if kind == "rgb":
+        assert np.allclose(found["shuffled"][:, :, 0], found["plain"][:, :, 0], atol=1e-4)
+    else:
+        assert np.allclose(found["still"][:, :, 0], 0, atol=1e-6)
+        assert not np.allclose(found["shuffled"], found["plain"])

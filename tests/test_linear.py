@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from mofore.embeddings import Embeddings
-from mofore.linear import STRENGTHS, choose_strength, evaluate_linear
+from mofore.linear import STRENGTHS, choose_strength, evaluate_linear, evaluate_rows
 
 
 def blobs(n: int, noise: float, seed: int, split: str, classes: int = 3, shuffle: bool = False) -> Embeddings:
@@ -25,9 +27,69 @@ def test_separable_classes_are_told_apart() -> None:
     assert result.scores["C"] in STRENGTHS
 
 
-def test_shuffled_labels_give_chance() -> None:
-    test, train = blobs(300, 0.5, 1, "test", shuffle=True), blobs(300, 0.5, 0, "train", shuffle=True)
-    assert evaluate_linear(test, train, holdout=0.25, seed=0).scores["top1"] == pytest.approx(1 / 3, abs=0.12)
+def test_scores_are_those_of_a_logistic_regression_on_standardised_features() -> None:
+    test, train = blobs(90, 0.7, 1, "test"), blobs(120, 0.7, 0, "train")
+    result = evaluate_linear(test, train, holdout=0.25, seed=0)
+    scaler = StandardScaler().fit(train.x_ND)
+    classifier = LogisticRegression(C=result.scores["C"], max_iter=2000)
+    classifier.fit(scaler.transform(train.x_ND), train.label)
+    assert (classifier.predict(scaler.transform(test.x_ND)) == result.predicted_N).all()
+    assert result.scores["top1"] == pytest.approx((result.predicted_N == test.label).mean())
+    assert (result.hit_N == (result.predicted_N == test.label)).all()
+    assert result.scores["top1_low"] < result.scores["top1"] < result.scores["top1_high"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_permuted_labels_drive_the_score_to_chance_within_its_interval(seed: int) -> None:
+    """Labels go from group to group, so that videos of a group still share one."""
+    rng = np.random.default_rng(seed)
+    test, train = blobs(300, 0.2, 100 + seed, "test"), blobs(300, 0.2, seed, "train")
+    assert evaluate_linear(test, train, 0.25, seed).scores["top1"] > 0.95
+    for side in (test, train):
+        side.label = rng.permutation(side.label)
+    scores = evaluate_linear(test, train, 0.25, seed).scores
+    slack = 0.03  # a 95 % interval misses 5 % of the time
+    assert scores["top1_low"] - slack <= 1 / 3 <= scores["top1_high"] + slack
+
+
+def test_a_class_that_train_has_not_counts_as_wrong() -> None:
+    test, train = blobs(60, 0.1, 1, "test"), blobs(120, 0.1, 0, "train")
+    test.label[test.label == "2"] = "never seen"
+    scores = evaluate_linear(test, train, 0.25, seed=0).scores
+    assert scores["top1"] == pytest.approx((test.label != "never seen").mean())
+
+
+def both(noise: float, seed: int) -> Embeddings:
+    train, test = blobs(120, noise, seed, "train"), blobs(60, noise, seed + 1, "test")
+    pairs = zip(vars(train).values(), vars(test).values(), strict=True)
+    return Embeddings(*[np.concatenate(pair) for pair in pairs])
+
+
+def test_rows_stand_beside_the_first_with_their_lead() -> None:
+    good = both(0.1, 0)
+    noise = np.random.default_rng(0).normal(size=good.x_ND.shape).astype(np.float32)
+    poor = Embeddings(noise, good.video, good.label, good.group, good.split)
+    results = evaluate_rows({"good": good, "poor": poor, "same": good}, 0.25, folds=3, seed=0, workers=2)
+    assert "lead" not in results["good"].scores
+    lead = {name: results[name].scores["lead"] for name in ("poor", "same")}
+    assert lead["poor"] == pytest.approx(results["good"].scores["top1"] - results["poor"].scores["top1"])
+    assert results["poor"].scores["lead_low"] > 0.3
+    assert [results["same"].scores[key] for key in ("lead", "lead_low", "lead_high")] == [0, 0, 0]
+    assert results["good"].scores["cv_top1"] == pytest.approx(1, abs=0.02)
+    assert results["poor"].scores["cv_top1"] == pytest.approx(1 / 3, abs=0.15)
+    alone = evaluate_rows({"good": good, "poor": poor, "same": good}, 0.25, folds=3, seed=0, workers=1)
+    assert [result.scores for result in alone.values()] == [result.scores for result in results.values()]
+
+
+def test_without_folds_there_is_no_cross_validation() -> None:
+    results = evaluate_rows({"good": both(0.1, 0)}, 0.25, folds=0, seed=0, workers=1)
+    assert set(results["good"].scores) == {"top1", "top1_low", "top1_high", "top5", "C"}
+
+
+def test_unlabelled_videos_give_no_scores() -> None:
+    videos = both(0.1, 0)
+    videos.label[:] = ""
+    assert evaluate_rows({"good": videos}, 0.25, folds=3, seed=0, workers=1) == {}
 
 
 def test_scale_of_features_does_not_matter() -> None:
@@ -35,7 +97,7 @@ def test_scale_of_features_does_not_matter() -> None:
     plain = evaluate_linear(test, train, holdout=0.25, seed=0)
     for embeddings in (test, train):
         embeddings.x_ND = embeddings.x_ND * np.float32(1000) + np.float32(5)
-    assert (evaluate_linear(test, train, holdout=0.25, seed=0).predicted == plain.predicted).mean() > 0.97
+    assert (evaluate_linear(test, train, holdout=0.25, seed=0).predicted_N == plain.predicted_N).mean() > 0.97
 
 
 def test_the_strength_is_chosen_by_training_groups_alone() -> None:

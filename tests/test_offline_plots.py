@@ -1,4 +1,7 @@
-"""`dvc plots` renders without a network: in a small repository with our .dvc folder, dvc.yaml and made-up results."""
+"""`dvc plots` renders without a network: in a small repository with our .dvc folder, dvc.yaml and made-up results.
+
+What a mark stands for is read from its description for screen readers, which Vega writes beside each: 'gap: 2; ...'.
+"""
 
 import os
 import re
@@ -8,13 +11,20 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import cv2
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
-from synthetic_results import CLASSES, write_embeddings, write_results
+from synthetic_results import CLASSES, SCORES, write_map, write_results
 
 ROOT = Path(__file__).parents[1]
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-TABLES = ["pretrain", "confusion", "retrieval", "temporal", "map"]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
+PLOTS = {path: settings for stage in STAGES for plot in stage.get("plots", []) for path, settings in plot.items()}
+TABLES = sorted(Path(path).stem for path in PLOTS if path.endswith(".csv"))
+PICTURES = sorted(Path(path).name for path in PLOTS if not path.endswith(".csv"))
+REVISIONS = {"wide-gaps": CLASSES, "base": CLASSES, "unlabelled": []}  # not in the order of their names
 
 
 def run(folder: Path, *command: str) -> str:
@@ -38,7 +48,7 @@ def commit(folder: Path, message: str) -> None:
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two commits: `labelled`, and then `unlabelled`, whose label-based tables hold their header only."""
+    """A commit and a tag for each of REVISIONS; label-based tables of the last hold their header only."""
     folder = tmp_path_factory.mktemp("repository")
     for name in ("config", ".gitignore"):
         (folder / ".dvc").mkdir(exist_ok=True)
@@ -47,20 +57,30 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in (".dvcignore", ".gitignore", "dvc.yaml", "params.yaml"):
         shutil.copy(ROOT / name, folder / name)
     run(folder, "git", "init", "-q")
-    (folder / ".git" / "info" / "exclude").write_text(".home\n/data/\n")
-    for message, classes in (("labelled", CLASSES), ("unlabelled", [])):
-        write_embeddings(folder / "data" / "embeddings" / "mofore.parquet", classes or [""])
-        write_results(folder / "results", classes)
-        run(folder, sys.executable, str(ROOT / "stages" / "plots.py"))
-        commit(folder, message)
-        run(folder, "git", "tag", message)
+    (folder / ".git" / "info" / "exclude").write_text(".home\n")
+    for seed, (name, classes) in enumerate(REVISIONS.items()):
+        write_results(folder / "results", classes, seed=seed)
+        write_map(folder / "results", classes or [""])
+        for picture in PICTURES:
+            cv2.imwrite(str(folder / "results" / picture), np.full((20, 32, 3), 80 * seed, np.uint8))
+        if name == "base":
+            spoil(folder / "results")
+        commit(folder, name)
+        run(folder, "git", "tag", name)
     return folder
+
+
+def spoil(results: Path) -> None:
+    """What real tables hold as well: cells that are empty, and, in those of an older commit, no intervals."""
+    with (results / "forecast.csv").open("a") as file:
+        file.write("against climatology,199,,,,False\n")
+    pd.read_csv(results / "temporal.csv").drop(columns=["low", "high"]).to_csv(results / "temporal.csv", index=False)
 
 
 @pytest.fixture(scope="module")
 def page(repository: Path) -> Path:
-    """`dvc plots diff` of the two, unlabelled against labelled."""
-    dvc(repository, "plots", "diff", "labelled", "unlabelled")
+    """`dvc plots diff` of all three."""
+    dvc(repository, "plots", "diff", *REVISIONS)
     return repository / "dvc_plots" / "index.html"
 
 
@@ -79,10 +99,9 @@ class Fetched(HTMLParser):
 def test_page_loads_nothing_but_its_own_pictures(page: Path) -> None:
     html = page.read_text("utf-8")
     urls = Fetched(html).urls
-    assert sorted(Path(url).name for url in urls) == [
-        "labelled_results_overview.png",
-        "unlabelled_results_overview.png",
-    ]
+    assert sorted(Path(url).name for url in urls) == sorted(
+        f"{name}_results_{p}" for name in REVISIONS for p in PICTURES
+    )
     assert all((page.parent / url).is_file() for url in urls)
     styles = "".join(re.findall(r"<style>(.*?)</style>", html, re.DOTALL))
     assert "url(" not in styles
@@ -102,9 +121,7 @@ def test_working_with_plots_leaves_git_clean(repository: Path, page: Path) -> No
 
 
 def test_every_template_is_used_and_there() -> None:
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
-    settings = [setting for stage in stages for plot in stage.get("plots", []) for setting in plot.values()]
-    named = {setting["template"] for setting in settings if "template" in setting}
+    named = {settings["template"] for settings in PLOTS.values() if "template" in settings}
     assert named == {path.stem for path in (ROOT / ".dvc" / "plots").glob("*.json")}
 
 
@@ -122,23 +139,91 @@ def cards(dom: str) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
-def test_browser_without_network_draws_every_plot(page: Path, tmp_path: Path) -> None:
-    drawn = cards(dump(page, tmp_path))
-    assert sorted(drawn) == sorted(TABLES)
+def marks(card: str, kind: str) -> list[str]:
+    """Descriptions of all marks of a kind."""
+    return re.findall(rf'aria-label="([^"]*)"[^>]*aria-roledescription="{kind}"', card)
+
+
+@pytest.fixture(scope="module")
+def drawn(page: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    if BROWSER is None:
+        pytest.skip("needs chromium")
+    return cards(dump(page, tmp_path_factory.mktemp("profile")))
+
+
+def test_browser_without_network_draws_every_plot(drawn: dict[str, str]) -> None:
+    assert sorted(drawn) == TABLES
     for table, card in drawn.items():
         assert re.search(r"<svg[^>]*marks", card), f"{table} is not drawn"
-    for table in ("pretrain", "map", "temporal"):
+        assert "NaN" not in card
+        assert "undefined" not in card
+    for table in ("pretrain", "gaps", "map", "temporal", "speed", "forecast", "picked"):
         assert "unlabelled" in drawn[table]
-    assert drawn["pretrain"].count('aria-roledescription="line mark"') == 2 * 10, "10 measures of 2 revisions"
+    assert len(marks(drawn["pretrain"], "line mark")) == 3 * 10, "10 measures of 3 revisions"
     assert all(f">{name}<" in drawn["confusion"] for name in CLASSES)
     assert all(f">{name}<" in drawn["map"] for name in CLASSES)
+
+
+def test_revisions_stand_in_the_order_they_were_asked_for(drawn: dict[str, str]) -> None:
+    for table in ("gaps", "forecast", "classes_linear", "confusion", "retrieval", "temporal"):
+        titles = re.findall(r"<text[^>]*>(wide-gaps|base|unlabelled)</text>", drawn[table])
+        assert titles[:2] == ["wide-gaps", "base"], table
+    panels = re.findall(r"<text[^>]*>([\w-]+ - by \w+)</text>", drawn["map"])
+    assert panels == [f"{name} - by {of}" for name in REVISIONS for of in ("class", "group")]
+
+
+def test_skill_is_drawn_against_zero_with_its_intervals(drawn: dict[str, str]) -> None:
+    card = drawn["forecast"]
+    panels = re.findall(r"<text[^>]*>(against \w+)</text>", card)
+    assert panels == ["against persistence", "against climatology"]
+    assert [label.rpartition(": ")[2] for label in marks(card, "rule mark")] == ["0", "0"], "zero, in each panel"
+    assert len(marks(card, "line mark")) == 3 * 3, "each series of each revision"
+    assert len(marks(card, "area mark")) == 3 * 2, (
+        "but for forecasts told a wrong gap, which lie close to the right ones"
+    )
+    points = marks(card, "circle")
+    assert any("gap (frames): 57.00; skill: 0.394; 95 % from: 0.344; to: 0.444" in point for point in points), points
+    assert not [point for point in points if ": 199" in point], "an empty cell is no 0"
+    assert "values from 0 to 60" in card, "nor does it stretch the axis of gaps"
+
+
+def test_shares_picked_stand_beside_chance(drawn: dict[str, str]) -> None:
+    assert len(marks(drawn["picked"], "line mark")) == 3 * 2 * (2 + 1), "forecast, persistence and chance"
+    assert len(marks(drawn["picked"], "area mark")) == 3 * 2
+
+
+def test_stability_of_a_commit_without_intervals_is_drawn_without_bands(drawn: dict[str, str]) -> None:
+    assert re.findall(r"<text[^>]*>((?:same|other) \w+)</text>", drawn["temporal"]) == [
+        "same video",
+        "same class",
+        "other class",
+        "other videos",
+    ]
+    assert len(marks(drawn["temporal"], "line mark")) == 2 * (3 + 3 + 2), "of two encoders"
+    assert len(marks(drawn["temporal"], "area mark")) == 2 * (3 + 0 + 2)
+
+
+def test_classes_have_a_bar_and_a_whisker_each(drawn: dict[str, str]) -> None:
+    for table in ("classes_linear", "classes_knn"):
+        bars, whiskers = marks(drawn[table], "bar"), marks(drawn[table], "rule mark")
+        assert len(bars) == len(whiskers) == 2 * 2 * len(CLASSES), "two encoders in the two revisions with labels"
+        assert {re.findall(r"class: (\w+)", bar)[0] for bar in bars} == set(CLASSES)
+    assert len(marks(drawn["retrieval"], "line mark")) == 2 * len(SCORES)
+
+
+def test_gaps_have_a_bar_each(drawn: dict[str, str]) -> None:
+    bars = marks(drawn["gaps"], "bar")
+    assert len(bars) == 3 * 49
+    assert re.search(r": .0\.5; .* to: 0\.5; ", bars[0]), (
+        "from half a frame before the first gap to half a frame behind"
+    )
 
 
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium")
 def test_browser_says_where_there_is_nothing_to_draw(repository: Path, tmp_path: Path) -> None:
     dvc(repository, "plots", "show", "--out", str(tmp_path / "unlabelled"))
     drawn = cards(dump(tmp_path / "unlabelled" / "index.html", tmp_path / "profile"))
-    assert "<svg" in drawn["pretrain"]
-    for table in ("confusion", "retrieval"):
-        assert "no rows" in drawn[table]
+    for table, card in drawn.items():
+        by_label = table in ("confusion", "retrieval", "classes_linear", "classes_knn")
+        assert ("no rows" in card) == by_label, table
+        assert ("<svg" in card) != by_label, table

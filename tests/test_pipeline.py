@@ -20,23 +20,76 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project
 
 
+STAGES = [
+    *("download", "extract_frames", "pretrain", "embed", "controls", "supervised"),
+    *("linear", "knn", "temporal", "forecast", "structure", "plots", "report"),
+]
+ROWS = ["mofore", "random_init", "mofore_shuffled", "mofore_still", "metadata", "appearance", "motion"]
+
+
 def test_every_result_is_there(project: Path) -> None:
     keys = {
-        "linear": {"top1", "top5", "C"},
-        "knn": {"top1", "r_at_1", "r_at_5", "r_at_10", "r_at_20", "r_at_50"},
-        "temporal": {"same_video", "other_videos", "margin"},
+        "linear": {"top1", "top1_low", "top1_high", "top5", "C", "cv_top1", "cv_top1_std"},
+        "knn": {
+            "top1",
+            "top1_low",
+            "r_at_1",
+            "r_at_1_high",
+            "r_at_5",
+            "r_at_10",
+            "r_at_20",
+            "r_at_50",
+            "centred_r_at_1",
+        },
+        "structure": {"silhouette_class", "nmi_class", "ari_class", "effective_rank", "uniformity"},
     }
     for name, wanted in keys.items():
         scores = json.loads((project / f"results/{name}.json").read_text())
-        assert list(scores) == ["mofore", "random_init"]
-        assert all(set(score) == wanted for score in scores.values())
+        assert list(scores) == ROWS
+        assert all(wanted <= set(score) for score in scores.values())
+        if name != "structure":
+            leads = {"lead", "lead_low", "lead_high"}
+            assert [leads <= set(score) for score in scores.values()] == [False] + 6 * [True]
+    temporal = json.loads((project / "results/temporal.json").read_text())
+    assert list(temporal) == ["mofore", "random_init"]
+    assert {"same_video", "other_videos", "margin", "contrast", "effective_rank"} <= set(temporal["mofore"])
+    forecast = json.loads((project / "results/forecast.json").read_text())["mofore"]
+    assert {"skill_persistence", "skill_climatology_low", "gap_use", "picked_videos"} <= set(forecast)
     pretrained = json.loads((project / "results/pretrain.json").read_text())
     assert {"loss", "effective_rank", "clips_per_second", "seconds", "data_wait"} <= set(pretrained)
-    for name in ("mofore", "random_init"):
-        embeddings = pd.read_parquet(project / f"data/embeddings/{name}.parquet")
+    for name in ROWS:
+        folder = "controls" if name in ROWS[4:] else "embeddings"
+        embeddings = pd.read_parquet(project / f"data/{folder}/{name}.parquet")
         assert embeddings.columns.tolist() == ["video", "label", "group", "split", "embedding"]
         assert len(embeddings) == 14 * 4
     assert (project / "data/model/encoder.safetensors").exists()
+    assert "random weights" in (project / "results/report.html").read_text()
+
+
+def test_a_group_moved_to_the_other_side_stops_the_run(project: Path, tmp_path: Path) -> None:
+    """A leak, made by hand: one video of a training group becomes a test video."""
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy, symlinks=True, ignore=shutil.ignore_patterns(".dvc", ".git"))
+    frames = copy / "data/frames/videos.csv"
+    videos = pd.read_csv(frames, keep_default_na=False)
+    train = videos[videos.split == "train"].iloc[0]
+    videos.loc[videos.index[videos.split == "test"][0], "group"] = train.group
+    frames.unlink()  # it is a link to DVC's cache
+    videos.to_csv(frames, index=False)
+    for stage in ("pretrain", "embed", "controls"):
+        done = run("python", f"stages/{stage}.py", cwd=copy, status=1)
+        assert done.stderr.startswith(f"error: data/frames/videos.csv: group '{train.group}' is in train and in test")
+        assert len(done.stderr.splitlines()) == 1
+
+    file = copy / "data/embeddings/mofore.parquet"
+    embeddings = pd.read_parquet(file)
+    embeddings.loc[embeddings.index[embeddings.split == "test"][0], "group"] = train.group
+    file.unlink()
+    embeddings.to_parquet(file, index=False)
+    for stage in ("linear", "knn", "temporal", "forecast", "structure"):
+        done = run("python", f"stages/{stage}.py", cwd=copy, status=1)
+        assert f"mofore.parquet: group '{train.group}' is in train and in test" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
 
 
 def test_at_once_after_all_is_up_to_date_and_committed(project: Path) -> None:
@@ -81,7 +134,7 @@ def test_an_experiment_changes_the_lines_it_names_and_can_be_compared(project: P
 def test_a_typo_stops_before_anything_is_lost(project: Path) -> None:
     text = (project / "params.yaml").read_text()
     (project / "params.yaml").write_text(text.replace("gap_max:", "gap_mx:"))
-    for stage in ("download", "extract_frames", "pretrain", "embed", "linear", "knn", "temporal", "plots"):
+    for stage in STAGES:
         done = run("python", f"stages/{stage}.py", cwd=project, status=1)
         assert done.stderr.splitlines() == [
             "error: params.yaml: unknown key 'forecast.gap_mx' - did you mean 'forecast.gap_max'?"
@@ -99,13 +152,15 @@ def test_own_videos_without_labels(project: Path, tmp_path: Path) -> None:
     (copy / "data/videos").mkdir(parents=True)
     edit(copy, {"data.source": "folder", "data.path": own})
     said = {}
-    for stage in ("download", "extract_frames", "pretrain", "embed", "linear", "knn", "temporal", "plots"):
+    for stage in STAGES:
         said[stage] = run("python", f"stages/{stage}.py", cwd=copy).stdout
     assert "no labels" in said["linear"]
     assert "no labels" in said["knn"]
     for name in ("linear", "knn"):
-        assert json.loads((copy / f"results/{name}.json").read_text()) == {"mofore": {}, "random_init": {}}
-    assert json.loads((copy / "results/temporal.json").read_text())["mofore"]["same_video"] > 0
+        assert json.loads((copy / f"results/{name}.json").read_text()) == {row: {} for row in ROWS}
+    assert "same_video" in json.loads((copy / "results/temporal.json").read_text())["mofore"]
+    assert "skill_persistence" in json.loads((copy / "results/forecast.json").read_text())["mofore"]
+    assert (copy / "results/report.html").stat().st_size > 50_000
     assert not list((copy / "data/raw").rglob("*.avi")), "a user's videos are never copied"
 
 

@@ -1,13 +1,15 @@
 """A split by group never parts a group, and depends on nothing but the videos and the seed."""
 
 from collections import Counter
+from pathlib import Path
 from random import Random
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mofore.split import fold_count, split_by_group
+from mofore.errors import UserError
+from mofore.split import check_split, fold_count, split_by_group
 
 LABELS_AND_GROUPS = st.lists(
     st.tuples(st.sampled_from(["", "run", "jump", "wave"]), st.integers(0, 9).map(str)), min_size=2, max_size=40
@@ -60,3 +62,13 @@ def test_the_seed_decides() -> None:
 @pytest.mark.parametrize(("groups", "folds"), [("a", 1), ("ab", 2), ("abc", 3), ("abcde", 4), ("aaabb", 2)])
 def test_fewer_groups_make_fewer_folds(groups: str, folds: int) -> None:
     assert fold_count(list(groups)) == folds
+
+
+def test_a_group_on_both_sides_is_named() -> None:
+    groups, split = ["a", "b", "c", "c"], ["train", "test", "train", "train"]
+    check_split(Path("videos.csv"), groups, split)
+    split[3] = "test"
+    with pytest.raises(UserError, match=r"^videos.csv: group 'c' is in train and in test.*run `dvc repro`$"):
+        check_split(Path("videos.csv"), groups, split)
+    with pytest.raises(UserError, match=r"group 'b' \(and 1 more\) is in train"):
+        check_split(Path("videos.csv"), [*groups, "b"], [*split, "train"])

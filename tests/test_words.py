@@ -1,6 +1,6 @@
 """Words for messages."""
 
-from mofore.report import counted, some_names
+from mofore.words import counted, some_names
 
 
 def test_some_names_is_one_line() -> None:

@@ -1,0 +1,232 @@
+"""What the numbers of a run say, by rule: the verdict, the claims of the paper one by one, and warnings.
+
+A control counts as beaten where the whole 95 % interval of MoFore's lead over it lies above 0, and beats MoFore where
+it lies below; between, nothing is decided.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mofore.collapse import collapse
+from mofore.embeddings import Embeddings, train_test
+from mofore.interval import FEW_GROUPS
+from mofore.report.results import ROW_NAMES, Results
+from mofore.words import counted
+
+Answer = Literal["yes", "no", "not clear", "not measured"]
+MEASURES = {"linear": ("top1", "linear top-1"), "knn": ("r_at_1", "retrieval R@1")}
+UNLABELLED = "that needs training videos of two classes, and test videos with a label"
+WITHOUT = {  # what it means that a control does as well
+    "random_init": "training has added nothing that this score sees",
+    "mofore_shuffled": "the order of frames is not used",
+    "mofore_still": "motion is not used",
+    "metadata": "the files' size, length and frame rate alone give the classes away",
+    "appearance": "the look of a video alone gives its class away",
+    "motion": "simple measures of motion do the same without learning",
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """MoFore beside a control, in one score; all shares of 1."""
+
+    row: str
+    measure: str
+    mofore: float
+    control: float
+    lead: float
+    low: float
+    high: float
+
+    @property
+    def answer(self) -> Answer:
+        """Is MoFore better?"""
+        return decide(self.low, self.high)
+
+    def __str__(self) -> str:
+        lead, low, high = (f"{100 * value:+.1f}" for value in (self.lead, self.low, self.high))
+        shares = f"{self.control:.1%} against MoFore's {self.mofore:.1%}"
+        return f"{self.measure} {shares}, a lead of {lead} points ({low} to {high})"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One thing that the paper says, whether these videos show it, and by which numbers."""
+
+    claim: str
+    answer: Answer
+    evidence: str
+
+
+def decide(low: float, high: float, border: float = 0) -> Answer:
+    """Is a number above a border, judged by its interval?"""
+    if low > border:
+        return "yes"
+    return "no" if high < border else "not clear"
+
+
+def ranged(scores: dict[str, float], name: str, form: str = ".2f") -> str:
+    """A score with its interval, in words."""
+    value, low, high = (format(scores[name + end], form) for end in ("", "_low", "_high"))
+    return f"{value} ({low} to {high})"
+
+
+def comparisons(results: Results) -> list[Comparison]:
+    """MoFore beside every control in every main score; none where there are no labels to score with."""
+    found = []
+    for row in WITHOUT:
+        for file, (score, measure) in MEASURES.items():
+            scores = getattr(results, file)
+            if scores.get(row):
+                own = scores[row]
+                lead = own["lead"], own["lead_low"], own["lead_high"]
+                found.append(Comparison(row, measure, scores["mofore"][score], own[score], *lead))
+    return found
+
+
+def chance(videos: Embeddings) -> dict[str, float]:
+    """Shares of test videos that are right without looking at them.
+
+    Returns:
+        top1: by always naming the most common class of the training videos;
+        r_at_1: with a random training video as the nearest. Empty where there are no labels to score with.
+    """
+    split = train_test(videos)
+    if split is None:
+        return {}
+    train, test = (Counter(side.label.tolist()) for side in split)
+    n_train, n_test = train.total(), test.total()
+    common = min(train, key=lambda label: (-train[label], label))
+    return {"top1": test[common] / n_test, "r_at_1": sum(test[c] * train[c] for c in test) / n_test / n_train}
+
+
+def verdict(results: Results) -> list[str]:
+    """A few sentences in plain words: better than its controls? how good? what speaks against it? First comes first."""
+    forecast = _forecast_in_words(results)
+    if not results.linear["mofore"]:
+        return [f"No verdict on what the embeddings know of classes: {UNLABELLED}.", forecast]
+    test, by_chance = results.embedded.labelled("test"), chance(results.embedded)
+    linear, knn = ranged(results.linear["mofore"], "top1", ".0%"), ranged(results.knn["mofore"], "r_at_1", ".0%")
+    groups = len(np.unique(test.group))
+    few = f" With {counted(groups, 'held-out group')}, that is not settled." if groups < FEW_GROUPS else ""
+    sentences = [
+        _against_controls(comparisons(results)) + few,
+        f"A linear classifier on its frozen embeddings names {linear} of {len(test.label):,} held-out videos right, by "
+        f"chance {by_chance['top1']:.0%}; the nearest training video is of the right class for {knn}, by chance "
+        f"{by_chance['r_at_1']:.0%}. (In brackets: 95 % intervals.)",
+    ]
+    if collapsed(results):
+        sentences.append("The training collapsed.")
+    return [*sentences, forecast]
+
+
+def _against_controls(compared: list[Comparison]) -> str:
+    for answer, words in (("no", "is beaten by"), ("not clear", "is not clearly better than")):
+        found = [c for c in compared if c.answer == answer]
+        rows = list(dict.fromkeys(c.row for c in found))
+        if rows:
+            scores = {
+                row: ", ".join(
+                    f"{c.measure} {c.control:.0%} against MoFore's {c.mofore:.0%}" for c in found if c.row == row
+                )
+                for row in rows
+            }
+            controls = " and ".join(f"{ROW_NAMES[row]} ({scores[row]})" for row in rows)
+            return f"MoFore {words} {'a control' if len(rows) == 1 else f'{len(rows)} controls'}: {controls}."
+    best = [max((c for c in compared if c.measure == m), key=lambda c: c.control) for _, m in MEASURES.values()]
+    strongest = " and ".join(f"{ROW_NAMES[c.row]} ({c.measure} {c.control:.0%})" for c in best)
+    return f"MoFore is clearly better than all {len({c.row for c in compared})} controls; the strongest: {strongest}."
+
+
+def _forecast_in_words(results: Results) -> str:
+    scores = results.forecast["mofore"]
+    if "skill_persistence" not in scores:
+        return "Its forecasts could not be scored."
+    answer = decide(scores["skill_persistence_low"], scores["skill_persistence_high"])
+    closer = {"yes": "closer", "no": "less close", "not clear": "not clearly closer"}[answer]
+    skill = ranged(scores, "skill_persistence")
+    return f"Its forecasts are {closer} to the true future than the present is: skill against persistence {skill}."
+
+
+def collapsed(results: Results) -> str:
+    """Why the last epoch of pretraining counts as collapsed; empty if it does not."""
+    return collapse(results.pretrain["effective_rank"], results.pretrain["spread"])
+
+
+def claims(results: Results) -> list[Claim]:
+    """What the paper claims, one by one."""
+    compared = comparisons(results)
+    moving = [
+        c
+        for c in compared
+        if c.measure == "retrieval R@1" and c.row in ("mofore_shuffled", "mofore_still", "appearance")
+    ]
+    return [
+        _all_beaten("Linear classification and nearest neighbours beat every control", compared),
+        _all_beaten(
+            "Retrieval goes by motion: it is worse from a still frame, from shuffled frames and by look alone", moving
+        ),
+        _forecasting(results),
+        _stability(results),
+        _structure(results),
+    ]
+
+
+def _all_beaten(claim: str, compared: list[Comparison]) -> Claim:
+    if not compared:
+        return Claim(claim, "not measured", UNLABELLED)
+    for answer in ("no", "not clear"):
+        if failed := [c for c in compared if c.answer == answer]:
+            return Claim(claim, failed[0].answer, "; ".join(f"{ROW_NAMES[c.row]}: {c}" for c in failed))
+    least = min(compared, key=lambda c: c.lead)
+    return Claim(claim, "yes", f"smallest lead, over {ROW_NAMES[least.row]}: {least}")
+
+
+def _forecasting(results: Results) -> Claim:
+    claim = "Forecasts are closer to the true future than persistence and climatology are"
+    scores = results.forecast["mofore"]
+    names = [name for name in ("skill_persistence", "skill_climatology") if name in scores]
+    if not names:
+        return Claim(claim, "not measured", "no video has room for two clips that do not overlap")
+    answers = [decide(scores[f"{name}_low"], scores[f"{name}_high"]) for name in names]
+    evidence = "; ".join(f"skill against {name.removeprefix('skill_')} {ranged(scores, name)}" for name in names)
+    return Claim(claim, _weakest(answers), evidence)
+
+
+def _stability(results: Results) -> Claim:
+    """The margin alone would not do: it is large, too, where all of few directions are shared by whole videos."""
+    claim = "Embeddings are stable over time: clips of one video stand out, more than before training, not by collapse"
+    mofore, random = results.temporal["mofore"], results.temporal["random_init"]
+    if "contrast" not in mofore:
+        return Claim(claim, "not measured", "there are no two clips of a video that do not overlap, or no two groups")
+    evidence = (
+        f"clips of one video are more alike than those of others by {ranged(mofore, 'margin')}, that is "
+        f"{mofore['contrast']:.1f} standard deviations of the latter; before training by {random['margin']:.2f}, that "
+        f"is {random['contrast']:.1f}; effective rank {mofore['effective_rank']:.0f}, before "
+        f"{random['effective_rank']:.0f}"
+    )
+    if collapse(mofore["effective_rank"], mofore["spread"]) or mofore["contrast"] <= random["contrast"]:
+        return Claim(claim, "no", evidence)
+    return Claim(claim, decide(mofore["margin_low"], mofore["margin_high"]), evidence)
+
+
+def _structure(results: Results) -> Claim:
+    claim = "Classes form islands in the embedding space, more than before training and more than recordings do"
+    mofore, random = results.structure["mofore"], results.structure["random_init"]
+    if "silhouette_class" not in mofore:
+        return Claim(claim, "not measured", "there are no two classes")
+    own, before = mofore["silhouette_class"], random["silhouette_class"]
+    evidence = f"silhouette by class {ranged(mofore, 'silhouette_class')}, before training {before:.2f}"
+    answer = decide(mofore["silhouette_class_low"], mofore["silhouette_class_high"], max(0.0, before))
+    if "silhouette_group" in mofore:
+        evidence += f"; by group within a class {mofore['silhouette_group']:.2f}"
+        answer = "no" if mofore["silhouette_group"] >= own else answer
+    return Claim(claim, answer, evidence)
+
+
+def _weakest(answers: list[Answer]) -> Answer:
+    order: list[Answer] = ["no", "not clear", "not measured", "yes"]
+    return min(answers, key=order.index)

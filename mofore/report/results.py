@@ -1,0 +1,113 @@
+"""All that the stages before `report` have written of numbers and names, read once."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mofore.embeddings import EMBEDDINGS, Embeddings, read_embeddings
+from mofore.errors import UserError
+from mofore.packed import TEXT as VIDEO_TEXT
+
+RESULTS = Path("results")
+SCORES = ("linear", "knn", "temporal", "forecast", "structure")
+TABLES = (
+    *("pretrain", "gaps", "forecast", "picked", "temporal", "speed", "retrieval"),
+    *("classes_linear", "classes_knn", "confusion", "map"),
+)
+TEXT = {
+    "video",
+    "label",
+    "group",
+    "split",
+    "actual",
+    "predicted",
+    "series",
+    "encoder",
+    "row",
+    "trained",
+}  # columns of words
+
+ROW_NAMES = {  # rows of the embeddings, in plain words
+    "mofore": "MoFore",
+    "random_init": "random weights",
+    "mofore_shuffled": "shuffled frames",
+    "mofore_still": "a still frame",
+    "metadata": "file metadata",
+    "appearance": "mean frame",
+    "motion": "hand-made motion",
+    "supervised": "trained on labels",
+}
+ROW_WORDS = {
+    "mofore": "the encoder, pretrained without labels",
+    "random_init": "the same network with its first, random weights: what training has added",
+    "mofore_shuffled": "the pretrained encoder, frames of each clip in random order: whether order counts",
+    "mofore_still": "the pretrained encoder, the middle frame of each clip repeated: whether motion counts",
+    "metadata": "frame size, length and frame rate, no pixels: what the files alone give away",
+    "appearance": "the mean frame: what scene and clothes give away",
+    "motion": "histograms of frame differences and optical flow: motion without learning",
+    "supervised": "the same network trained on the labels: a ceiling, not a control",
+}
+
+Scores = dict[str, dict[str, float]]  # {row: {score: number}}; a row is empty where there was nothing to score
+
+
+@dataclass
+class Results:
+    """What a run has come to.
+
+    Attributes:
+        linear, knn, temporal, forecast, structure: `results/NAME.json`.
+        pretrain: `results/pretrain.json`, the numbers of the last epoch.
+        tables: `results/NAME.csv` by name; without rows where there was nothing to measure.
+        videos: `data/frames/videos.csv`, every video found, used or not.
+        embedded: the videos that were embedded, hence scored.
+        too_short: usable videos without room for one clip: video, frames, reason.
+    """
+
+    linear: Scores
+    knn: Scores
+    temporal: Scores
+    forecast: Scores
+    structure: Scores
+    pretrain: dict[str, float]
+    tables: dict[str, pd.DataFrame]
+    videos: pd.DataFrame
+    embedded: Embeddings
+    too_short: pd.DataFrame
+
+
+def read_results() -> Results:
+    """Read `results/` and the lists of videos of the project in the working directory.
+
+    Raises:
+        UserError: a file is missing; names it.
+    """
+    scores = {name: json.loads(_existing(RESULTS / f"{name}.json").read_text("utf-8")) for name in SCORES}
+    return Results(
+        **scores,
+        pretrain=json.loads(_existing(RESULTS / "pretrain.json").read_text("utf-8")),
+        tables={name: read_table(RESULTS / f"{name}.csv") for name in TABLES},
+        videos=read_table(Path("data/frames/videos.csv"), {*VIDEO_TEXT}),
+        embedded=read_embeddings(EMBEDDINGS, "mofore"),
+        too_short=read_table(EMBEDDINGS / "left_out.csv", {"video", "reason"}),
+    )
+
+
+def read_table(path: Path, text: set[str] = TEXT) -> pd.DataFrame:
+    """A CSV file; columns not named in `text` are numbers, and what is empty in them is NaN.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    table = pd.read_csv(_existing(path), dtype=str, keep_default_na=False)  # a class may be called NA, or 1
+    numbers = [str(column) for column in table if column not in text]
+    table[numbers] = table[numbers].replace("", "nan").astype(float)
+    return table
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise UserError(f"{path}: no such file: run `dvc repro`")
+    return path

@@ -1,0 +1,35 @@
+"""data/frames -> data/controls: what is known of every video without an encoder - metadata, mean frame, motion."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mofore.config import load_params
+from mofore.controls import metadata_features, pixel_features, standardise
+from mofore.cores import worker_count
+from mofore.embeddings import CONTROLS
+from mofore.errors import run_stage
+from mofore.packed import PackedVideos
+from mofore.vectors import write_vectors
+from mofore.words import counted
+
+
+def main() -> None:
+    params = load_params()
+    videos = PackedVideos(Path("data/frames"))
+    appearance_VD, motion_VD = pixel_features(videos, worker_count(params.runtime.workers))
+    features: dict[str, npt.NDArray[np.floating]] = {
+        "metadata": metadata_features(videos.table),
+        "appearance": appearance_VD,
+        "motion": motion_VD,
+    }
+    train_V = (videos.table.split == "train").to_numpy()
+    for name, x_VD in features.items():
+        write_vectors(CONTROLS / f"{name}.parquet", videos.table, standardise(x_VD, train_V))
+    of = ", ".join(f"{name} of {x_VD.shape[1]} numbers" for name, x_VD in features.items())
+    print(f"controls: {counted(len(videos), 'video')}: {of}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,52 @@
+"""data/model + data/embeddings -> results/forecast.json: how good are forecasts of videos held out?"""
+
+import mofore.waiting  # noqa: F401 # first, before anything that loads torch
+
+# isort: split
+from functools import partial
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from mofore.clips import clip_span
+from mofore.config import load_params
+from mofore.embeddings import EMBEDDINGS, read_clip_embeddings, read_embeddings
+from mofore.errors import run_stage
+from mofore.files import write_csv, write_json
+from mofore.forecaster import forecast_clips, load_forecaster
+from mofore.skill import by_gap, score_pairs, summary
+from mofore.words import counted
+
+
+def main() -> None:
+    params = load_params()
+    model, trained = load_forecaster(Path("data/model"))
+    features, targets = (read_clip_embeddings(EMBEDDINGS, name) for name in ("mofore", "targets"))
+    videos = read_embeddings(EMBEDDINGS, "mofore")
+    with threadpool_limits(1):  # the same bits on machines with more cores, and faster: video by video is little work
+        forecaster = partial(forecast_clips, model)
+        pairs = score_pairs(features, targets, videos, forecaster, clip_span(params.clip), params.seed)
+
+    scores = summary(pairs, trained)
+    skill, picked = by_gap(pairs, params.temporal.bins, trained)
+    write_json(Path("results/forecast.json"), {"mofore": scores})
+    write_csv(Path("results/forecast.csv"), skill, "%.6g")
+    write_csv(Path("results/picked.csv"), picked, "%.6g")
+    print(f"forecast: {in_words(scores)}")
+
+
+def in_words(scores: dict[str, float]) -> str:
+    """The closing line."""
+    if not scores:
+        return "no video has room for two clips that do not overlap: no skill"
+    skills = [
+        f"{scores[f'skill_{name}']:.3f} against {name} "
+        f"({scores[f'skill_{name}_low']:.3f} to {scores[f'skill_{name}_high']:.3f})"
+        for name in ("persistence", "climatology")
+        if f"skill_{name}" in scores
+    ]
+    return f"skill {', '.join(skills) or 'not defined, no clip changes'}; {counted(int(scores['pairs']), 'pair')}"
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,26 @@
+"""results, data/frames and data/embeddings -> results/report.html: one page with all that a run has come to."""
+
+from pathlib import Path
+
+from mofore.config import load_params
+from mofore.errors import run_stage
+from mofore.packed import PackedVideos
+from mofore.report.cautions import cautions
+from mofore.report.page import write_report
+from mofore.report.results import read_results
+from mofore.words import counted, some_names
+
+
+def main() -> None:
+    params = load_params()
+    page = Path("results/report.html")
+    results = read_results()
+    write_report(page, results, params, PackedVideos(Path("data/frames")))
+    found = [caution.what for caution in cautions(results)]
+    print(f"report: {page}, {page.stat().st_size / 1e6:.1f} MB, {counted(len(found), 'warning')}")
+    if found:
+        print(f"report: warnings: {some_names(found, most=10)}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,35 @@
+"""data/embeddings + data/controls -> results/structure.json: do videos of a class, or of a group, lie together?"""
+
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from mofore.clips import clip_span
+from mofore.config import load_params
+from mofore.embeddings import EMBEDDINGS, ENCODERS, read_clip_embeddings, read_rows
+from mofore.errors import run_stage
+from mofore.files import write_json
+from mofore.structure import alignment, evaluate_structure
+from mofore.temporal import held_out
+
+
+def main() -> None:
+    params = load_params()
+    scores = {}
+    with threadpool_limits(1):  # many small problems: threads would wait for one another
+        for row, videos in read_rows().items():
+            scores[row] = evaluate_structure(videos.rows(held_out(videos)), params.seed)
+            if row in ENCODERS:
+                scores[row] |= alignment(read_clip_embeddings(EMBEDDINGS, row), videos, clip_span(params.clip))
+
+    write_json(Path("results/structure.json"), scores)
+    summary = []
+    for by in ("class", "group"):
+        key = f"silhouette_{by}"
+        found = [f"{row} {scores[row][key]:.3f}" for row in ENCODERS if key in scores[row]]
+        summary.append(f"by {by} {', '.join(found) or 'nothing to compare'}")
+    print(f"structure: silhouette {'; '.join(summary)}")
+
+
+if __name__ == "__main__":
+    run_stage(main)
