@@ -3,10 +3,11 @@
     dvc repro pretrain
     python benchmarks/embed.py [--frames data/frames] [--model data/model] [--turns 5]
 
-mofore: frames read, decoded and cropped while both encoders, the trained and the fresh one, run. forward: the same
-encoders on clips that lie ready in memory as the encoders' input. simple: a video is read, then each encoder runs on
-its clips in float32. All take turns of some videos in one run, so that other work on the machine hits all alike; the
-median of each is compared. Ends with one line of JSON.
+mofore: frames read, decoded and cropped once, while all rows of the stage are embedded (the trained encoder, a fresh
+one, and the trained one on shuffled frames and on stills). forward: the same passes on clips that lie ready in memory
+as the encoders' input. simple: for each row, a video is read, then the encoder runs on its clips in float32. All take
+turns of some videos in one run, so that other work on the machine hits all alike; the median of each is compared. Ends
+with one line of JSON.
 """
 
 import mofore.waiting  # noqa: F401 # first, before anything that loads torch
@@ -21,14 +22,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mofore.augment import to_input
 from mofore.config import load_params
 from mofore.device import autocast, keep_freed_memory, pick_device
-from mofore.embed import leave_out_shorter_than_a_clip
+from mofore.embed import VIEWS, leave_out_shorter_than_a_clip
 from mofore.encoder import build_encoder, load_encoder
-from mofore.features import VIDEOS_A_BATCH, UniformClips, embed_clips
+from mofore.features import VIDEOS_A_BATCH, UniformClips, View, embed_clips, see
 from mofore.packed import PackedVideos
 
 Embed = Callable[[], object]
@@ -45,29 +46,34 @@ def ways(frames: Path, model: Path) -> tuple[dict[str, Embed], int]:
     samples = UniformClips(videos, clip, params.embed.clips)
     device = pick_device(params.runtime)
     fresh = build_encoder(name, params.seed)
-    encoders: dict[str, nn.Module] = {
-        "mofore": trained.to(device).eval(),
-        "random_init": fresh.to(device).eval(),
-    }
+    network = trained.to(device).eval()
+    encoders: dict[str, nn.Module] = {"mofore": network, "random_init": fresh.to(device).eval()}
+    encoders.update(dict.fromkeys(VIEWS, network))
+    view_of: dict[str, View] = {row: VIEWS.get(row, "ordered") for row in encoders}
     at = range(0, len(videos), VIDEOS_A_BATCH)
     stored = [np.concatenate([samples[v] for v in range(i, min(i + VIDEOS_A_BATCH, len(videos)))]) for i in at]
-    inputs = [to_input(torch.from_numpy(frames_BTHWC).to(device), clip.input) for frames_BTHWC in stored]
+
+    def seen(frames_BTHWC: Tensor, row: str) -> Tensor:
+        x_BCTHW = to_input(see(frames_BTHWC.to(device), view_of[row], params.seed), clip.input)
+        one_for_all = view_of[row] == "still" and clip.input == "residual"
+        return x_BCTHW[:1] if one_for_all else x_BCTHW
+
+    inputs = [{view_of[row]: seen(torch.from_numpy(frames), row) for row in encoders} for frames in stored]
 
     def forward() -> None:
         with torch.inference_mode(), autocast(params.runtime, device):
             for x_BCTHW in inputs:
-                for encoder in encoders.values():
-                    encoder(x_BCTHW).float().cpu()
+                for row, encoder in encoders.items():
+                    encoder(x_BCTHW[view_of[row]]).float().cpu()
 
     @torch.inference_mode()
     def simple() -> None:
-        for video in range(len(videos)):
-            x_BCTHW = to_input(torch.from_numpy(samples[video]).to(device), clip.input)
-            for encoder in encoders.values():
-                encoder(x_BCTHW).cpu()
+        for row, encoder in encoders.items():
+            for video in range(len(videos)):
+                encoder(seen(torch.from_numpy(samples[video]), row)).cpu()
 
     def mofore() -> None:
-        embed_clips(encoders, samples, params.runtime, device)
+        embed_clips(encoders, samples, params.runtime, device, views=VIEWS, seed=params.seed)
 
     return {"mofore": mofore, "forward": forward, "simple": simple}, len(videos)
 

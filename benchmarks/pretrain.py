@@ -169,7 +169,7 @@ def score(encoder: nn.Module, frames: Path) -> dict[str, float]:
     x_VD = embed_clips({"": encoder.to(device).eval()}, samples, params.runtime, device)[""].mean(axis=1)
     text = {name: videos.table[name].to_numpy(str) for name in ("video", "label", "group", "split")}
     embedded = Embeddings(x_VD, **text)
-    return evaluate_knn(embedded.labelled("test"), embedded.labelled("train"), params.knn)
+    return evaluate_knn(embedded.labelled("test"), embedded.labelled("train"), params.knn).scores
 
 
 def compare_learning(frames: Path, seconds: float, clips_per_second: dict[str, float]) -> dict[str, Any]:

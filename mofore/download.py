@@ -14,9 +14,9 @@ from mofore.cores import worker_count
 from mofore.demo.make import make_demo
 from mofore.errors import UserError
 from mofore.folder import Folder, read_folder
-from mofore.words import counted, some_names
 from mofore.split import fold_count, split_by_group
 from mofore.ucf101 import read_split
+from mofore.words import counted, some_names
 
 
 def download(params: Params) -> str:

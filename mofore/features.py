@@ -101,7 +101,12 @@ def embed_clips(
                 view: to_input(see(clips_BTHWC, view, seed), samples.clip.input)
                 for view in sorted(set(view_of.values()))
             }
-            features = {name: encoder(seen[view_of[name]]).float() for name, encoder in encoders.items()}
+            if "still" in seen and samples.clip.input == "residual":
+                seen["still"] = seen["still"][:1]  # no differences in any clip: one stands for all
+            features = {
+                name: encoder(seen[view_of[name]]).float().expand(len(clips_BTHWC), -1)
+                for name, encoder in encoders.items()
+            }
         found.append({name: x_BD.cpu().numpy() for name, x_BD in features.items()})
     by_rank = processes.collect(found)
     in_order = [by_rank[i % len(by_rank)][i // len(by_rank)] for i in range(len(batches))] if by_rank else []

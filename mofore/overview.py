@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
@@ -57,6 +56,19 @@ MOST_NAMED_CLASSES = 24  # more names than these cannot be read in one panel
 
 NO_LABELS = "no labels on both sides of the split:\nput videos into one folder a class,\nor add videos.csv with labels"
 
+# Left, bottom, width, height, as shares of the picture. Set by hand: matplotlib's layout engine gives up where many
+# names stand beside the charts.
+PLACES = {
+    "skill": (0.055, 0.555, 0.235, 0.325),
+    "scores": (0.515, 0.555, 0.135, 0.325),
+    "stability": (0.765, 0.555, 0.11, 0.325),
+    "map": (0.012, 0.075, 0.275, 0.34),
+    "confusion": (0.385, 0.115, 0.25, 0.3),
+    "losses": (0.72, 0.33, 0.15, 0.085),
+    "rank": (0.72, 0.215, 0.15, 0.085),
+    "shares": (0.72, 0.1, 0.15, 0.085),
+}
+
 
 def draw_overview(results: Path, picture: Path) -> None:
     """Draw forecast skill, scores beside their controls, similarity against gap, map, confusion and training.
@@ -78,20 +90,17 @@ def compose(results: Path) -> Figure:
         _read(results / f"{name}.csv") for name in ("pretrain", "forecast", "temporal", "map", "confusion")
     )
     linear, knn = (json.loads((results / f"{name}.json").read_text("utf-8")) for name in ("linear", "knn"))
-    figure = Figure(figsize=(16, 10), dpi=100, layout=ConstrainedLayoutEngine(w_pad=0.16, h_pad=0.1))
+    figure = Figure(figsize=(16, 10), dpi=100)
     FigureCanvasAgg(figure)
-    figure.suptitle(_headline(points, linear, knn), x=0.012, ha="left", fontsize=15, fontweight="bold")
-    (upper,), (lower,) = figure.subfigures(2, 1, squeeze=False, height_ratios=[1, 1.1])
-    skill, scores, stability = upper.subplots(1, 3, width_ratios=[2, 1.1, 1.1])
-    axes = lower.subplot_mosaic("mcl;mcr;mcp", width_ratios=[1.3, 1.3, 1])
-    names = _draw_skill(skill, forecast)
-    _draw_scores(scores, linear, knn)
-    names += _draw_similarity(stability, temporal)
-    names += _draw_map(axes["m"], points)
-    _draw_confusion(axes["c"], confusion)
-    names += _draw_training(axes["l"], axes["r"], axes["p"], pretrain)
-    figure.draw_without_rendering()  # now the layout is known, and which names overlap
-    figure.set_layout_engine("none")
+    figure.suptitle(_headline(points, linear, knn), x=0.012, y=0.985, ha="left", fontsize=15, fontweight="bold")
+    axes = {name: figure.add_axes(place) for name, place in PLACES.items()}
+    names = _draw_skill(axes["skill"], forecast)
+    _draw_scores(axes["scores"], linear, knn)
+    names += _draw_similarity(axes["stability"], temporal)
+    names += _draw_map(axes["map"], points)
+    _draw_confusion(axes["confusion"], confusion)
+    names += _draw_training(axes["losses"], axes["rank"], axes["shares"], pretrain)
+    figure.draw_without_rendering()  # now it is known which names overlap
     part(names)
     return figure
 
@@ -166,7 +175,7 @@ def _verdict(linear: dict[str, float], knn: dict[str, float]) -> str:
 
 
 def _draw_similarity(ax: Axes, temporal: pd.DataFrame) -> list[Text]:
-    title(ax, "Temporal stability", "clips of one video should stay close, those of others apart")
+    title(ax, "Temporal stability", "clips of one video stay close, others apart")
     if temporal.empty:
         return say(ax, "no video has room for two clips that do not overlap")
     names = []

@@ -18,10 +18,10 @@ from mofore.fetch import WAITS, Source, fetch
 from mofore.files import need_space
 from mofore.folder import find_files
 from mofore.progress import tell
-from mofore.words import counted, some_names
 from mofore.scratch import locked, scratch
 from mofore.ucf101 import read_split
 from mofore.unpack import need_rar_tool, unpack
+from mofore.words import counted, some_names
 
 LISTS = "ucfTrainTestlist"
 DOWNLOAD = "download"  # the scratch folder in which archives grow and are kept

@@ -13,11 +13,12 @@ from mofore.config import Augment, Clip, Contrast, Decorrelation, Encoder, Forec
 from mofore.encoder import build_encoder
 from mofore.losses import contrastive_loss, decorrelating_loss, forecasting_loss
 from mofore.model import Embedded, MoFore
+from mofore.optimizer import adamw
 from mofore.packed import PackedVideos
 from mofore.pairs import Pair
 from mofore.pretrain import pretrain
 from mofore.processes import ALONE
-from mofore.train_step import Learner, adamw, make_learner, train_step
+from mofore.train_step import Learner, make_learner, train_step
 from mofore.training_log import SCALARS, Step
 
 Packer = Callable[..., Path]

@@ -16,7 +16,7 @@ from report_pages import KINDS, NASTY, page_of, report, run_report
 from report_project import make_project
 from synthetic_results import CLASSES
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 VOID = {"meta", "img", "source", "br"}
 
 
