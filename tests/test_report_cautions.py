@@ -6,7 +6,7 @@ import pytest
 from made_results import CONTROLS, make_results, make_videos
 
 from mofore.report.cautions import cautions
-from mofore.report.results import Results
+from mofore.report.results import ROW_NAMES, Results
 
 TINY = 1e-9
 
@@ -30,13 +30,13 @@ def test_collapse(rank: float, spread: float, warned: bool) -> None:
 def test_a_control_that_wins_or_may_win(row: str) -> None:
     results = make_results()
     for low, high, words in (
-        (-0.2, -TINY, "beats MoFore"),
-        (-0.2, 0, "is not clearly beaten"),
-        (0, 0.2, "is not clearly beaten"),
+        (-0.2, -TINY, "is beaten by"),
+        (-0.2, 0, "does not clearly beat"),
+        (0, 0.2, "does not clearly beat"),
     ):
         results.knn[row] |= {"lead_low": low, "lead_high": high}
         (one,) = cautions(results)
-        assert one.what.endswith(words)
+        assert one.what == f"MoFore {words} {ROW_NAMES[row]}"
         assert "retrieval R@1" in one.why
         assert "linear" not in one.why
     results.knn[row] |= {"lead_low": TINY}
@@ -56,7 +56,7 @@ def test_a_control_that_wins_once_and_draws_once_is_told_of_both() -> None:
     results = make_results()
     results.linear["metadata"] |= {"lead_low": -0.2, "lead_high": 0.1}
     results.knn["metadata"] |= {"lead_low": -0.2, "lead_high": -0.1}
-    assert said(results) == ["File metadata beats MoFore", "File metadata is not clearly beaten"]
+    assert said(results) == ["MoFore is beaten by file metadata", "MoFore does not clearly beat file metadata"]
 
 
 @pytest.mark.parametrize(("file", "name"), [("linear", "top1"), ("knn", "r_at_1")])
@@ -141,5 +141,5 @@ def test_the_gravest_comes_first() -> None:
     results.embedded = make_videos(groups=3)
     results.linear["metadata"] |= {"lead_low": -0.2, "lead_high": -0.1}
     results.pretrain["effective_rank"] = 1.0
-    words = ["collapsed", "beats MoFore", "Too few groups", "could not be read"]
+    words = ["collapsed", "is beaten by", "Too few groups", "could not be read"]
     assert all(word in what for word, what in zip(words, said(results), strict=True))

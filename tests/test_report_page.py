@@ -159,7 +159,7 @@ def test_a_control_that_wins_stands_in_the_first_paragraph(labelled: Path, tmp_p
     text = html.unescape((project / "results" / "report.html").read_text("utf-8"))
     words = "MoFore is beaten by a control: file metadata (linear top-1 99% against MoFore's 91%)."
     assert f'<p class="verdict"><b>{words}' in text
-    assert "File metadata beats MoFore" in run.stdout
+    assert "MoFore is beaten by file metadata" in run.stdout
 
 
 def test_names_and_reasons_are_shown_as_they_are(nasty: Path) -> None:

@@ -41,15 +41,12 @@ def _collapse(results: Results) -> Iterator[Caution]:
 def _controls(results: Results) -> Iterator[Caution]:
     """A control that wins in any score, or that is not clearly beaten in one."""
     compared = comparisons(results)
-    for answer, words in (("no", "beats MoFore"), ("not clear", "is not clearly beaten")):
+    for answer, words in (("no", "is beaten by"), ("not clear", "does not clearly beat")):
         for row, meaning in WITHOUT.items():
             found = [c for c in compared if c.row == row and c.answer == answer]
             if found:
-                name = ROW_NAMES[row]
                 scores = "; ".join(map(str, found))
-                yield Caution(
-                    f"{name[0].upper()}{name[1:]} {words}", f"{scores}. So far as this score sees, {meaning}."
-                )
+                yield Caution(f"MoFore {words} {ROW_NAMES[row]}", f"{scores}. So far as this score sees, {meaning}.")
 
 
 def _chance(results: Results) -> Iterator[Caution]:
