@@ -15,11 +15,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from mofore.motion import FloatArray, motion_features
 from mofore.packed import FrameReader, FramesArray, PackedVideos
 from mofore.progress import progress
+from mofore.workers import in_processes
 
 PAIRS = 16  # of frames, uniformly spaced over the video
 APART = 2  # video frames from the first to the second of a pair
@@ -42,8 +43,7 @@ def metadata_features(table: pd.DataFrame) -> npt.NDArray[np.float64]:
 def pixel_features(videos: PackedVideos, workers: int) -> tuple[FloatArray, FloatArray]:
     """Appearance [V, D] and motion [V, D] of all videos; the same for any number of workers."""
     jobs = (delayed(_video_features)(videos.reader, video, n) for video, n in enumerate(videos.table.frames.tolist()))
-    made = Parallel(max(1, workers), return_as="generator")(jobs)
-    appearance, motion = zip(*progress(made, len(videos), "controls", "video"), strict=True)
+    appearance, motion = zip(*progress(in_processes(jobs, workers), len(videos), "controls", "video"), strict=True)
     return np.stack(appearance), np.stack(motion)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from mofore.embeddings import Embeddings, train_test
 from mofore.folds import group_folds
 from mofore.interval import with_interval
+from mofore.workers import in_processes
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # candidates for LogisticRegression's C
 MOST_STEPS = 2000  # of the solver; far more than it takes
@@ -111,7 +112,7 @@ def evaluate_rows(
         labelled = row.rows(row.label != "")
         parts = [(test, train)] + [(labelled.rows(fold_N), labelled.rows(~fold_N)) for fold_N in held_out]
         jobs += [delayed(evaluate_linear)(*part, holdout, seed) for part in parts]
-    done: list[LinearResult] = Parallel(n_jobs=workers)(jobs)
+    done: list[LinearResult] = list(in_processes(jobs, workers))
 
     results: dict[str, LinearResult] = {}
     for i, name in enumerate(rows):

@@ -7,14 +7,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 
 import joblib
-from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from mofore.errors import UserError
 from mofore.packs import Pack
 from mofore.supervise import ctrl_c_held_back, end_child
-
-FEEDER = 10.0  # seconds that Loky's threads have to end; it takes them milliseconds
+from mofore.workers import end_workers
 
 
 def make_packs(packs: Iterable[Pack], workers: int, backend: str) -> Iterator[int]:
@@ -52,19 +50,7 @@ def make_packs(packs: Iterable[Pack], workers: int, backend: str) -> Iterator[in
                 "a worker process died: if memory ran out, lower runtime.workers; run again, what is done is kept"
             ) from None
         finally:
-            get_reusable_executor().shutdown(kill_workers=True)  # idle, they would keep their memory for minutes
-            _join_feeders()
-
-
-def _join_feeders() -> None:
-    """Wait for the threads that fed Loky's queues, which it tells to end, but does not wait for.
-
-    They free semaphores as they end. Cut off amid this by the end of the stage, they would have Loky's resource tracker
-    warn on stderr of a leak.
-    """
-    for thread in threading.enumerate():
-        if thread.name == "QueueFeederThread":
-            thread.join(FEEDER)
+            end_workers()
 
 
 def _on_dask(packs: Iterable[Pack]) -> Iterator[int]:

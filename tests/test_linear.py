@@ -1,5 +1,7 @@
 """The linear probe learns what is there, and never looks at the test videos before scoring."""
 
+import multiprocessing
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -77,6 +79,7 @@ def test_rows_stand_beside_the_first_with_their_lead() -> None:
     assert [results["same"].scores[key] for key in ("lead", "lead_low", "lead_high")] == [0, 0, 0]
     assert results["good"].scores["cv_top1"] == pytest.approx(1, abs=0.02)
     assert results["poor"].scores["cv_top1"] == pytest.approx(1 / 3, abs=0.15)
+    assert not multiprocessing.active_children(), "idle workers would keep their memory"
     alone = evaluate_rows({"good": good, "poor": poor, "same": good}, 0.25, folds=3, seed=0, workers=1)
     assert [result.scores for result in alone.values()] == [result.scores for result in results.values()]
 
