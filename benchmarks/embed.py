@@ -24,12 +24,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mofore.augment import to_input
 from mofore.config import load_params
 from mofore.device import autocast, keep_freed_memory, pick_device
 from mofore.embed import VIEWS, leave_out_shorter_than_a_clip
 from mofore.encoder import build_encoder, load_encoder
-from mofore.features import VIDEOS_A_BATCH, UniformClips, View, embed_clips, see
+from mofore.features import VIDEOS_A_BATCH, UniformClips, View, embed_clips, seen_input
 from mofore.packed import PackedVideos
 
 Embed = Callable[[], object]
@@ -54,9 +53,7 @@ def ways(frames: Path, model: Path) -> tuple[dict[str, Embed], int]:
     stored = [np.concatenate([samples[v] for v in range(i, min(i + VIDEOS_A_BATCH, len(videos)))]) for i in at]
 
     def seen(frames_BTHWC: Tensor, row: str) -> Tensor:
-        x_BCTHW = to_input(see(frames_BTHWC.to(device), view_of[row], params.seed), clip.input)
-        one_for_all = view_of[row] == "still" and clip.input == "residual"
-        return x_BCTHW[:1] if one_for_all else x_BCTHW
+        return seen_input(frames_BTHWC.to(device), view_of[row], clip.input, params.seed)
 
     inputs = [{view_of[row]: seen(torch.from_numpy(frames), row) for row in encoders} for frames in stored]
 

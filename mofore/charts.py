@@ -1,4 +1,4 @@
-"""What the panels of the overview picture are made of: palette, style, lines with intervals, names that keep apart.
+"""What all pictures share, and the panels of the overview: palette, style, lines with intervals, names that keep apart.
 
 Colours are Okabe and Ito's (jfly.uni-koeln.de/color, 2008), which colour-blind readers can tell apart.
 """
@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.text import Text
 from matplotlib.transforms import IdentityTransform
 
 BLUE, ORANGE, GREEN, PINK, SKY, RED, BLACK = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000"
 INK, SOFT = "#1c2127", "#5c6670"
+CLASS_COLOURS = [BLUE, ORANGE, GREEN, PINK, SKY, RED, BLACK]
+CLASS_MARKERS = ["o", "^", "s", "X", "D", "v", "P"]
 ENCODER_COLOURS = {"mofore": BLUE, "random_init": ORANGE}
 
 STYLE: dict[str, Any] = {
@@ -92,6 +94,36 @@ def darker(colour: str) -> tuple[float, ...]:
     return tuple(0.65 * channel for channel in to_rgb(colour))
 
 
-def short(name: str) -> str:
-    """At most 16 characters of a class's name."""
-    return name if len(name) <= 16 else name[:15] + "…"
+def look_of(number: int) -> tuple[str, str]:
+    """Colour and marker of the class or group with this number: 49 that differ, then from the beginning."""
+    return CLASS_COLOURS[number % 7], CLASS_MARKERS[number // 7 % 7]
+
+
+def shade_confusion(ax: Axes, confusion: pd.DataFrame, most: int, size: float) -> list[str]:
+    """Draw how many videos of each class (rows) were taken for which (columns); the shade is the share of the row.
+
+    Args:
+        confusion: columns actual, predicted; a video a row.
+        most: with more classes than these, counts could not be read and are left out.
+        size: of the counts' print.
+
+    Returns:
+        The classes, by name, in the order of rows and columns.
+    """
+    classes = sorted({*confusion["actual"], *confusion["predicted"]})
+    counts = pd.crosstab(confusion["actual"], confusion["predicted"])
+    counts_CC = counts.reindex(index=classes, columns=classes, fill_value=0).to_numpy()
+    share_CC = counts_CC / np.maximum(counts_CC.sum(axis=1, keepdims=True), 1)
+    shades = LinearSegmentedColormap.from_list("share", ["white", BLUE])
+    ax.imshow(share_CC, cmap=shades, vmin=0, vmax=1, aspect="auto", interpolation="none")
+    ax.grid(visible=False)
+    for i, j in np.argwhere(counts_CC) if len(classes) <= most else ():
+        colour = "white" if share_CC[i, j] > 0.5 else INK
+        ax.text(j, i, str(counts_CC[i, j]), ha="center", va="center", fontsize=size, color=colour)
+    return classes
+
+
+def short(name: str, most: int = 16) -> str:
+    """A name from outside on one line, cut if long."""
+    name = " ".join(str(name).split())
+    return name if len(name) <= most else name[: most - 1] + "…"

@@ -25,8 +25,7 @@ def map_videos(videos: Embeddings, seed: int) -> pd.DataFrame:
         One row a video shown, in the order of `videos`, columns `video,label,group,split,x,y`. x and y have no unit;
         label is empty for unlabelled videos.
     """
-    test = videos.split == "test"
-    shown = videos.rows(test) if test.any() else videos
+    shown = videos.rows(videos.held_out())
     x, y = lay_out(shown.x_ND, seed).T
     text = {"video": shown.video, "label": shown.label, "group": shown.group, "split": shown.split}
     return pd.DataFrame(text | {"x": x, "y": y})

@@ -44,6 +44,11 @@ class Embeddings:
         """Only some rows, given one bool a row, or their numbers."""
         return Embeddings(self.x_ND[keep], self.video[keep], self.label[keep], self.group[keep], self.split[keep])
 
+    def held_out(self) -> npt.NDArray[np.bool_]:
+        """Which videos are held out for testing, one bool a row; all, if none is."""
+        test_N: npt.NDArray[np.bool_] = self.split == "test"
+        return test_N if test_N.any() else np.ones(len(test_N), bool)
+
     def labelled(self, split: str) -> "Embeddings":
         """The labelled videos of one split."""
         return self.rows((self.split == split) & (self.label != ""))

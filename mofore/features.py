@@ -42,6 +42,15 @@ def see(frames_BTHWC: Tensor, view: View, seed: int) -> Tensor:
     return frames_BTHWC
 
 
+def seen_input(frames_BTHWC: Tensor, view: View, input: str, seed: int) -> Tensor:
+    """What an encoder is given of clips, [B, C, T, H, W]; one for all, [1, ...], where they have nothing to tell apart.
+
+    That is so for stills of differences: all are 0.
+    """
+    frames_BTHWC = see(frames_BTHWC, view, seed)
+    return to_input(frames_BTHWC[:1] if view == "still" and input == "residual" else frames_BTHWC, input)
+
+
 class UniformClips(Dataset[npt.NDArray[np.uint8]]):
     """The K uniformly spaced, centre-cropped clips of each video: uint8 [K, T, H, W, C]."""
 
@@ -97,12 +106,7 @@ def embed_clips(
     for frames_BTHWC in progress(loaded, len(mine), "embed", "batch", hidden=not processes.first):
         with torch.inference_mode(), autocast(runtime, device):
             clips_BTHWC = frames_BTHWC.flatten(0, 1).to(device, non_blocking=True)
-            seen: dict[View, Tensor] = {
-                view: to_input(see(clips_BTHWC, view, seed), samples.clip.input)
-                for view in sorted(set(view_of.values()))
-            }
-            if "still" in seen and samples.clip.input == "residual":
-                seen["still"] = seen["still"][:1]  # no differences in any clip: one stands for all
+            seen = {view: seen_input(clips_BTHWC, view, samples.clip.input, seed) for view in set(view_of.values())}
             features = {
                 name: encoder(seen[view_of[name]]).float().expand(len(clips_BTHWC), -1)
                 for name, encoder in encoders.items()

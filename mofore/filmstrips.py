@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mofore.charts import BLUE, INK, RED, SOFT, STYLE
+from mofore.charts import BLUE, INK, RED, SOFT, STYLE, short
 from mofore.embeddings import Embeddings, TextArray, train_test
 from mofore.files import writing
 from mofore.neighbours import nearest
@@ -27,6 +27,7 @@ QUERIES = 8
 NEIGHBOURS = 5  # found for each query; the picture has room for IN_PICTURE of them
 IN_PICTURE = 3
 FRAMES = 4  # in a strip
+NAME = 26  # characters that a name has room for
 FRAME_W, FRAME_H, SEAM = 93, 70, 2  # pixels; SEAM: between frames
 STRIP_W = FRAMES * (FRAME_W + SEAM) - SEAM
 LEFT, GAP, HEAD, ROW = 20, 16, 116, FRAME_H + 36  # pixels: margin, between strips, header, one query
@@ -159,11 +160,11 @@ def _by_turns(label_N: TextArray, classes: list[str], rng: np.random.Generator) 
 
 
 def _draw_query(figure: Figure, query: Retrieved, frames: PackedVideos, number: dict[str, int], top: int) -> None:
-    _write(figure, LEFT, top + 18, _short(query.label or query.video), weight="bold")
+    _write(figure, LEFT, top + 18, short(query.label or query.video, NAME), weight="bold")
     _draw_strip(figure, frames, number[query.video], LEFT, top + 26, INK)
     for k in range(min(IN_PICTURE, len(query.videos_K))):
         left = LEFT + (k + 1) * (STRIP_W + GAP)
-        words, colour = _short(query.labels_K[k] or query.videos_K[k]), SOFT
+        words, colour = short(query.labels_K[k] or query.videos_K[k], NAME), SOFT
         if query.right_K is not None:
             words, colour = (f"✓ right: {words}", RIGHT) if query.right_K[k] else (f"✗ wrong: {words}", WRONG)
         _write(figure, left, top + 18, words, colour, weight="bold")
@@ -185,8 +186,3 @@ def _draw_strip(figure: Figure, frames: PackedVideos, video: int, left: int, top
 
 def _write(figure: Figure, x: int, y: int, words: str, colour: str = INK, size: float = 11, **how: Any) -> None:
     figure.text(x / figure.bbox.width, 1 - y / figure.bbox.height, words, color=colour, size=size, **how)
-
-
-def _short(name: str) -> str:
-    name = " ".join(str(name).split())
-    return name if len(name) <= 26 else name[:25] + "…"

@@ -16,10 +16,6 @@ def group_folds(labels: Sequence[str], groups: Sequence[str], folds: int, seed: 
 
     The same videos in another order get the same folds. (scikit-learn's StratifiedGroupKFold does the work.)
 
-    These folds are test sides for an encoder that has seen some of their videos before, without labels: it was
-    pretrained on the train side of the one split that `videos.csv` names. Scores over folds tell how much a score owes
-    to the choice of test groups, not how an encoder does on videos that it has never seen.
-
     Args:
         labels: of N videos.
         groups: of the same N videos.

@@ -77,6 +77,4 @@ def forecast_clips(
     """
     with torch.inference_mode():
         z_KP = model.online[1](torch.tensor(features_KD))
-        told_NG = model.gap(torch.tensor(gap_N))
-        forecast_NP: torch.Tensor = model.predictor(torch.cat([z_KP[torch.tensor(context_N)], told_NG], dim=1))
-    return forecast_NP.numpy()
+        return model.predict(z_KP[torch.tensor(context_N)], torch.tensor(gap_N)).numpy()

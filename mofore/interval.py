@@ -7,12 +7,14 @@ anew, with replacement, as in the cluster bootstrap (Davison and Hinkley, "Boots
 Shapes: N values, G groups, R resamples.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 RESAMPLES = 2000
+NUMBERS_A_BLOCK = 10_000_000  # bounds the memory
 FEW_GROUPS = 10  # with fewer, an interval says little: the groups drawn are too few to tell how groups differ
 
 
@@ -22,6 +24,15 @@ class Interval(NamedTuple):
     mean: float
     low: float
     high: float
+
+
+def resamples(groups: int, seed: int = 0) -> Iterator[npt.NDArray[np.float64]]:
+    """How often each group was drawn, [R, G], a block of all RESAMPLES at a time; the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    block = max(1, NUMBERS_A_BLOCK // groups)
+    for begin in range(0, RESAMPLES, block):
+        times_RG = rng.multinomial(groups, np.full(groups, 1 / groups), size=min(block, RESAMPLES - begin))
+        yield times_RG.astype(np.float64)
 
 
 def group_interval(value_N: npt.ArrayLike, group_N: npt.ArrayLike, seed: int = 0) -> Interval:
@@ -43,13 +54,7 @@ def group_interval(value_N: npt.ArrayLike, group_N: npt.ArrayLike, seed: int = 0
         raise ValueError("no values to take a mean of")
     _, group = np.unique(np.asarray(group_N), return_inverse=True)
     sum_G, count_G = np.bincount(group, value), np.bincount(group).astype(np.float64)
-    groups = len(sum_G)
-    rng = np.random.default_rng(seed)
-    means_R = np.empty(RESAMPLES)
-    block = max(1, 10_000_000 // groups)  # resamples at a time: bounds the memory
-    for begin in range(0, RESAMPLES, block):
-        times_RG = rng.multinomial(groups, np.full(groups, 1 / groups), size=min(block, RESAMPLES - begin))
-        means_R[begin : begin + block] = (times_RG @ sum_G) / (times_RG @ count_G)
+    means_R = np.concatenate([(times_RG @ sum_G) / (times_RG @ count_G) for times_RG in resamples(len(sum_G), seed)])
     low, high = np.quantile(means_R, (0.025, 0.975))
     return Interval(float(value.mean()), float(low), float(high))
 

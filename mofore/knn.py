@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from mofore.config import Knn
+from mofore.cross_validation import labelled_folds, over_folds
 from mofore.embeddings import Embeddings, FloatArray, train_test
-from mofore.folds import group_folds
 from mofore.interval import group_interval, with_interval
 from mofore.neighbours import nearest
 
@@ -63,7 +63,7 @@ def evaluate_rows(rows: dict[str, Embeddings], knn: Knn, folds: int, seed: int) 
 
     Args:
         rows: embeddings of the same videos; the first is the one that the others are compared with.
-        folds: parts for the cross-validation, by group (`mofore.folds`); 0: none.
+        folds: parts for the cross-validation, by group (`mofore.cross_validation`); 0: none.
         seed: of these parts.
 
     Returns:
@@ -75,13 +75,11 @@ def evaluate_rows(rows: dict[str, Embeddings], knn: Knn, folds: int, seed: int) 
     split = train_test(first)
     if split is None:
         return {}
-    labelled_N = first.label != ""
-    labels, groups = first.label[labelled_N].tolist(), first.group[labelled_N].tolist()
-    held_out = group_folds(labels, groups, folds, seed)
+    held_out = labelled_folds(first, folds, seed)
     results: dict[str, KnnResult] = {}
     for name, row in rows.items():
         result = evaluate_knn(row.labelled("test"), row.labelled("train"), knn)
-        result.scores |= _cross_validated(row.rows(labelled_N), held_out, knn.index)
+        result.scores |= _cross_validated(row.rows(row.label != ""), held_out, knn.index)
         if results:
             first_hit_N = next(iter(results.values())).hit_NR[:, 0]
             result.scores |= with_interval("lead", first_hit_N.astype(float) - result.hit_NR[:, 0], split[1].group)
@@ -129,8 +127,8 @@ def _centred(test: Embeddings, train: Embeddings) -> tuple[Embeddings, Embedding
 
 
 def _cross_validated(videos: Embeddings, held_out: list[BoolArray], index: str) -> dict[str, float]:
-    recall = []
+    recall: list[float] = []
     for fold_N in held_out:
         rows_N1, _ = nearest(videos.x_ND[fold_N], videos.x_ND[~fold_N], 1, index)
-        recall.append(np.mean(videos.label[~fold_N][rows_N1[:, 0]] == videos.label[fold_N]))
-    return {"cv_r_at_1": float(np.mean(recall)), "cv_r_at_1_std": float(np.std(recall))} if recall else {}
+        recall.append(float((videos.label[~fold_N][rows_N1[:, 0]] == videos.label[fold_N]).mean()))
+    return over_folds("cv_r_at_1", recall)

@@ -17,8 +17,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from mofore.cross_validation import labelled_folds, over_folds
 from mofore.embeddings import Embeddings, train_test
-from mofore.folds import group_folds
 from mofore.interval import with_interval
 from mofore.workers import in_processes
 
@@ -100,12 +100,7 @@ def evaluate_rows(
     split = train_test(first)
     if split is None:
         return {}
-    everything = first.rows(first.label != "")
-    held_out = [
-        fold_N
-        for fold_N in group_folds(everything.label.tolist(), everything.group.tolist(), folds, seed)
-        if len(np.unique(everything.label[~fold_N])) > 1
-    ]
+    held_out = labelled_folds(first, folds, seed)
     jobs = []
     for row in rows.values():
         train, test = row.labelled("train"), row.labelled("test")
@@ -117,9 +112,7 @@ def evaluate_rows(
     results: dict[str, LinearResult] = {}
     for i, name in enumerate(rows):
         result, *crossed = done[i * (1 + len(held_out)) : (i + 1) * (1 + len(held_out))]
-        if crossed:
-            top1 = [fold.scores["top1"] for fold in crossed]
-            result.scores |= {"cv_top1": float(np.mean(top1)), "cv_top1_std": float(np.std(top1))}
+        result.scores |= over_folds("cv_top1", [fold.scores["top1"] for fold in crossed])
         if results:
             mofore_N = next(iter(results.values())).hit_N
             result.scores |= with_interval("lead", mofore_N.astype(float) - result.hit_N, split[1].group)

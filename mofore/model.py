@@ -80,9 +80,12 @@ class MoFore(nn.Module):
         """Forecast of the future clip's embedding, [B, P], not normalised; and the context's features, [B, D]."""
         encoder, projector = self.online
         features_BD: Tensor = encoder(context_BCTHW)
-        z_BP = projector(features_BD)
+        return self.predict(projector(features_BD), gap_B), features_BD
+
+    def predict(self, z_BP: Tensor, gap_B: Tensor) -> Tensor:
+        """The forecast [B, P] from the context's projection, told the gap in video frames."""
         forecast_BP: Tensor = self.predictor(torch.cat([z_BP, self.gap(gap_B).to(z_BP.dtype)], dim=1))
-        return forecast_BP, features_BD
+        return forecast_BP
 
     @torch.no_grad()
     def target(self, future_BCTHW: Tensor) -> Tensor:

@@ -6,11 +6,9 @@ from typing import Any
 
 import matplotlib.style
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
@@ -21,25 +19,24 @@ from mofore.charts import (
     ENCODER_COLOURS,
     GREEN,
     INK,
-    ORANGE,
     PINK,
     RED,
-    SKY,
     SOFT,
     STYLE,
     beside,
     darker,
     line,
+    look_of,
     name_lines,
     part,
     say,
+    shade_confusion,
     short,
     title,
 )
 from mofore.files import writing
+from mofore.tables import read_table
 
-CLASS_COLOURS = [BLUE, ORANGE, GREEN, PINK, SKY, RED, BLACK]
-CLASS_MARKERS = ["o", "^", "s", "X", "D", "v", "P"]
 SKILL_LINES = {
     "against persistence": (BLUE, "-"),
     "against climatology": (GREEN, "-"),
@@ -87,7 +84,7 @@ def draw_overview(results: Path, picture: Path) -> None:
 def compose(results: Path) -> Figure:
     """The figure of `draw_overview`, to be drawn and saved under STYLE."""
     pretrain, forecast, temporal, points, confusion = (
-        _read(results / f"{name}.csv") for name in ("pretrain", "forecast", "temporal", "map", "confusion")
+        read_table(results / f"{name}.csv") for name in ("pretrain", "forecast", "temporal", "map", "confusion")
     )
     linear, knn = (json.loads((results / f"{name}.json").read_text("utf-8")) for name in ("linear", "knn"))
     figure = Figure(figsize=(16, 10), dpi=100)
@@ -103,14 +100,6 @@ def compose(results: Path) -> Figure:
     figure.draw_without_rendering()  # now it is known which names overlap
     part(names)
     return figure
-
-
-def _read(path: Path) -> pd.DataFrame:
-    text = {"video", "label", "group", "split", "actual", "predicted", "series", "trained"}
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)  # a class may be called NA, or 1
-    numbers = [str(column) for column in table if column not in text]
-    table[numbers] = table[numbers].replace("", "nan").astype(float)
-    return table
 
 
 def _headline(points: pd.DataFrame, linear: dict[str, Any], knn: dict[str, Any]) -> str:
@@ -196,8 +185,7 @@ def _draw_map(ax: Axes, points: pd.DataFrame) -> list[Text]:
     spreads, names = [], []
     for i, label in enumerate(classes):
         xy_N2 = points.loc[points["label"] == label, ["x", "y"]].to_numpy()
-        colour = CLASS_COLOURS[i % len(CLASS_COLOURS)]
-        marker = CLASS_MARKERS[i // len(CLASS_COLOURS) % len(CLASS_MARKERS)]
+        colour, marker = look_of(i)
         ax.plot(*xy_N2.T, marker, color=colour, markersize=6, alpha=0.75, markeredgewidth=0)
         x, y = np.median(xy_N2, axis=0)
         spreads.append(np.linalg.norm(xy_N2 - (x, y), axis=1).mean())
@@ -232,28 +220,16 @@ def _draw_confusion(ax: Axes, confusion: pd.DataFrame) -> None:
         title(ax, "Confusion of the linear probe", "")
         say(ax, NO_LABELS)
         return
-    classes = sorted({*confusion["actual"], *confusion["predicted"]})
-    counts: npt.NDArray[np.int64] = (
-        pd.crosstab(confusion["actual"], confusion["predicted"])
-        .reindex(index=classes, columns=classes, fill_value=0)
-        .to_numpy()
-    )
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     title(ax, "Confusion of the linear probe", "videos; shade: share of the actual class")
-    ax.imshow(share, cmap=LinearSegmentedColormap.from_list("share", ["white", BLUE]), vmin=0, vmax=1, aspect="auto")
-    ax.grid(visible=False)
+    names = [short(name) for name in shade_confusion(ax, confusion, MOST_NAMED_CLASSES, 9)]
     ax.spines[:].set_visible(True)
     ax.set(xlabel="predicted", ylabel="actual")
-    if len(classes) > MOST_NAMED_CLASSES:
-        ax.set(xlabel=f"predicted class (number of {len(classes)}, by name)", ylabel="actual class")
+    if len(names) > MOST_NAMED_CLASSES:
+        ax.set(xlabel=f"predicted class (number of {len(names)}, by name)", ylabel="actual class")
         return
-    names = [short(name) for name in classes]
-    ax.set_xticks(range(len(classes)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=9)
-    ax.set_yticks(range(len(classes)), names, fontsize=9)
+    ax.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=9)
+    ax.set_yticks(range(len(names)), names, fontsize=9)
     ax.tick_params(length=0)
-    for i, j in np.argwhere(counts):
-        colour = "white" if share[i, j] > 0.5 else INK
-        ax.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=9, color=colour)
 
 
 def _draw_training(losses: Axes, rank: Axes, shares: Axes, pretrain: pd.DataFrame) -> list[Text]:

@@ -28,7 +28,7 @@ import pandas as pd
 
 from mofore.config import Forecast
 from mofore.embeddings import ClipEmbeddings, Embeddings, FloatArray, unit
-from mofore.interval import RESAMPLES
+from mofore.interval import resamples
 
 IntArray = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
@@ -183,7 +183,7 @@ def scores(pairs: pd.DataFrame, bin_N: IntArray) -> dict[str, Numbers]:
 def ratios(top_NS: Numbers, bottom_NS: Numbers, bin_N: IntArray, group_N: npt.NDArray[np.str_]) -> Numbers:
     """Ratios of sums, in each bin, and their 95 % percentile intervals over resamples of whole groups.
 
-    Resamples are drawn as `group_interval` draws them, but once for all ratios, from the groups of all bins.
+    Resamples are those of `group_interval`, but once for all ratios, from the groups of all bins.
 
     Args:
         top_NS, bottom_NS: what is summed, at least 0.
@@ -201,13 +201,9 @@ def ratios(top_NS: Numbers, bottom_NS: Numbers, bin_N: IntArray, group_N: npt.ND
     defined_BS = bottom_GBS.sum(axis=0) > 0
     top_GX, bottom_GX = top_GBS[:, defined_BS], bottom_GBS[:, defined_BS]  # X: those that are defined
 
-    ratio_RX = np.full((RESAMPLES, top_GX.shape[1]), np.nan)
-    rng = np.random.default_rng(0)
-    block = max(1, 10_000_000 // groups)  # resamples at a time: bounds the memory
-    for begin in range(0, RESAMPLES, block):
-        times_RG = rng.multinomial(groups, np.full(groups, 1 / groups), size=min(block, RESAMPLES - begin))
-        bottom_RX = times_RG @ bottom_GX
-        np.divide(times_RG @ top_GX, bottom_RX, out=ratio_RX[begin : begin + block], where=bottom_RX > 0)
+    sums = [(times_RG @ top_GX, times_RG @ bottom_GX) for times_RG in resamples(groups)]
+    top_RX, bottom_RX = (np.concatenate(parts) for parts in zip(*sums, strict=True))
+    ratio_RX = np.divide(top_RX, bottom_RX, out=np.full_like(top_RX, np.nan), where=bottom_RX > 0)
     found_BS3 = np.full((bins, n_scores, 3), np.nan)
     found_BS3[defined_BS, 0] = top_GX.sum(axis=0) / bottom_GX.sum(axis=0)
     found_BS3[defined_BS, 1:] = np.nanquantile(ratio_RX, (0.025, 0.975), axis=0).T

@@ -1,7 +1,5 @@
 """A by-group split into train and test, and the check that a split keeps groups whole."""
 
-import warnings
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mofore.errors import UserError
+from mofore.folds import group_folds
 
 FOLDS = 4  # one of them is held out: 75/25
 
@@ -21,7 +20,7 @@ def fold_count(groups: Sequence[str]) -> int:
 def split_by_group(labels: Sequence[str], groups: Sequence[str], held_out: int, seed: int) -> list[str]:
     """Hold out one fold of the groups, about a quarter of the videos, with each label's share as even as groups allow.
 
-    The same videos in another order get the same split. (scikit-learn's StratifiedGroupKFold does the work.)
+    The same videos in another order get the same split.
 
     Args:
         labels: of N videos.
@@ -32,18 +31,8 @@ def split_by_group(labels: Sequence[str], groups: Sequence[str], held_out: int, 
     Returns:
         N times `train` or `test`; both occur, and no group has both.
     """
-    from sklearn.model_selection import StratifiedGroupKFold  # 2 s: only where a split has to be made
-
-    folds = fold_count(groups)
-    if max(Counter(labels).values()) < folds:
-        labels = [""] * len(labels)  # every label is rarer than there are folds: nothing to even out
-    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        held_outs = [test for _, test in splitter.split(np.zeros(len(labels)), labels, groups)]
-    split = np.full(len(labels), "train")
-    split[held_outs[held_out - 1]] = "test"
-    return [str(side) for side in split]
+    test_N = group_folds(labels, groups, fold_count(groups), seed)[held_out - 1]
+    return ["test" if test else "train" for test in test_N]
 
 
 def check_split(path: Path, group_N: npt.ArrayLike, split_N: npt.ArrayLike) -> None:

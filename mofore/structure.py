@@ -23,7 +23,7 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, s
 
 from mofore.embeddings import ClipEmbeddings, Embeddings, FloatArray, TextArray, unit
 from mofore.interval import with_interval
-from mofore.temporal import effective_rank, held_out, same_video
+from mofore.temporal import effective_rank, same_video
 
 RUNS = 5  # of k-means, each from a start of its own: one run's ARI is off by 0.05 on the demo (standard deviation)
 MOST_PAIRED = 4096  # videos among which all pairs are taken for uniformity
@@ -69,7 +69,7 @@ def alignment(clips: ClipEmbeddings, videos: Embeddings, span: int) -> dict[str,
     Returns:
         alignment, alignment_low, alignment_high; nothing where no video has room for two such clips.
     """
-    test_V = held_out(videos)
+    test_V = videos.held_out()
     u_VKD = unit(clips.x_ND).reshape(len(test_V), -1, clips.x_ND.shape[1])[test_V]
     pairs = same_video(u_VKD, clips.start.reshape(len(test_V), -1)[test_V], span)
     distance_P = 2 - 2 * pairs.similarity

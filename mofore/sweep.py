@@ -17,6 +17,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mofore.charts import BLUE, RED
 from mofore.config import PARAMS_FILE
 from mofore.errors import UserError, run_stage
 from mofore.files import write_csv, writing
@@ -24,9 +25,9 @@ from mofore.words import counted
 
 FOLDER = Path("sweeps")
 REPEATS = ("seed", "data.split")  # what may differ between runs that are averaged
-SCORES = {  # file and score of a row; what it is called; its colour (Okabe and Ito's, for colour-blind readers)
-    ("results/linear.json", "top1"): ("linear top-1", "#0072B2"),
-    ("results/knn.json", "r_at_1"): ("retrieval R@1", "#D55E00"),
+SCORES = {  # file and score of a row; what it is called; its colour
+    ("results/linear.json", "top1"): ("linear top-1", BLUE),
+    ("results/knn.json", "r_at_1"): ("retrieval R@1", RED),
 }
 ROWS = {"mofore": "-", "random_init": "--"}  # and how their lines are drawn
 

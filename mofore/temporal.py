@@ -11,7 +11,6 @@ Stability alone proves nothing: a collapsed encoder has it, too. So it stands be
 Shapes: V videos, K clips a video, N clips, D dimensions, G groups, R resamples, P pairs.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,13 +19,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from mofore.embeddings import ClipEmbeddings, Embeddings, FloatArray, TextArray, unit
-from mofore.interval import RESAMPLES, group_interval, with_interval
+from mofore.interval import group_interval, resamples, with_interval
 
 Reals = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 ROUNDING = 1e-6  # of float32, relative
 LEAST_DEVIATION = 1e-3  # of similarities; less is rounding, too
-ROWS_A_BLOCK, WEIGHTS_A_BLOCK = 4096, 10_000_000  # bound the memory
+ROWS_A_BLOCK = 4096  # bounds the memory
 
 
 @dataclass
@@ -83,7 +82,7 @@ def evaluate_temporal(clips: ClipEmbeddings, videos: Embeddings, span: int, bins
         effective_rank, spread: of the clip embeddings as they are, nothing taken off.
     """
     x_VKD = clips.x_ND.reshape(len(videos.video), -1, clips.x_ND.shape[1])
-    test_V = held_out(videos)
+    test_V = videos.held_out()
     train_V = videos.split == "train" if (videos.split == "train").any() else test_V
     mean_D = x_VKD[train_V].mean(axis=(0, 1), dtype=np.float64)
     x_VKD, start_VK = x_VKD[test_V], clips.start.reshape(len(videos.video), -1)[test_V]
@@ -103,12 +102,6 @@ def evaluate_temporal(clips: ClipEmbeddings, videos: Embeddings, span: int, bins
     near = pd.DataFrame({"gap": pairs.gap, "similarity": pairs.similarity, "group": group_V[pairs.video]})
     along = pd.DataFrame({"position": steps.position, "speed": steps.speed, "group": group_V[steps.video]})
     return Temporal(scores, _beside_levels(_binned(near, pairs.gap, bins), scores), _binned(along, steps.step, bins))
-
-
-def held_out(videos: Embeddings) -> npt.NDArray[np.bool_]:
-    """Which videos are held out for testing; all, if none is."""
-    test_V = videos.split == "test"
-    return test_V if test_V.any() else np.ones(len(test_V), bool)
 
 
 def same_video(u_VKD: FloatArray, start_VK: Integers, span: int) -> Pairs:
@@ -185,7 +178,7 @@ def _levels(pairs: Pairs, mean_VD: Reals, label_V: TextArray, group_V: Integers)
         }
         return mean_R | {"margin": mean_R["same_video"] - mean_R["other_videos"]}
 
-    drawn = pd.concat([pd.DataFrame(means(weight_RG)) for weight_RG in _resamples(groups)])
+    drawn = pd.concat([pd.DataFrame(means(weight_RG)) for weight_RG in resamples(groups)])
     scores: dict[str, float] = {}
     for name, (mean,) in means(np.ones((1, groups))).items():
         if np.isfinite(mean):
@@ -208,14 +201,6 @@ def _across_groups(mean_VD: Reals, group_V: Integers, weight_RG: Reals) -> Reals
     similarity_R = np.square(weight_RG @ sum_GD).sum(axis=1) - square_RG @ np.square(sum_GD).sum(axis=1)
     number_R = np.square(weight_RG @ count_G) - square_RG @ np.square(count_G)
     return np.stack([similarity_R, number_R])
-
-
-def _resamples(groups: int) -> Iterator[Reals]:
-    """How often each group was drawn, [R, G], a block of resamples at a time."""
-    rng = np.random.default_rng(0)
-    block = max(1, WEIGHTS_A_BLOCK // groups)
-    for begin in range(0, RESAMPLES, block):
-        yield rng.multinomial(groups, np.full(groups, 1 / groups), min(block, RESAMPLES - begin)).astype(np.float64)
 
 
 def _other_deviation(u_VKD: FloatArray, group_V: Integers) -> float:

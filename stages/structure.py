@@ -10,7 +10,6 @@ from mofore.embeddings import EMBEDDINGS, ENCODERS, read_clip_embeddings, read_r
 from mofore.errors import run_stage
 from mofore.files import write_json
 from mofore.structure import alignment, evaluate_structure
-from mofore.temporal import held_out
 
 
 def main() -> None:
@@ -18,7 +17,7 @@ def main() -> None:
     scores = {}
     with threadpool_limits(1):  # many small problems: threads would wait for one another
         for row, videos in read_rows().items():
-            scores[row] = evaluate_structure(videos.rows(held_out(videos)), params.seed)
+            scores[row] = evaluate_structure(videos.rows(videos.held_out()), params.seed)
             if row in ENCODERS:
                 scores[row] |= alignment(read_clip_embeddings(EMBEDDINGS, row), videos, clip_span(params.clip))
 

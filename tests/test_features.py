@@ -15,12 +15,13 @@ from mofore.augment import center_crop, to_input
 from mofore.clips import clip_offsets
 from mofore.config import Params
 from mofore.encoder import build_encoder
-from mofore.features import FloatArray, UniformClips, View, embed_clips, see
+from mofore.features import FloatArray, UniformClips, View, embed_clips, see, seen_input
 from mofore.packed import FramesArray, PackedVideos
 from mofore.processes import ALONE, Processes
 
 Packer = Callable[..., Path]
 CPU = torch.device("cpu")
+VIEWS: tuple[View, ...] = ("ordered", "shuffled", "still")
 POOL = nn.Sequential(nn.AdaptiveAvgPool3d(2), nn.Flatten())
 
 
@@ -118,6 +119,16 @@ def test_a_still_repeats_the_middle_frame_and_shuffling_only_reorders() -> None:
     assert len(orders) > 3, "each clip has an order of its own"
     assert (see(frames, "shuffled", 0) == shuffled).all()
     assert (see(frames, "shuffled", 1) != shuffled).any()
+
+
+def test_stills_of_differences_are_one_for_all_and_all_others_one_a_clip() -> None:
+    frames = torch.randint(255, (6, 5, 4, 4, 3), dtype=torch.uint8)
+    for kind in ("rgb", "residual"):
+        for view in VIEWS:
+            given = seen_input(frames, view, kind, 0)
+            every = to_input(see(frames, view, 0), kind)
+            assert len(given) == (1 if (view, kind) == ("still", "residual") else 6)
+            assert torch.equal(given.expand_as(every), every)
 
 
 @pytest.mark.parametrize("kind", ["rgb", "residual"])

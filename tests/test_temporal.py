@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mofore import health
+from mofore import interval as interval_module
 from mofore import temporal as temporal_module
 from mofore.embeddings import ClipEmbeddings, Embeddings
 from mofore.interval import group_interval
@@ -88,7 +89,7 @@ def test_levels_equal_the_definition(seed: int, n_videos: int, classes: int, gro
 def test_intervals_equal_a_slow_bootstrap_of_both_ends_of_a_pair(
     seed: int, groups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(temporal_module, "RESAMPLES", 40)
+    monkeypatch.setattr(interval_module, "RESAMPLES", 40)
     clips, videos = labelled(seed, n_videos=9, classes=2, groups=groups, unlabelled=1)
     scores = evaluate_temporal(clips, videos, SPAN, bins=3).scores
     names = sorted(set(videos.group))
@@ -109,7 +110,7 @@ def test_intervals_equal_a_slow_bootstrap_of_both_ends_of_a_pair(
 def test_blocks_of_resamples_do_not_change_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     clips, videos = labelled(4, n_videos=8, classes=2, groups=5, unlabelled=0)
     whole = evaluate_temporal(clips, videos, SPAN, bins=3).scores
-    monkeypatch.setattr(temporal_module, "WEIGHTS_A_BLOCK", 600)
+    monkeypatch.setattr(interval_module, "NUMBERS_A_BLOCK", 600)
     assert evaluate_temporal(clips, videos, SPAN, bins=3).scores == pytest.approx(whole)
 
 

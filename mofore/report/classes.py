@@ -3,20 +3,16 @@
 Each returns HTML: a title, how to read it, and the drawing; or why there is nothing to draw.
 """
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import PercentFormatter
 
-from mofore.charts import BLACK, BLUE, GREEN, INK, ORANGE, PINK, RED, SKY, SOFT
+from mofore.charts import BLACK, INK, SOFT, look_of, shade_confusion, short
 from mofore.report.lines import NO_LABELS, ROW_LOOKS
 from mofore.report.markup import captioned, empty
 from mofore.report.results import ROW_NAMES, Scores
-from mofore.report.svg import Chart, short
+from mofore.report.svg import Chart
 
-MAP_COLOURS = [BLUE, ORANGE, GREEN, PINK, SKY, RED, BLACK]
-MAP_MARKERS = ["o", "^", "s", "X", "D", "v", "P"]
 MOST_CLASSES = 40  # more rows than these are too many to read
 MOST_DOTS = 1500  # on a map: each takes 100 bytes of the page
 MOST_CELLS = 24  # classes of a confusion matrix on a phone
@@ -80,26 +76,17 @@ def confusion_figure(confusion: pd.DataFrame) -> str:
     how = "Test videos by their class (rows) and the class named (columns). Shade: share of the row."
     if confusion.empty:
         return captioned(title, how, empty(NO_LABELS))
-    classes = sorted({*confusion["actual"], *confusion["predicted"]})
-    counts = pd.crosstab(confusion["actual"], confusion["predicted"])
-    counts_CC = counts.reindex(index=classes, columns=classes, fill_value=0).to_numpy()
-    share_CC = counts_CC / np.maximum(counts_CC.sum(axis=1, keepdims=True), 1)
     chart = Chart(4.6)
     (ax,) = chart.axes
-    shades = LinearSegmentedColormap.from_list("share", ["white", BLUE])
-    ax.imshow(share_CC, cmap=shades, vmin=0, vmax=1, aspect="auto", interpolation="none")
+    classes = shade_confusion(ax, confusion, MOST_CELLS, 8.5)
     if len(classes) <= MOST_CELLS:
         names = [short(name, 12) for name in classes]
         ax.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=9, color=INK)
         ax.set_yticks(range(len(names)), names, fontsize=9, color=INK)
-        for i, j in np.argwhere(counts_CC):
-            colour = "white" if share_CC[i, j] > 0.5 else INK
-            ax.text(j, i, str(counts_CC[i, j]), ha="center", va="center", fontsize=8.5, color=colour)
     else:
         how += f" The {len(classes)} classes are numbered by name; those most often confused are named beside."
     ax.set(xlabel="named", ylabel="actual")
     ax.tick_params(length=0)
-    ax.grid(visible=False)
     right = float((confusion["actual"] == confusion["predicted"]).mean())
     alt = f"{title}: {right:.0%} of {len(confusion)} on the diagonal"
     return captioned(title, how, chart.svg("confusion", alt))
@@ -125,7 +112,7 @@ def map_figure(points: pd.DataFrame, by: str) -> str:
     lines = []
     for i, value in enumerate(values):
         of_value = points[points[by] == value]
-        colour, marker = MAP_COLOURS[i % 7], MAP_MARKERS[i // 7 % 7]
+        colour, marker = look_of(i)
         (drawn,) = ax.plot(of_value["x"], of_value["y"], marker, color=colour, alpha=0.8, markeredgewidth=0)
         drawn.set_label(short(value, 12))
         lines.append(drawn)

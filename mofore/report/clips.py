@@ -3,11 +3,11 @@
 import base64
 from html import escape
 
+from mofore.charts import short
 from mofore.filmstrips import NEIGHBOURS, Examples, Retrieved
 from mofore.packed import PackedVideos
 from mofore.report.loops import SECONDS, loop
 from mofore.report.markup import details, empty, section
-from mofore.report.svg import short
 
 
 def clips_section(examples: Examples, frames: PackedVideos) -> str:

@@ -150,8 +150,9 @@ def _protocol(params: Params) -> str:
         f"same class? kNN: {knn.k} neighbours vote, weighted by exp(similarity / {knn.temperature:g}). Centred: the "
         "mean of the training videos taken off first.",
         "Linear: logistic regression on features standardised by the training videos; its regularisation chosen on "
-        f"{linear.holdout:.0%} of the training groups, never on test videos. Cross-validated: mean and standard "
-        f"deviation over {counted(params.scores.folds, 'fold')} of whole groups, over all labelled videos.",
+        f"{linear.holdout:.0%} of the training groups, never on test videos.",
+        "Cross-validated: mean and standard deviation over folds of whole groups, of all labelled videos; most of them "
+        "the encoder has seen in pretraining, without their labels.",
         "Intervals: 95 %, by bootstrap over groups (recordings, scenes, actors), since videos of one group are alike. "
         "A lead is decided if its whole interval lies on one side of 0.",
         "No group stands on both sides of the split. Scores are those of the last epoch, not of the best one.",

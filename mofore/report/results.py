@@ -9,6 +9,7 @@ import pandas as pd
 from mofore.embeddings import EMBEDDINGS, Embeddings, read_embeddings
 from mofore.errors import UserError
 from mofore.packed import TEXT as VIDEO_TEXT
+from mofore.tables import read_table
 
 RESULTS = Path("results")
 SCORES = ("linear", "knn", "temporal", "forecast", "structure")
@@ -16,19 +17,6 @@ TABLES = (
     *("pretrain", "gaps", "forecast", "picked", "temporal", "speed", "retrieval"),
     *("classes_linear", "classes_knn", "confusion", "map"),
 )
-TEXT = {
-    "video",
-    "label",
-    "group",
-    "split",
-    "actual",
-    "predicted",
-    "series",
-    "encoder",
-    "row",
-    "trained",
-}  # columns of words
-
 ROW_NAMES = {  # rows of the embeddings, in plain words
     "mofore": "MoFore",
     "random_init": "random weights",
@@ -93,18 +81,6 @@ def read_results() -> Results:
         embedded=read_embeddings(EMBEDDINGS, "mofore"),
         too_short=read_table(EMBEDDINGS / "left_out.csv", {"video", "reason"}),
     )
-
-
-def read_table(path: Path, text: set[str] = TEXT) -> pd.DataFrame:
-    """A CSV file; columns not named in `text` are numbers, and what is empty in them is NaN.
-
-    Raises:
-        UserError: there is no such file.
-    """
-    table = pd.read_csv(_existing(path), dtype=str, keep_default_na=False)  # a class may be called NA, or 1
-    numbers = [str(column) for column in table if column not in text]
-    table[numbers] = table[numbers].replace("", "nan").astype(float)
-    return table
 
 
 def _existing(path: Path) -> Path:

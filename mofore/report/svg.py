@@ -95,9 +95,3 @@ def line(ax: Axes, x: pd.Series, y: pd.Series, look: Look, label: str, band: Seq
     ax.plot(x, y, look.dashes, color=look.colour, marker=look.marker, markevery=max(1, len(x) // 12), label=label)
     if len(band):
         ax.fill_between(x, *band, color=look.colour, alpha=0.15, linewidth=0)
-
-
-def short(name: str, most: int = 16) -> str:
-    """A name from outside on one line, cut if long."""
-    name = " ".join(str(name).split())
-    return name if len(name) <= most else name[: most - 1] + "…"
