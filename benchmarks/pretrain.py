@@ -146,6 +146,7 @@ def train_for(way: str, frames: Path, seconds: float, clips_per_second: float) -
     videos = training_videos(frames, params)
     steps_an_epoch = len(videos) // params.pretrain.batch_size
     clips_an_epoch = 2 * params.pretrain.batch_size * steps_an_epoch
+    params.pretrain.min_steps = 0
     params.pretrain.epochs = epochs = max(1, round(seconds * clips_per_second / clips_an_epoch))
     began = time.perf_counter()
     if way == "mofore":

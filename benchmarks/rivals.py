@@ -5,7 +5,7 @@ torchvision, SGD with a learning rate of 0.06, the parts' sizes, a momentum from
 compared and not the data: encoder, batch size, pairs of clips, strength of augmentation, and frames from our packs,
 which are faster to read than videos.
 
-Shapes: B batch, T frames, H = W side of a clip, C = 3 colours.
+Shapes: B batch, F futures, T frames, H = W side of a clip, C = 3 colours.
 """
 
 import copy
@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from mofore.augment import MEAN, STD
-from mofore.clips import clip_offsets, clip_span, draw_pair
+from mofore.clips import clip_offsets, clip_span, draw_places
 from mofore.config import Params
 from mofore.encoder import build_encoder
 from mofore.packed import PackedVideos
@@ -51,8 +51,8 @@ class TwoClips(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, video: int) -> tuple[Tensor, Tensor]:
         clip, n_frames = self.params.clip, int(self.videos.table.frames.iloc[video])
         rng = np.random.default_rng(int(torch.randint(2**31, ())))  # torch's draws differ from worker to worker
-        first, second, _ = draw_pair(n_frames, clip_span(clip), self.params.forecast, rng)
-        return self._view(video, first), self._view(video, second)
+        first, gap_F = draw_places(n_frames, clip_span(clip), self.params.forecast, rng)
+        return self._view(video, first), self._view(video, first + clip_span(clip) + int(gap_F[0]))
 
     def _view(self, video: int, start: int) -> Tensor:
         clip = self.params.clip

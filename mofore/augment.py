@@ -72,12 +72,13 @@ def to_input(frames_BTHWC: Tensor, input: str, colour_B34: Tensor | None = None)
     """Stored frames to what an encoder sees.
 
     Args:
-        frames_BTHWC: uint8; for residual input one frame more than the clip has.
-        input: "rgb": normalised colours; "residual": differences of successive frames on the same scale.
+        frames_BTHWC: uint8; for differences one frame more than the clip has.
+        input: "rgb": normalised colours; "residual": differences of successive frames on the same scale; "both": these
+            and, as three channels more, the colours of the later frame of each two.
         colour_B34: one affine map of colours a clip, or none.
 
     Returns:
-        float32 [B, C, T, H, W], channels last in memory.
+        float32 [B, C, T, H, W], channels last in memory; C as of `input_channels`.
     """
     scale = 1 / (255 * STD)
     if colour_B34 is None:
@@ -85,8 +86,18 @@ def to_input(frames_BTHWC: Tensor, input: str, colour_B34: Tensor | None = None)
     else:
         x_BTHWC = _affine(frames_BTHWC.float(), colour_B34[:, :, :3] * scale, colour_B34[:, :, 3] / STD)
         x_BTHWC.clamp_(0, 1 / STD)
-    x_BTHWC = x_BTHWC.diff(dim=1) if input == "residual" else x_BTHWC.sub_(MEAN / STD)
+    if input == "residual":
+        x_BTHWC = x_BTHWC.diff(dim=1)
+    elif input == "rgb":
+        x_BTHWC = x_BTHWC.sub_(MEAN / STD)
+    else:
+        x_BTHWC = torch.cat([x_BTHWC.diff(dim=1), x_BTHWC[:, 1:] - MEAN / STD], dim=4)
     return x_BTHWC.permute(0, 4, 1, 2, 3)
+
+
+def input_channels(input: str) -> int:
+    """C of what `to_input` gives."""
+    return 6 if input == "both" else 3
 
 
 def _affine(x_BTHWC: Tensor, matrix_B33: Tensor, offset_B3: Tensor) -> Tensor:
@@ -105,5 +116,10 @@ def _affine(x_BTHWC: Tensor, matrix_B33: Tensor, offset_B3: Tensor) -> Tensor:
 
 def play_backwards(x_BCTHW: Tensor, input: str) -> Tensor:
     """What `to_input` would give for the same frames in reverse order; differences also change their sign."""
+    if (
+        input == "both"
+    ):  # the later frame of each two becomes the earlier one, which is the later one less the difference
+        change_BCTHW, colour_BCTHW = x_BCTHW.chunk(2, dim=1)
+        return torch.cat([-change_BCTHW, colour_BCTHW - change_BCTHW], dim=1).flip(2)
     backwards_BCTHW = x_BCTHW.flip(2)
     return -backwards_BCTHW if input == "residual" else backwards_BCTHW

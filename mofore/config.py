@@ -54,7 +54,7 @@ class Clip:
     frames: int = field(metadata=within(2, 256))
     stride: int = field(metadata=within(1, 64))
     size: int = field(metadata=within(16, 1024))
-    input: str = field(metadata=one_of("rgb", "residual"))
+    input: str = field(metadata=one_of("rgb", "residual", "both"))
 
 
 @dataclass
@@ -63,12 +63,16 @@ class Augment:
     flip: float = field(metadata=within(0, 1))
     jitter: float = field(metadata=within(0, 1))
     grayscale: float = field(metadata=within(0, 1))
+    plain: float = field(metadata=within(0, 1))
 
 
 @dataclass
 class Forecast:
     gap_min: int = field(metadata=within(0))
     gap_max: int = field(metadata=within(0))
+    gap_law: str = field(metadata=one_of("uniform", "log", "decreasing"))
+    told: str = field(metadata=one_of("gap", "nothing", "wrong"))
+    futures: int = field(metadata=within(1, 16))
     weight: float = field(metadata=within(0))
     projection: int = field(metadata=within(8, 8192))
     hidden: int = field(metadata=within(8, 16384))
@@ -77,7 +81,10 @@ class Forecast:
 @dataclass
 class Contrast:
     weight: float = field(metadata=within(0))
+    loss: str = field(metadata=one_of("infonce", "vicreg", "sigreg"))
     temperature: float = field(metadata=within(0.001, 10))
+    mask_groups: bool
+    queue: int = field(metadata=within(0, 65536))
     reversed: bool
 
 
@@ -100,6 +107,7 @@ class Encoder:
 @dataclass
 class Pretrain:
     epochs: int = field(metadata=within(1))
+    min_steps: int = field(metadata=within(0))
     batch_size: int = field(metadata=within(4))
     lr: float = field(metadata=within(1e-8, 10))
     weight_decay: float = field(metadata=within(0, 1))

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from mofore.augment import input_channels
 from mofore.clips import clip_span
 from mofore.config import Clip, Params
 from mofore.embeddings import EMBEDDINGS, ENCODERS
@@ -42,7 +43,7 @@ def embed_rows(
     Returns:
         By row's name, float32 [V, K, D]; in other processes than the first, nothing.
     """
-    fresh = build_encoder(params.encoder.name, params.seed).to(device).eval()
+    fresh = build_encoder(params.encoder.name, params.seed, input_channels(params.clip.input)).to(device).eval()
     encoders = {"mofore": model.encoder, "random_init": fresh} | dict.fromkeys(VIEWS, model.encoder)
     return embed_clips(encoders, samples, params.runtime, device, processes, VIEWS, params.seed)
 

@@ -56,7 +56,7 @@ def load_forecaster(folder: Path) -> tuple[MoFore, Forecast]:
         if not path.exists():
             raise UserError(f"{path}: no such file: run `dvc repro pretrain`")
     forecast, weights = Forecast(**json.loads(described.read_text())), load_file(stored)
-    model = MoFore(encoder, forecast.projection, forecast.hidden)
+    model = MoFore(encoder, forecast.projection, forecast.hidden, forecast.told)
     model.load_state_dict({f"{ENCODER}{name}": value for name, value in encoder.state_dict().items()} | weights)
     return model.eval(), forecast
 

@@ -17,7 +17,7 @@ def gaps_drawn(pairs: Pairs, epochs: Epochs) -> npt.NDArray[np.int64]:
     """
     batches = list(epochs)
     every = -(-len(batches) * epochs.batch_size // DRAWS)
-    return np.array([pairs.place(key)[2] for batch in batches[::every] for key in batch], dtype=np.int64)
+    return np.concatenate([pairs.place(key)[1] for batch in batches[::every] for key in batch])
 
 
 def share_of_gaps(gap_N: npt.NDArray[np.int64]) -> pd.DataFrame:

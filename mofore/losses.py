@@ -1,7 +1,7 @@
 """The three losses. All are computed in float32 whatever the networks ran in.
 
-Shapes: B batch, D feature dimensions, P projection dimensions, N candidates of a forecast (the batch, and its own
-future backwards).
+Shapes: B forecasts of the batch, D feature dimensions, P projection dimensions, M candidates (the batch's futures
+first, then others), N candidates of a forecast (those, and its own future backwards).
 """
 
 import torch
@@ -23,17 +23,17 @@ def forecasting_loss(forecast_BP: Tensor, target_BP: Tensor) -> Tensor:
 
 
 def contrastive_loss(
-    forecast_BP: Tensor, target_BP: Tensor, group_B: Tensor, temperature: float, reversed_BP: Tensor | None = None
+    forecast_BP: Tensor, candidate_MP: Tensor, group_M: Tensor, temperature: float, reversed_BP: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """InfoNCE: each forecast must pick its own future among those of the batch.
+    """InfoNCE: each forecast must pick its own future among the candidates.
 
-    Futures of other videos of the same group (same scene, actor or source video) are no negatives: they are left out.
+    Other futures of the same group (same video, scene, actor or source) are no negatives: they are left out.
     InfoNCE is of van den Oord et al., 2018.
 
     Args:
         forecast_BP: forecasts, not normalised.
-        target_BP: true futures, row by row, not normalised.
-        group_B: whole numbers; equal ones are of one group.
+        candidate_MP: not normalised; the first B are the true futures, row by row.
+        group_M: whole numbers; equal ones are of one group.
         temperature: divides the cosine similarities.
         reversed_BP: each own future played backwards, one more negative a row; or none.
 
@@ -41,11 +41,11 @@ def contrastive_loss(
         The loss (at least 0), and the share of forecasts that picked their own future (0 to 1).
     """
     unit_BP = F.normalize(forecast_BP.float(), dim=1)
-    logits_BN = unit_BP @ F.normalize(target_BP.float(), dim=1).T / temperature
-    own_B = torch.arange(len(group_B), device=group_B.device)
-    same_group_BB = group_B[:, None] == group_B[None, :]
-    same_group_BB[own_B, own_B] = False
-    logits_BN = logits_BN.masked_fill(same_group_BB, float("-inf"))
+    logits_BN = unit_BP @ F.normalize(candidate_MP.float(), dim=1).T / temperature
+    own_B = torch.arange(len(forecast_BP), device=group_M.device)
+    same_group_BM = group_M[own_B, None] == group_M[None, :]
+    same_group_BM[own_B, own_B] = False
+    logits_BN = logits_BN.masked_fill(same_group_BM, float("-inf"))
     if reversed_BP is not None:
         backwards_B = (unit_BP * F.normalize(reversed_BP.float(), dim=1)).sum(dim=1) / temperature
         logits_BN = torch.cat([logits_BN, backwards_B[:, None]], dim=1)

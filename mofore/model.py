@@ -3,7 +3,8 @@
     context -> online encoder -> projector -> predictor(gap) -> forecast
     future  -> EMA encoder    -> EMA projector               -> target (no gradient)
 
-Shapes: B batch, T frames, H = W side of a clip, D feature dimensions, P projection dimensions, G gap features.
+Shapes: B contexts, F futures of each, N = B F forecasts, T frames, H = W side of a clip, C channels, D feature
+dimensions, P projection dimensions, G gap features.
 """
 
 import copy
@@ -46,17 +47,20 @@ def mlp(d_in: int, d_hidden: int, d_out: int) -> nn.Sequential:
 class Embedded(NamedTuple):
     """What the networks make of a batch; nothing is normalised, and targets are without gradient."""
 
-    forecast_BP: Tensor
+    forecast_NP: Tensor
     features_BD: Tensor  # of the context, by the online encoder
-    target_BP: Tensor
-    reversed_BP: Tensor | None  # targets of the futures played backwards
+    projection_BP: Tensor  # of these
+    target_NP: Tensor
+    reversed_NP: Tensor | None  # targets of the futures played backwards
 
 
 class MoFore(nn.Module):
     """Online encoder, projector and gap-conditioned predictor, and the EMA twins of the first two."""
 
-    def __init__(self, encoder: nn.Module, projection: int, hidden: int) -> None:
+    def __init__(self, encoder: nn.Module, projection: int, hidden: int, told: str = "gap") -> None:
+        """`told`: see `forecast.told` in params.yaml; a predictor told nothing is told so for good."""
         super().__init__()
+        self.told = told
         dim: int = encoder.dim  # type: ignore[assignment]
         self.online = nn.Sequential(encoder, mlp(dim, hidden, projection))
         self.gap = GapEmbedding()
@@ -68,33 +72,36 @@ class MoFore(nn.Module):
         return self.online[0]
 
     def forward(
-        self, context_BCTHW: Tensor, gap_B: Tensor, future_BCTHW: Tensor, backwards_BCTHW: Tensor | None
+        self, context_BCTHW: Tensor, gap_BF: Tensor, future_NCTHW: Tensor, backwards_NCTHW: Tensor | None
     ) -> Embedded:
-        """All that a training step asks of the networks, in one call, so that they can be replicated or compiled."""
-        forecast_BP, features_BD = self.forecast(context_BCTHW, gap_B)
-        target_BP = self.target(future_BCTHW)
-        reversed_BP = None if backwards_BCTHW is None else self.target(backwards_BCTHW)
-        return Embedded(forecast_BP, features_BD, target_BP, reversed_BP)
+        """All that a training step asks of the networks, in one call, so that they can be replicated or compiled.
 
-    def forecast(self, context_BCTHW: Tensor, gap_B: Tensor) -> tuple[Tensor, Tensor]:
-        """Forecast of the future clip's embedding, [B, P], not normalised; and the context's features, [B, D]."""
+        The N futures stand context by context.
+        """
         encoder, projector = self.online
         features_BD: Tensor = encoder(context_BCTHW)
-        return self.predict(projector(features_BD), gap_B), features_BD
+        projection_BP: Tensor = projector(features_BD)
+        told_BF = gap_BF.roll(1, dims=0) if self.told == "wrong" else gap_BF
+        forecast_NP = self.predict(projection_BP.repeat_interleave(gap_BF.shape[1], dim=0), told_BF.flatten())
+        target_NP = self.target(future_NCTHW)
+        reversed_NP = None if backwards_NCTHW is None else self.target(backwards_NCTHW)
+        return Embedded(forecast_NP, features_BD, projection_BP, target_NP, reversed_NP)
 
     def predict(self, z_BP: Tensor, gap_B: Tensor) -> Tensor:
-        """The forecast [B, P] from the context's projection, told the gap in video frames."""
+        """The forecast [B, P], not normalised, from the context's projection, told the gap in video frames."""
+        if self.told == "nothing":
+            gap_B = torch.zeros_like(gap_B)
         forecast_BP: Tensor = self.predictor(torch.cat([z_BP, self.gap(gap_B).to(z_BP.dtype)], dim=1))
         return forecast_BP
 
     @torch.no_grad()
-    def target(self, future_BCTHW: Tensor) -> Tensor:
-        """Embedding that the EMA encoder gives to the future clip, [B, P], not normalised, without gradient.
+    def target(self, future_NCTHW: Tensor) -> Tensor:
+        """Embedding that the EMA encoder gives to the future clips, [N, P], not normalised, without gradient.
 
         The EMA twin normalises with its own batch's statistics, as in BYOL and MoCo; its buffers follow by themselves.
         """
-        target_BP: Tensor = self.ema(future_BCTHW)
-        return target_BP
+        target_NP: Tensor = self.ema(future_NCTHW)
+        return target_NP
 
     @torch.no_grad()
     def update_ema(self, momentum: float) -> None:

@@ -1,33 +1,37 @@
-"""Training samples: a context clip, a later clip of the same video, and the gap between them.
+"""Training samples: a context clip, later clips of the same video, and the gaps between.
 
 Each sample's draws come from (seed, epoch, video) alone: any number of loader processes gives the same samples.
 
-Shapes: B batch, T frames, H = W side of a clip, C = 3 colours.
+Shapes: B batch, F futures of a context, T frames, H = W side of a clip, C = 3 colours.
 """
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from mofore.augment import random_colour, random_crop
-from mofore.clips import clip_offsets, clip_span, draw_pair
+from mofore.augment import UNCHANGED_34, center_crop, random_colour, random_crop
+from mofore.clips import clip_offsets, clip_span, draw_places
 from mofore.config import Augment, Clip, Forecast
 from mofore.decoded import DecodedFrames
 from mofore.packed import PackedVideos
 from mofore.processes import ALONE, Processes
+
+Frames = npt.NDArray[np.uint8] | list[npt.NDArray[np.uint8]]  # [T, H, W, C]
+Matrix = npt.NDArray[np.float32]  # of colours, [3, 4]
 
 
 class Pair(NamedTuple):
     """One sample; after collation each field has a leading batch dimension."""
 
     context_THWC: Any  # uint8
-    future_THWC: Any  # uint8
+    future_FTHWC: Any  # uint8
     context_colour_34: Any  # float32
-    future_colour_34: Any  # float32
-    gap: Any  # int64, video frames between the two
+    future_colour_F34: Any  # float32
+    gap_F: Any  # int64, video frames between context and future
     group: Any  # int64, number of the video's group
 
 
@@ -54,25 +58,33 @@ class Pairs(Dataset[Pair]):
         """Number of the video of a key."""
         return key[1]
 
-    def place(self, key: tuple[int, int]) -> tuple[int, int, int, np.random.Generator]:
-        """First frame of the context, first frame of the future, the gap, and the generator of all further draws."""
+    def place(self, key: tuple[int, int]) -> tuple[int, npt.NDArray[np.int64], np.random.Generator]:
+        """First frame of the context, the gap of each future, [F], and the generator of all further draws."""
         epoch, video = key
         rng = np.random.default_rng((self.seed, epoch, video))
-        return *draw_pair(int(self.n_frames[video]), self.span, self.forecast, rng), rng
+        return *draw_places(int(self.n_frames[video]), self.span, self.forecast, rng), rng
 
     def __getitem__(self, key: tuple[int, int]) -> Pair:
         _, video = key
-        context, future, gap, rng = self.place(key)
-        frames = self.reader.read(video, np.concatenate([context + self.offsets, future + self.offsets]))
-        half = len(self.offsets)
-        return Pair(
-            random_crop(frames[:half], self.clip.size, self.augment, rng),
-            random_crop(frames[half:], self.clip.size, self.augment, rng),
-            random_colour(self.augment, rng),
-            random_colour(self.augment, rng),
-            gap,
-            self.groups[video],
+        context, gap_F, rng = self.place(key)
+        starts = [context, *(context + self.span + gap_F)]
+        frames = self.reader.read(video, np.concatenate([start + self.offsets for start in starts]))
+        count = len(self.offsets)
+        clips = [frames[at : at + count] for at in range(0, len(frames), count)]
+        plain = rng.random() < self.augment.plain
+        (context_THWC, context_colour_34), *futures = (
+            self._as_it_is(clip) if plain and number else self._augmented(clip, rng)
+            for number, clip in enumerate(clips)
         )
+        future_FTHWC, future_colour_F34 = (np.stack(parts) for parts in zip(*futures, strict=True))
+        return Pair(context_THWC, future_FTHWC, context_colour_34, future_colour_F34, gap_F, self.groups[video])
+
+    def _augmented(self, frames: Frames, rng: np.random.Generator) -> tuple[npt.NDArray[np.uint8], Matrix]:
+        return random_crop(frames, self.clip.size, self.augment, rng), random_colour(self.augment, rng)
+
+    def _as_it_is(self, frames: Frames) -> tuple[npt.NDArray[np.uint8], Matrix]:
+        """As the evaluations see a clip."""
+        return center_crop(np.asarray(frames), self.clip.size), UNCHANGED_34
 
 
 class Epochs(Sampler[list[tuple[int, int]]]):

@@ -1,5 +1,6 @@
 """Momentum-Guided Semantic Forecasting: the run, from the first step or from a checkpoint to the last."""
 
+import math
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from torch.optim import AdamW
 
 from mofore.checkpoint import Checkpoint
 from mofore.clips import clip_span
-from mofore.config import Params
+from mofore.config import Params, Pretrain
 from mofore.device import keep_freed_memory, pick_device
 from mofore.errors import UserError
 from mofore.loader import helper_count, load_batches
@@ -65,7 +66,8 @@ def pretrain(
     keep = runtime.cache * 1e9 if device.type == "cpu" else 0  # loader processes for a GPU would each keep the same
     keepers = max(1, helper_count(runtime.workers)) * processes.local_count
     pairs = Pairs(videos, params.clip, params.forecast, params.augment, params.seed, keep / keepers)
-    batches = Epochs(len(videos), p.batch_size, p.epochs, params.seed, run.step, processes)
+    epochs = epochs_of(p, len(videos))
+    batches = Epochs(len(videos), p.batch_size, epochs, params.seed, run.step, processes)
     knn = OnlineKnn(videos, params) if p.knn_every and processes.first else None
     watch = Watch(run, batches.steps, checkpoint)
 
@@ -85,7 +87,7 @@ def pretrain(
                 watch.check_loss()
                 epoch = run.step // batches.steps_per_epoch
                 row = {"epoch": epoch} | run.log.end_epoch() | {"lr": lr, "momentum": momentum}
-                if knn and knn.possible and (epoch % p.knn_every == 0 or epoch == p.epochs):
+                if knn and knn.possible and (epoch % p.knn_every == 0 or epoch == epochs):
                     row["knn"] = knn.score(run.learner.model.encoder, device)
                 run.rows.append(row)
             if run.step == batches.steps or (checkpoint and checkpoint.due()):
@@ -94,6 +96,11 @@ def pretrain(
 
     clips, seconds = 2 * p.batch_size * batches.steps, max(run.seconds, 1e-9)
     return Pretrained(run.learner.model, pd.DataFrame(run.rows), seconds, clips / seconds, run.waited / seconds)
+
+
+def epochs_of(pretrain: Pretrain, videos: int) -> int:
+    """How often a run passes over its videos: `epochs` times, or as often as `min_steps` take."""
+    return max(pretrain.epochs, math.ceil(pretrain.min_steps / (videos // pretrain.batch_size)))
 
 
 def set_schedule(optimizer: AdamW, params: Params, share: float) -> tuple[float, float]:

@@ -33,6 +33,7 @@ class Run:
         return {
             "model": self.learner.model.state_dict(),
             "optimizer": self.learner.optimizer.state_dict(),
+            "queue": self.learner.queue.state(),
             "log": self.log.state(),
             "rows": self.rows,
             "step": self.step,
@@ -46,6 +47,7 @@ class Run:
         """Go on from a checkpoint."""
         self.learner.model.load_state_dict(state["model"])
         self.learner.optimizer.load_state_dict(state["optimizer"])
+        self.learner.queue.restore(state["queue"])
         self.log.restore(state["log"])
         self.rows, self.step = state["rows"], state["step"]
         self.seconds, self.waited = state["seconds"], state["waited"]

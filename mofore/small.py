@@ -4,7 +4,7 @@ Space and time are convolved one after the other, as in "A Closer Look at Spatio
 Recognition" (Tran et al., 2018). What costs a CPU more time than it brings is left out: shortcuts, which a network this
 shallow does without; a normalisation between space and time; work at half resolution, which the stem skips.
 
-Shapes: B batch, T frames, H height, W width.
+Shapes: B batch, C channels, T frames, H height, W width.
 """
 
 from torch import nn
@@ -22,14 +22,14 @@ def conv_2plus1d(c_in: int, c_out: int, time_stride: int) -> nn.Sequential:
 
 
 class SmallR2Plus1D(nn.Sequential):
-    """[B, 3, T, H, W] to globally pooled features [B, dim]; made for clips of 8 frames of 56x56.
+    """[B, C, T, H, W] to globally pooled features [B, dim]; made for clips of 8 frames of 56x56.
 
     The last normalisation gives all features the same weight in a cosine similarity, rare ones as well as common ones.
     """
 
-    def __init__(self, width: int = 48) -> None:
+    def __init__(self, channels: int = 3, width: int = 48) -> None:
         super().__init__(
-            nn.Conv3d(3, width, (1, 7, 7), (1, 4, 4), (0, 3, 3), bias=False),
+            nn.Conv3d(channels, width, (1, 7, 7), (1, 4, 4), (0, 3, 3), bias=False),
             nn.BatchNorm3d(width),
             nn.ReLU(inplace=True),
             conv_2plus1d(width, 2 * width, time_stride=1),

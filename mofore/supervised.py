@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from mofore.augment import random_colour, random_crop, to_input
+from mofore.augment import input_channels, random_colour, random_crop, to_input
 from mofore.clips import clip_offsets, clip_span
 from mofore.config import Params
 from mofore.device import autocast
@@ -90,7 +90,7 @@ def train_on_labels(
     clips = LabelledClips(videos, params)
     batches = Epochs(len(videos), p.batch_size, params.supervised.epochs, params.seed, processes=processes)
     torch.manual_seed(params.seed)
-    encoder = build_encoder(params.encoder.name, params.seed)
+    encoder = build_encoder(params.encoder.name, params.seed, input_channels(params.clip.input))
     dim: int = encoder.dim  # type: ignore[assignment]
     model = nn.Sequential(encoder, nn.Linear(dim, clips.classes)).to(device).train()
     network = processes.replicate(model, device)

@@ -34,11 +34,12 @@ ROWS = {"mofore": "-", "random_init": "--"}  # and how their lines are drawn
 
 @dataclass
 class Run:
-    """One experiment: its parameters and scores, by flat names."""
+    """One experiment: its parameters and scores, by flat names; no scores before it has ended well."""
 
     name: str
     params: dict[str, Any]
     scores: dict[str, float]
+    state: str = "success"  # success | queued | running | failed
 
 
 def read_runs() -> list[Run]:
@@ -47,29 +48,46 @@ def read_runs() -> list[Run]:
     Raises:
         UserError: DVC cannot tell.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "exp", "show", "--json"], capture_output=True, text=True, check=False
-    )
+    return [run for run in read_experiments() if run.scores]
+
+
+def read_experiments() -> list[Run]:
+    """As `read_runs`, with those that failed or wait."""
+    return parse_experiments(json.loads(dvc("exp", "show", "--json")))
+
+
+def dvc(*arguments: str) -> str:
+    """Run a DVC command.
+
+    Returns:
+        What it prints.
+
+    Raises:
+        UserError: it failed; says why, in DVC's words.
+    """
+    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise UserError(f"dvc exp show: {done.stderr.strip().splitlines()[-1]}")
-    return parse_runs(json.loads(done.stdout))
+        raise UserError(f"dvc {' '.join(arguments[:2])}: {done.stderr.rpartition('ERROR: ')[2].strip()}")
+    return done.stdout
 
 
-def parse_runs(shown: list[dict[str, Any]]) -> list[Run]:
-    """As `read_runs`, of what `dvc exp show --json` prints."""
+def parse_experiments(shown: list[dict[str, Any]]) -> list[Run]:
+    """As `read_experiments`, of what `dvc exp show --json` prints."""
     found = []
     for commit in shown:
         if commit["rev"] != "workspace":
-            found.append(commit)
-            found += [experiment["revs"][0] for experiment in commit.get("experiments") or []]
+            found.append((commit, "success"))
+            for experiment in commit.get("experiments") or []:
+                found.append((experiment["revs"][0], (experiment.get("executor") or {}).get("state", "success")))
     runs = []
-    for entry in found:
+    for entry, state in found:
         data = entry.get("data") or {}
-        files = {path: held.get("data") or {} for path, held in (data.get("metrics") or {}).items()}
         params = (data.get("params") or {}).get(PARAMS_FILE, {}).get("data") or {}
-        scores = {f"{path}:{name}": value for path, held in files.items() for name, value in flat(held).items()}
-        if scores:
-            runs.append(Run(entry.get("name") or entry["rev"][:7], flat(params), scores))
+        scores: dict[str, float] = {}
+        if state == "success":  # until then, and after a failure, DVC shows the commit's scores, which git holds
+            for path, held in (data.get("metrics") or {}).items():
+                scores |= {f"{path}:{name}": value for name, value in flat(held.get("data") or {}).items()}
+        runs.append(Run(entry.get("name") or entry["rev"][:7], flat(params), scores, state))
     return runs
 
 

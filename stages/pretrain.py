@@ -16,7 +16,7 @@ from mofore.forecaster import save_forecaster
 from mofore.gaps import gaps_drawn, share_of_gaps
 from mofore.packed import PackedVideos
 from mofore.pairs import Epochs, Pairs
-from mofore.pretrain import Pretrained, leave_out_short, pretrain
+from mofore.pretrain import Pretrained, epochs_of, leave_out_short, pretrain
 from mofore.processes import joined, launch
 from mofore.words import counted, some_names
 
@@ -38,8 +38,9 @@ def write(params: Params, run: Pretrained, videos: PackedVideos, left_out: pd.Da
     write_csv(Path("data/model/left_out.csv"), left_out)
     write_csv(Path("results/pretrain.csv"), run.log, "%.6g")
     pairs = Pairs(videos, params.clip, params.forecast, params.augment, params.seed)
-    epochs = Epochs(len(videos), params.pretrain.batch_size, params.pretrain.epochs, params.seed)
-    write_csv(Path("results/gaps.csv"), share_of_gaps(gaps_drawn(pairs, epochs)), "%.6g")
+    epochs = epochs_of(params.pretrain, len(videos))
+    batches = Epochs(len(videos), params.pretrain.batch_size, epochs, params.seed)
+    write_csv(Path("results/gaps.csv"), share_of_gaps(gaps_drawn(pairs, batches)), "%.6g")
     final = run.log.iloc[-1].drop("epoch").to_dict()
     summary = final | {
         "videos": len(videos),
@@ -50,7 +51,7 @@ def write(params: Params, run: Pretrained, videos: PackedVideos, left_out: pd.Da
     }
     write_json(Path("results/pretrain.json"), summary)
     print(
-        f"pretrain: {len(videos)} videos, {params.pretrain.epochs} epochs in {run.seconds:.0f} s "
+        f"pretrain: {len(videos)} videos, {epochs} epochs in {run.seconds:.0f} s "
         f"({run.clips_per_second:.0f} clips/s, {run.data_wait:.1%} waiting for data); loss {final['loss']:.3f}, "
         f"effective rank {final['effective_rank']:.1f}"
     )

@@ -53,7 +53,8 @@ def one_thread() -> Iterator[None]:
 def tiny(params: Params, one_thread: None) -> Params:
     """Three epochs, each of two steps over nine videos, with small clips and heads."""
     params.clip.frames, params.clip.stride, params.clip.size = 4, 1, 16
-    params.pretrain.batch_size, params.pretrain.epochs, params.pretrain.knn_every = 4, 3, 1
+    params.pretrain.batch_size, params.pretrain.epochs, params.pretrain.min_steps = 4, 3, 0
+    params.pretrain.knn_every = 1
     params.forecast.projection, params.forecast.hidden, params.forecast.gap_max = 8, 16, 6
     return params
 

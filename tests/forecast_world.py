@@ -14,7 +14,7 @@ from mofore.embeddings import ClipEmbeddings, Embeddings
 from mofore.skill import score_pairs
 
 SPAN, P = 5, 8
-TRAINED = Forecast(gap_min=2, gap_max=12, weight=1.0, projection=P, hidden=8)
+TRAINED = Forecast(gap_min=2, gap_max=12, gap_law="uniform", told="gap", futures=1, weight=1.0, projection=P, hidden=8)
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 

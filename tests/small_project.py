@@ -13,6 +13,7 @@ SMALL = {
     "demo.groups": 4,
     "demo.clips": 1,
     "pretrain.epochs": 1,
+    "pretrain.min_steps": 0,
     "pretrain.batch_size": 8,
     "embed.clips": 3,
     "clip.size": 32,

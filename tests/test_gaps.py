@@ -21,7 +21,7 @@ def test_gaps_are_those_of_the_samples(pack: Packer, tiny: Params, monkeypatch: 
     videos = PackedVideos(pack([14, 20, 11, 16, 30]))
     pairs = Pairs(videos, tiny.clip, tiny.forecast, tiny.augment, seed=3)
     epochs = Epochs(len(videos), batch_size=2, epochs=3, seed=3)
-    drawn = [pairs[key].gap for batch in epochs for key in batch]
+    drawn = [int(pairs[key].gap_F[0]) for batch in epochs for key in batch]
     assert gaps_drawn(pairs, epochs).tolist() == drawn
     assert len(drawn) == 3 * 4, "the fifth video does not fill a batch"
     monkeypatch.setattr(gaps, "DRAWS", 6)

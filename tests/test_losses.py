@@ -130,3 +130,20 @@ def test_a_dead_feature_is_no_trouble_to_decorrelation() -> None:
     decorrelating_loss(x).backward()
     assert x.grad is not None
     assert torch.isfinite(x.grad).all()
+
+
+def test_further_candidates_are_negatives_unless_they_are_of_the_same_group() -> None:
+    generator = torch.Generator().manual_seed(0)
+    forecast, target, others = torch.randn(3, 4, 6, generator=generator)
+    candidates, group = torch.cat([target, others]), [0, 1, 2, 3, 1, 9, 9, 0]
+    expected = 0.0
+    for i in range(4):
+        score = {
+            j: math.exp(slow_cosine(forecast[i].tolist(), candidates[j].tolist()) / 0.3)
+            for j in range(8)
+            if j == i or group[j] != group[i]
+        }
+        expected -= math.log(score[i] / sum(score.values())) / 4
+    assert contrastive_loss(forecast, candidates, torch.tensor(group), 0.3)[0].item() == pytest.approx(
+        expected, rel=1e-4
+    )

@@ -19,15 +19,48 @@ def clips(n: int = 4) -> torch.Tensor:
 
 
 def test_shapes(model: MoFore) -> None:
-    forecast, features = model.forecast(clips(), torch.tensor([0, 1, 5, 50]))
-    assert forecast.shape == (4, 16)
-    assert features.shape == (4, model.encoder.dim)
-    assert model.target(clips()).shape == (4, 16)
+    gap_BF = torch.tensor([[0, 1, 5], [7, 50, 2]])
+    embedded = model(clips(2), gap_BF, clips(6), clips(6))
+    assert embedded.forecast_NP.shape == embedded.target_NP.shape == embedded.reversed_NP.shape == (6, 16)
+    assert embedded.features_BD.shape == (2, model.encoder.dim)
+    assert embedded.projection_BP.shape == (2, 16)
+
+
+def forecasts(model: MoFore, gap_BF: torch.Tensor) -> torch.Tensor:
+    """[B, F, P]"""
+    n_contexts, futures = gap_BF.shape
+    forecast_NP: torch.Tensor = model(clips(n_contexts), gap_BF, clips(n_contexts * futures), None).forecast_NP
+    return forecast_NP.detach().view(n_contexts, futures, -1)
+
+
+def test_each_future_is_forecast_from_its_context_at_its_gap(model: MoFore) -> None:
+    model.eval()
+    gap_BF = torch.tensor([[0, 9], [40, 3]])
+    both_BFP = forecasts(model, gap_BF)
+    for i in range(2):
+        torch.testing.assert_close(forecasts(model, gap_BF[:, i, None])[:, 0], both_BFP[:, i])
+
+
+def test_a_predictor_told_nothing_or_a_wrong_gap(model: MoFore) -> None:
+    model.eval()
+    gap_BF, other_BF = torch.tensor([[0], [9], [40]]), torch.tensor([[5], [6], [7]])
+    told_BFP = forecasts(model, gap_BF)
+    model.told = "nothing"
+    assert torch.equal(forecasts(model, gap_BF), forecasts(model, other_BF))
+    model.told = "wrong"
+    wrong_BFP = forecasts(model, gap_BF)
+    assert not torch.allclose(wrong_BFP, told_BFP)
+    torch.testing.assert_close(forecasts(model, gap_BF.roll(-1, 0)), told_BFP)  # each is told another one's
+    model.told = "gap"
+    z_BP, gap_B = torch.randn(3, 16), torch.tensor([0, 9, 40])
+    right_BP = model.predict(z_BP, gap_B)
+    model.told = "wrong"
+    assert torch.equal(model.predict(z_BP, gap_B), right_BP)  # once trained, it is told the truth
 
 
 def test_the_target_has_no_gradient(model: MoFore) -> None:
     assert not model.target(clips()).requires_grad
-    model.forecast(clips(), torch.zeros(4))[0].sum().backward()
+    model(clips(), torch.zeros(4, 1), clips(), None).forecast_NP.sum().backward()
     assert all(p.grad is None for p in model.ema.parameters())
     assert all(p.grad is not None for p in model.online.parameters())
     assert all(p.grad is not None for p in model.predictor.parameters())
@@ -46,7 +79,7 @@ def test_the_ema_encoder_follows(model: MoFore, momentum: float) -> None:
 
 def test_the_forecast_depends_on_the_gap(model: MoFore) -> None:
     model.eval()
-    near, far = (model.forecast(clips(), torch.full((4,), gap))[0] for gap in (0, 40))
+    near, far = (forecasts(model, torch.full((4, 1), gap)) for gap in (0, 40))
     assert (near - far).abs().max() > 1e-3
 
 

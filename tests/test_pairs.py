@@ -1,4 +1,4 @@
-"""Training samples: the future is later in the same video, and draws depend on nothing but seed, epoch and video."""
+"""Training samples: each future is later in the same video, and draws depend on nothing but seed, epoch and video."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mofore.augment import UNCHANGED_34, center_crop
 from mofore.config import Augment, Params
 from mofore.packed import PackedVideos
 from mofore.pairs import Epochs, Pair, Pairs
 from mofore.processes import Processes
 
 Packer = Callable[..., Path]
-PLAIN = Augment(crop_min=1.0, flip=0.0, jitter=0.0, grayscale=0.0)
+PLAIN = Augment(crop_min=1.0, flip=0.0, jitter=0.0, grayscale=0.0, plain=0.0)
 
 
 def make(folder: Path, params: Params, augment: Augment, kept_bytes: float = 0) -> Pairs:
@@ -21,16 +22,23 @@ def make(folder: Path, params: Params, augment: Augment, kept_bytes: float = 0) 
     return Pairs(PackedVideos(folder), params.clip, params.forecast, augment, params.seed, kept_bytes)
 
 
-def test_the_future_follows_the_context_by_the_gap(pack: Packer, params: Params) -> None:
+@pytest.mark.parametrize("futures", [1, 3])
+def test_each_future_follows_the_context_by_its_gap(pack: Packer, params: Params, futures: int) -> None:
+    params.forecast.futures = futures
     pairs = make(pack([40, 30, 15]), params, PLAIN)
     for epoch in range(20):
         for video in range(3):
             sample = pairs[epoch, video]
-            levels = [clip[:, 8, 8, 0].astype(int) - 10 * video for clip in (sample.context_THWC, sample.future_THWC)]
-            assert np.diff(levels[0]).tolist() == [2, 2, 2]
-            assert np.diff(levels[1]).tolist() == [2, 2, 2]
-            assert levels[1][0] - levels[0][-1] - 1 == sample.gap
-            assert 1 <= sample.gap <= 9
+            assert len(sample.future_FTHWC) == len(sample.gap_F) == futures
+            context_T, *future_FT = (
+                clip_THWC[:, 8, 8, 0].astype(int) - 10 * video
+                for clip_THWC in (sample.context_THWC, *sample.future_FTHWC)
+            )
+            assert np.diff(context_T).tolist() == [2, 2, 2]
+            for future_T, gap in zip(future_FT, sample.gap_F, strict=True):
+                assert np.diff(future_T).tolist() == [2, 2, 2]
+                assert future_T[0] - context_T[-1] - 1 == gap
+                assert 1 <= gap <= 9
 
 
 def test_groups_are_told_apart(pack: Packer, params: Params) -> None:
@@ -61,9 +69,27 @@ def test_frames_kept_in_memory_give_the_same_samples(pack: Packer, params: Param
     assert all(equal(reading[epoch, video], keeping[epoch, video]) for epoch in range(10) for video in range(3))
 
 
-def test_context_and_future_are_augmented_apart(pack: Packer, params: Params) -> None:
+def test_context_and_futures_are_augmented_apart(pack: Packer, params: Params) -> None:
+    params.forecast.futures, params.augment.plain = 2, 0
     sample = make(pack([20], texture=True), params, params.augment)[0, 0]
-    assert not np.allclose(sample.context_colour_34, sample.future_colour_34)
+    assert not np.allclose(sample.context_colour_34, sample.future_colour_F34[0])
+    assert not np.allclose(sample.future_colour_F34[0], sample.future_colour_F34[1])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_futures_are_left_as_they_are_as_often_as_asked_for(pack: Packer, params: Params, share: float) -> None:
+    params.augment.plain, params.forecast.futures = share, 2
+    augmented, plain = (make(pack([20], texture=True), params, params.augment), 0)
+    for epoch in range(200):
+        sample, (context, gap_F, _) = augmented[epoch, 0], augmented.place((epoch, 0))
+        starts = context + augmented.span + gap_F
+        seen = [center_crop(np.asarray(augmented.reader.read(0, start + augmented.offsets)), 16) for start in starts]
+        as_it_is = [np.array_equal(a, b) for a, b in zip(seen, sample.future_FTHWC, strict=True)]
+        assert as_it_is[0] == as_it_is[1]
+        assert not as_it_is[0] or np.array_equal(sample.future_colour_F34, [UNCHANGED_34] * 2)
+        assert not np.array_equal(sample.context_colour_34, UNCHANGED_34)
+        plain += as_it_is[0]
+    assert plain / 200 == pytest.approx(share, abs=0.12)
 
 
 def test_an_epoch_takes_each_video_once() -> None:

@@ -14,7 +14,7 @@ from mofore.config import Params
 from mofore.errors import StoppedError, UserError
 from mofore.packed import PackedVideos
 from mofore.pairs import Pair, Pairs
-from mofore.pretrain import leave_out_short, pretrain
+from mofore.pretrain import epochs_of, leave_out_short, pretrain
 from mofore.processes import Processes
 from mofore.train_step import Learner, train_step
 from mofore.training_log import Step
@@ -51,6 +51,24 @@ def test_processes_share_the_room_for_decoded_frames(
     pretrain(tiny, PackedVideos(folder))
     pretrain(tiny, PackedVideos(folder), Processes(local_count=4))
     assert kept == [0.25e9, 0.0625e9]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "min_steps", "videos", "expected"),
+    [(3, 0, 9, 3), (3, 6, 9, 3), (3, 7, 9, 4), (3, 100, 9, 50), (3, 100, 400, 3), (1, 5, 4, 5)],
+)
+def test_few_videos_are_passed_over_more_often(
+    tiny: Params, epochs: int, min_steps: int, videos: int, expected: int
+) -> None:
+    tiny.pretrain.epochs, tiny.pretrain.min_steps = epochs, min_steps
+    assert epochs_of(tiny.pretrain, videos) == expected
+
+
+def test_a_run_takes_its_steps(pack: Packer, tiny: Params) -> None:
+    tiny.pretrain.min_steps = 9
+    log = pretrain(tiny, PackedVideos(pack([20] * 9, texture=True))).log
+    assert log.epoch.tolist() == [1, 2, 3, 4, 5]
+    assert log.lr.iloc[-1] == 0, "schedules reach their end with the last of the steps"
 
 
 def test_the_log_has_a_row_an_epoch(pack: Packer, tiny: Params) -> None:

@@ -1,5 +1,6 @@
 """A sweep's summary: of the runs that may be compared, and no other."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from mofore import sweep
 from mofore.errors import UserError
-from mofore.sweep import Run, comparable, draw, flat, main, parse_runs, summarise
+from mofore.sweep import Run, comparable, draw, flat, main, parse_experiments, read_runs, summarise
 
 
 def run(gap: Any, seed: int = 1, weight: float = 3.0, top1: float = 0.5, device: str = "cpu") -> Run:
@@ -58,19 +59,25 @@ def experiment(name: str, gap: int, scores: dict[str, Any] | None) -> dict[str, 
     return {"rev": "0123456789", "name": name, "data": {"params": params, "metrics": metrics}, "error": None}
 
 
-def test_what_dvc_shows_is_read_without_the_workspace_and_without_failures() -> None:
+def test_what_dvc_shows_is_read_without_the_workspace_and_without_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = {"mofore": {"top1": 0.5}}
     commit = experiment("main", 48, scores)
+    states = {"ours": "success", "stopped": "failed", "at work": "running"}
     commit["experiments"] = [
-        {"revs": [experiment("ours", 16, scores)]},
-        {"revs": [experiment("failed", 8, None)]},
-        {"revs": [{"rev": "abc", "name": "queued", "data": None, "error": {"msg": "x"}}]},
+        {"revs": [experiment(name, 16, scores)], "executor": {"state": state}} for name, state in states.items()
+    ]
+    commit["experiments"] += [
+        {"revs": [experiment("older", 16, scores)], "executor": None},
+        {"revs": [experiment("without scores", 8, None)]},
+        {"revs": [{"rev": "abc", "name": "lost", "data": None, "error": {"msg": "x"}}]},
     ]
     shown = [experiment("", 99, scores) | {"rev": "workspace"}, commit]
-    runs = parse_runs(shown)
-    assert [one.name for one in runs] == ["main", "ours"]
+    monkeypatch.setattr(sweep, "dvc", lambda *arguments: json.dumps(shown))
+    runs = read_runs()
+    assert [one.name for one in runs] == ["main", "ours", "older"], "DVC shows the commit's scores for a failed run"
     assert runs[1].params == {"forecast.gap_max": 16}
     assert runs[1].scores == {"results/linear.json:mofore.top1": 0.5}
+    assert [one.state for one in parse_experiments(shown)[1:4]] == list(states.values())
 
 
 def test_nested_sections_become_flat_names() -> None:

@@ -18,6 +18,7 @@ from mofore.packed import PackedVideos
 from mofore.pairs import Pair
 from mofore.pretrain import pretrain
 from mofore.processes import ALONE
+from mofore.regularisers import sigreg_loss, vicreg_loss
 from mofore.train_step import Learner, make_learner, train_step
 from mofore.training_log import SCALARS, Step
 
@@ -66,10 +67,10 @@ def batch(seed: int = 0) -> Pair:
     generator = torch.Generator().manual_seed(seed)
     frames = torch.randint(0, 256, (2, 8, 5, 16, 16, 3), dtype=torch.uint8, generator=generator)
     rng = np.random.default_rng(seed)
-    augment = Augment(crop_min=1, flip=0, jitter=0.5, grayscale=0.3)
+    augment = Augment(crop_min=1, flip=0, jitter=0.5, grayscale=0.3, plain=0)
     colour = torch.from_numpy(np.stack([random_colour(augment, rng) for _ in range(16)])).view(2, 8, 3, 4)
     group = torch.tensor([0, 1, 2, 3, 3, 4, 5, 5])
-    return Pair(frames[0], frames[1], colour[0], colour[1], torch.arange(8) + 3, group)
+    return Pair(frames[0], frames[1, :, None], colour[0], colour[1, :, None], torch.arange(8)[:, None] + 3, group)
 
 
 def recorded(params: Params) -> tuple[Learner, Recorder]:
@@ -105,7 +106,7 @@ def test_each_loss_is_of_what_the_networks_give(tiny: Params, backwards: bool) -
     tiny.contrast.reversed, tiny.contrast.temperature = backwards, 0.3
     learner, networks = recorded(tiny)
     step = train_step(learner, batch(), tiny, momentum=0.99)
-    forecast, features, target, reversed_ = networks.embedded
+    forecast, features, _, target, reversed_ = networks.embedded
     contrast, picked = contrastive_loss(forecast, target, batch().group, 0.3, reversed_)
     assert (reversed_ is not None) == backwards
     assert scalar(step, "forecast_loss") == pytest.approx(forecasting_loss(forecast, target).item())
@@ -118,7 +119,7 @@ def test_each_loss_is_of_what_the_networks_give(tiny: Params, backwards: bool) -
     assert not any(part.requires_grad for part in step)
 
 
-@pytest.mark.parametrize("kind", ["rgb", "residual"])
+@pytest.mark.parametrize("kind", ["rgb", "residual", "both"])
 def test_each_clip_gets_the_colours_drawn_for_it(tiny: Params, kind: str) -> None:
     tiny.clip.input, tiny.contrast.reversed = kind, True
     learner, networks = recorded(tiny)
@@ -126,14 +127,60 @@ def test_each_clip_gets_the_colours_drawn_for_it(tiny: Params, kind: str) -> Non
     train_step(learner, given, tiny, momentum=0.99)
     assert networks.backwards is not None
     for i in range(8):
-        context_THWC, future_THWC = given.context_THWC[i : i + 1], given.future_THWC[i : i + 1]
+        context_THWC, future_THWC = given.context_THWC[i : i + 1], given.future_FTHWC[i]
         context = to_input(context_THWC, kind, given.context_colour_34[i : i + 1])[0]
-        future = to_input(future_THWC, kind, given.future_colour_34[i : i + 1])[0]
-        backwards = to_input(future_THWC.flip(1), kind, given.future_colour_34[i : i + 1])[0]
+        future = to_input(future_THWC, kind, given.future_colour_F34[i])[0]
+        backwards = to_input(future_THWC.flip(1), kind, given.future_colour_F34[i])[0]
         assert torch.allclose(networks.context[i], context, atol=1e-5)
         assert torch.allclose(networks.future[i], future, atol=1e-5)
         assert torch.allclose(networks.backwards[i], backwards, atol=1e-5)
-    assert torch.equal(networks.gap, given.gap)
+    assert torch.equal(networks.gap, given.gap_F)
+
+
+def test_several_futures_are_compared_as_so_many_forecasts(tiny: Params) -> None:
+    given, other = batch(), batch(1)
+    both = [torch.cat([a, b], dim=1) for a, b in zip(given[1:5:2], other[1:5:2], strict=True)]
+    gap_BF = torch.cat([given.gap_F, given.gap_F + 5], dim=1)
+    learner, networks = recorded(tiny)
+    step = train_step(learner, given._replace(future_FTHWC=both[0], future_colour_F34=both[1], gap_F=gap_BF), tiny, 1.0)
+    forecast, _, _, target, reversed_ = networks.embedded
+    assert len(forecast) == len(target) == 16
+    group = given.group.repeat_interleave(2)  # so the other future of the same context is no negative
+    contrast, _ = contrastive_loss(forecast, target, group, tiny.contrast.temperature, reversed_)
+    assert scalar(step, "contrast_loss") == pytest.approx(contrast.item())
+
+
+def test_videos_of_the_same_group_are_negatives_if_asked_for(tiny: Params) -> None:
+    tiny.contrast.mask_groups = False
+    learner, networks = recorded(tiny)
+    step = train_step(learner, batch(), tiny, 1.0)
+    forecast, _, _, target, reversed_ = networks.embedded
+    contrast, _ = contrastive_loss(forecast, target, torch.arange(8), tiny.contrast.temperature, reversed_)
+    assert scalar(step, "contrast_loss") == pytest.approx(contrast.item())
+
+
+def test_the_queue_holds_the_targets_of_the_steps_before(tiny: Params) -> None:
+    tiny.contrast.queue, tiny.contrast.reversed = 12, False
+    learner, networks = recorded(tiny)
+    seen: list[Tensor] = []
+    for n in range(4):
+        step = train_step(learner, batch(n), tiny, 1.0)
+        forecast, _, _, target, _ = networks.embedded
+        earlier = torch.cat(seen)[-12:] if seen else target[:0]
+        group = torch.cat([batch().group, batch().group.repeat(n)[-12:] if n else batch().group[:0]])
+        contrast, _ = contrastive_loss(forecast, torch.cat([target, earlier]), group, tiny.contrast.temperature)
+        assert scalar(step, "contrast_loss") == pytest.approx(contrast.item(), rel=1e-5)
+        seen.append(target)
+
+
+@pytest.mark.parametrize(("name", "loss"), [("vicreg", vicreg_loss), ("sigreg", sigreg_loss)])
+def test_a_regulariser_takes_the_place_of_contrast(tiny: Params, name: str, loss: Callable[[Tensor], Tensor]) -> None:
+    tiny.contrast.loss = name
+    learner, networks = recorded(tiny)
+    state = torch.get_rng_state()
+    step = train_step(learner, batch(), tiny, 1.0)
+    torch.set_rng_state(state)
+    assert scalar(step, "contrast_loss") == pytest.approx(loss(networks.embedded.projection_BP).item())
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9, 1.0])
@@ -216,12 +263,23 @@ def pinned(params: Params) -> Params:
     the rounding of different processors."""
     params.seed = 1
     params.clip = Clip(frames=4, stride=1, size=32, input="residual")
-    params.augment = Augment(crop_min=0.4, flip=0.5, jitter=0.6, grayscale=0.6)
-    params.forecast = Forecast(gap_min=0, gap_max=6, weight=1.0, projection=8, hidden=16)
-    params.contrast = Contrast(weight=3.0, temperature=0.2, reversed=True)
+    params.augment = Augment(crop_min=0.4, flip=0.5, jitter=0.6, grayscale=0.6, plain=0.5)
+    params.forecast = Forecast(
+        gap_min=0,
+        gap_max=6,
+        gap_law="uniform",
+        told="gap",
+        futures=1,
+        weight=1.0,
+        projection=8,
+        hidden=16,
+    )
+    params.contrast = Contrast(weight=3.0, loss="infonce", temperature=0.2, mask_groups=True, queue=0, reversed=True)
     params.decorrelation, params.momentum = Decorrelation(weight=0.1), Momentum(start=0.9, end=1.0)
     params.encoder = Encoder(name="small")
-    params.pretrain = Pretrain(epochs=20, batch_size=8, lr=1e-4, weight_decay=0.05, warmup=0.05, knn_every=0)
+    params.pretrain = Pretrain(
+        epochs=20, min_steps=0, batch_size=8, lr=1e-4, weight_decay=0.05, warmup=0.05, knn_every=0
+    )
     return params
 
 

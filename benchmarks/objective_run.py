@@ -1,0 +1,184 @@
+"""One training of one method for `objectives.py`, in a process of its own, and what it scores on the way.
+
+Time is that of training: batches and steps, from the first batch on; scoring does not count. A clip counts once, when
+it is decoded and seen, through however many networks it passes. The schedules follow the share of the budget that is
+used, so that each method anneals fully, be it fast or slow.
+
+Shapes: V videos, N videos that are tested.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from objective_models import Settings, apply, make
+from sklearn.model_selection import GroupShuffleSplit
+from torch import nn
+
+from mofore.config import Params, load_params
+from mofore.device import keep_freed_memory, pick_device
+from mofore.embed import leave_out_shorter_than_a_clip
+from mofore.embeddings import Embeddings
+from mofore.errors import UserError
+from mofore.features import UniformClips, embed_clips
+from mofore.knn import evaluate_knn
+from mofore.linear import evaluate_linear
+from mofore.loader import helper_count, load_batches
+from mofore.packed import PackedVideos
+from mofore.pairs import Epochs, Pair, Pairs, to_device
+from mofore.pretrain import leave_out_short
+
+ENDLESS = 1_000_000  # epochs
+
+
+@dataclass
+class Job:
+    """One training.
+
+    Attributes:
+        budget: what is limited, "time" or "clips".
+        amount: of it, in seconds or in clips.
+        points: shares of the budget at which the encoder is scored, rising, the last 1.
+        tuning: test on held-out groups of the training videos, and train on the others.
+    """
+
+    method: str
+    settings: Settings
+    seed: int
+    budget: str
+    amount: float
+    points: list[float]
+    tuning: bool = False
+
+    @property
+    def name(self) -> str:
+        words = [f"{key.rpartition('.')[2]}{value}" for key, value in self.settings.items()] if self.tuning else []
+        return "-".join([self.method, "tuning" if self.tuning else self.budget, str(self.seed), *words])
+
+
+@dataclass
+class Point:
+    """What has been spent, and whether each test video is recognised: by the linear classifier, by its neighbour."""
+
+    seconds: float
+    clips: int
+    linear: list[int]
+    r_at_1: list[int]
+
+
+class LabelledPairs(Pairs):
+    """Pairs whose `group` is the number of the video's class instead."""
+
+    label_V: Any
+
+    def __getitem__(self, key: tuple[int, int]) -> Pair:
+        return super().__getitem__(key)._replace(group=self.label_V[key[1]])
+
+
+@dataclass
+class Trained:
+    """What a job has given; `video` and `group` are those tested, in the order of the points' hits."""
+
+    job: Job
+    points: list[Point]
+    video: list[str]
+    group: list[str]
+
+
+def run(job: Job, frames: Path) -> Trained:
+    """Train and score, on the labelled videos alone: the same for all methods.
+
+    Raises:
+        UserError: too few training videos.
+    """
+    params = load_params()
+    params.seed = job.seed
+    longest = replace(params, clip=replace(params.clip, input="residual"))  # differences take a frame more than colours
+    videos = PackedVideos(frames)
+    leave_out_shorter_than_a_clip(videos, longest.clip)
+    videos.keep((videos.table.label != "").to_numpy())
+    train_V, test_V = split(videos, params, job.tuning)
+    trained, scored = videos.some(train_V), videos.some(np.concatenate([train_V, test_V]))
+    leave_out_short(trained, longest)
+
+    apply(params, job.method, job.settings)
+    device = pick_device(params.runtime)
+    keep_freed_memory()
+    points = []
+    for encoder, seconds, clips in train(job, params, trained, device):
+        linear_N, nearest_N = score(encoder, scored, len(train_V), params, device)
+        points.append(Point(seconds, clips, linear_N.astype(int).tolist(), nearest_N.astype(int).tolist()))
+    tested = videos.table.iloc[test_V]
+    return Trained(job, points, tested.video.tolist(), tested.group.tolist())
+
+
+def split(videos: PackedVideos, params: Params, tuning: bool) -> tuple[Any, Any]:
+    """Numbers of the videos to train and to test on; for tuning, no group stands on both sides, either."""
+    train_V = np.flatnonzero(videos.table.split == "train")
+    if not tuning:
+        return train_V, np.flatnonzero(videos.table.split == "test")
+    splitter = GroupShuffleSplit(n_splits=1, test_size=params.linear.holdout, random_state=params.seed)
+    kept, held_out = next(splitter.split(train_V, groups=videos.table.group[train_V]))
+    return train_V[kept], train_V[held_out]
+
+
+def train(
+    job: Job, params: Params, videos: PackedVideos, device: torch.device
+) -> Iterator[tuple[nn.Module, float, int]]:
+    """Train; at each point of the budget give the encoder, and the seconds and clips that it has taken."""
+    batch_size = params.pretrain.batch_size
+    if len(videos) < batch_size:
+        raise UserError(f"params.yaml: pretrain.batch_size is {batch_size}, but only {len(videos)} videos are usable")
+    keep = params.runtime.cache * 1e9 if device.type == "cpu" else 0
+    kept_bytes = keep / max(1, helper_count(params.runtime.workers))
+    pairs = (LabelledPairs if job.method == "supervised" else Pairs)(
+        videos, params.clip, params.forecast, params.augment, params.seed, kept_bytes
+    )
+    classes, label_V = np.unique(videos.table.label.to_numpy(str), return_inverse=True)
+    if isinstance(pairs, LabelledPairs):
+        pairs.label_V = label_V
+    learner = make(job.method, params, len(classes), device)
+
+    clips_a_step = batch_size * (1 + params.forecast.futures)
+    amount = job.amount if job.budget == "time" else max(1, round(job.amount / clips_a_step))  # seconds, or steps
+    spent, last = 0.0, float(job.budget == "clips")  # of it, so far and by the last step
+    seconds, steps = 0.0, 0
+    batches = Epochs(len(videos), batch_size, ENDLESS, params.seed)
+    with closing(load_batches(pairs, batches, params.runtime.workers, device)) as loaded:
+        awaited = chain([next(loaded)], loaded)
+        for point in job.points:
+            while spent < point * amount:
+                began = time.perf_counter()
+                learner.step(to_device(next(awaited), device), min(1.0, (spent + last) / amount))
+                if device.type == "cuda":
+                    torch.cuda.synchronize()
+                took = time.perf_counter() - began
+                last = took if job.budget == "time" else 1.0
+                spent, seconds, steps = spent + last, seconds + took, steps + 1
+            yield learner.encoder, seconds, steps * clips_a_step
+
+
+def score(
+    encoder: nn.Module, videos: PackedVideos, trained: int, params: Params, device: torch.device
+) -> tuple[Any, Any]:
+    """Which videos after the first `trained` are recognised, [N]: by the linear classifier, by the nearest neighbour.
+
+    An encoder that has diverged recognises none.
+    """
+    samples = UniformClips(videos, params.clip, params.embed.clips)
+    x_VD = embed_clips({"": encoder.eval()}, samples, params.runtime, device)[""].mean(axis=1)
+    encoder.train()
+    if not np.isfinite(x_VD).all():
+        none_N = np.zeros(len(videos) - trained, bool)
+        return none_N, none_N
+    text = {name: videos.table[name].to_numpy(str) for name in ("video", "label", "group", "split")}
+    embedded, number_V = Embeddings(x_VD, **text), np.arange(len(videos))
+    train, test = embedded.rows(number_V < trained), embedded.rows(number_V >= trained)
+    linear = evaluate_linear(test, train, params.linear.holdout, params.seed)
+    return linear.hit_N, evaluate_knn(test, train, params.knn).hit_NR[:, 0]

@@ -1,0 +1,161 @@
+"""What `objectives.py` has found, as tables and as a figure: scores with their intervals, and MoFore's lead.
+
+A method's score is the mean over its seeds; of each test video, its hits are averaged over the seeds, and the 95 %
+interval is over groups of test videos (`mofore.interval`). The lead is MoFore's score minus a rival's on the same
+videos, with the interval of that difference. How far seeds differ stands beside it.
+
+Shapes: N test videos, R runs (one a seed).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.style import context
+from objective_run import Trained
+
+from mofore.charts import BLACK, BLUE, GREEN, ORANGE, PINK, SOFT, STYLE, beside, part, title
+from mofore.files import writing
+from mofore.interval import group_interval
+
+SCORES = {"linear": "linear top-1", "r_at_1": "R@1"}
+BUDGETS = ("time", "clips")
+HOW_TO_READ = (
+    "lines: equal time, its end with the 95 % interval over groups",
+    "diamonds: equal number of clips; all are means over seeds",
+)
+LOOKS = {  # colour, line, name
+    "mofore": (BLUE, "-", "MoFore"),
+    "simclr": (ORANGE, "-", "SimCLR"),
+    "moco": (GREEN, "-", "MoCo"),
+    "byol": (PINK, "-", "BYOL"),
+    "videomae": (BLACK, "-", "VideoMAE"),
+    "supervised": (SOFT, "--", "supervised"),
+}
+
+
+def all_points(runs: list[Trained]) -> pd.DataFrame:
+    """One row a point of each run: what was spent, and the scores, 0 to 1."""
+    rows = [
+        {
+            "method": run.job.method,
+            "budget": run.job.budget,
+            "seed": run.job.seed,
+            "point": share,
+            "seconds": point.seconds,
+            "clips": point.clips,
+            "clips_per_second": point.clips / point.seconds,
+            **{score: float(np.mean(getattr(point, score))) for score in SCORES},
+        }
+        for run in runs
+        for share, point in zip(run.job.points, run.points, strict=True)
+    ]
+    return pd.DataFrame(rows).sort_values(["budget", "method", "seed", "point"], ignore_index=True)
+
+
+def summarise(runs: list[Trained]) -> pd.DataFrame:
+    """At the end of the budget, one row a budget, score and method.
+
+    Returns:
+        Columns budget, score, method, seeds (how many), seconds, clips_per_second (medians), clips, mean, low, high,
+        std (over seeds; NaN with one), and where MoFore has the same budget lead, lead_low, lead_high (of MoFore over
+        this method, which has 0).
+    """
+    rows = []
+    for budget in BUDGETS:
+        by_method: dict[str, list[Trained]] = {}
+        for run in runs:
+            if run.job.budget == budget:
+                by_method.setdefault(run.job.method, []).append(run)
+        for score in SCORES:
+            ours_N = mean_hits(by_method["mofore"], score) if "mofore" in by_method else None
+            for method, own in by_method.items():
+                hit_N, group_N = mean_hits(own, score), own[0].group
+                last = [run.points[-1] for run in own]
+                row: dict[str, Any] = {"budget": budget, "score": score, "method": method, "seeds": len(own)}
+                row["seconds"] = float(np.median([point.seconds for point in last]))
+                row["clips"] = round(float(np.median([point.clips for point in last])))
+                row["clips_per_second"] = float(np.median([point.clips / point.seconds for point in last]))
+                row |= zip(("mean", "low", "high"), group_interval(hit_N, group_N), strict=True)
+                by_seed_R = [float(np.mean(getattr(point, score))) for point in last]
+                row["std"] = float(np.std(by_seed_R, ddof=1)) if len(own) > 1 else float("nan")
+                if ours_N is not None:
+                    lead = group_interval(ours_N - hit_N, group_N)
+                    row |= zip(("lead", "lead_low", "lead_high"), lead, strict=True)
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def mean_hits(runs: list[Trained], score: str) -> npt.NDArray[np.float64]:
+    """How often each test video is recognised at the end of the budget, [N], 0 to 1, over the runs of one method."""
+    assert all(run.video == runs[0].video for run in runs)
+    hit_RN = np.array([getattr(run.points[-1], score) for run in runs], dtype=np.float64)
+    return hit_RN.mean(axis=0)
+
+
+def printed(summary: pd.DataFrame) -> str:
+    """The summary for a terminal, best first."""
+    lines = []
+    for budget in BUDGETS:
+        of_budget = summary[summary["budget"] == budget]
+        for score, name in SCORES.items():
+            found = of_budget[of_budget["score"] == score].sort_values("mean", ascending=False)
+            if found.empty:
+                continue
+            equal = "equal training time" if budget == "time" else "equal number of clips"
+            lines += ["", f"{name}, {equal} (95 % interval over groups)"]
+            for row in found.to_dict("records"):
+                line = f"  {row['method']:11}{row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+                if row["seeds"] > 1:
+                    line += f"   std of {row['seeds']} seeds {row['std']:.3f}"
+                line += f"   {row['seconds']:6.1f} s, {row['clips']:7,} clips, {row['clips_per_second']:6.1f} clips/s"
+                if row["method"] != "mofore" and "lead" in row:
+                    line += f"   MoFore leads by {row['lead']:+.3f} ({row['lead_low']:+.3f} to {row['lead_high']:+.3f})"
+                lines.append(line)
+    return "\n".join(lines[1:])
+
+
+def draw(points: pd.DataFrame, summary: pd.DataFrame, picture: Path) -> None:
+    """Accuracy against compute: a line a method for equal time, a diamond for equal clips. PNG."""
+    with context(["default", STYLE]):
+        figure = Figure(figsize=(12, 5.2), dpi=120)
+        FigureCanvasAgg(figure)
+        figure.subplots_adjust(left=0.06, right=0.91, bottom=0.12, top=0.84, wspace=0.42)
+        names = []
+        for place, (score, name) in enumerate(SCORES.items(), start=1):
+            ax = figure.add_subplot(1, 2, place)
+            title(ax, name, HOW_TO_READ[place - 1])
+            ends = draw_lines(ax, points, summary, score)
+            ax.set_xscale("log", base=2)
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.set(xlabel="seconds of training", ylabel="share of test videos", ylim=(0, 1.02))
+            names.append([beside(ax, y, LOOKS[method][2], LOOKS[method][0]) for method, y in ends.items()])
+        figure.draw_without_rendering()
+        for panel in names:
+            part(panel)
+        with writing(picture) as file:
+            figure.savefig(file, format="png", metadata={"Software": None})
+
+
+def draw_lines(ax: Axes, points: pd.DataFrame, summary: pd.DataFrame, score: str) -> dict[str, float]:
+    """One panel; returns where each method's line ends."""
+    ends: dict[str, float] = {}
+    for method, (colour, dashes, _) in LOOKS.items():
+        own = points[points["method"] == method]
+        curve = own[own["budget"] == "time"].groupby("point")[["seconds", score]].mean()
+        at_clips = own[own["budget"] == "clips"].groupby("point")[["seconds", score]].mean()
+        ax.plot(
+            at_clips["seconds"], at_clips[score], "D", color=colour, markerfacecolor="white", markersize=6, zorder=3
+        )
+        if curve.empty:
+            continue
+        ax.plot(curve["seconds"], curve[score], dashes, color=colour, marker="o")
+        row = summary.query("budget == 'time' and score == @score and method == @method").iloc[0]
+        ax.plot([curve["seconds"].iloc[-1]] * 2, [row["low"], row["high"]], color=colour, linewidth=1, alpha=0.6)
+        ends[method] = float(curve[score].iloc[-1])
+    return ends
