@@ -37,14 +37,14 @@ from mofore.train_step import make_learner, train_step
 
 Settings = dict[str, Any]  # by key of params.yaml
 
-LR, TEMPERATURE, START = "pretrain.lr", "contrast.temperature", "momentum.start"
+LR, TEMPERATURE, START, PLAIN = "pretrain.lr", "contrast.temperature", "momentum.start", "augment.plain"
 RECOMMENDED: dict[str, Settings] = {  # where params.yaml is not what the authors of a method recommend
     "mofore": {},
-    "simclr": {},
-    "moco": {TEMPERATURE: 0.2},  # of v2
-    "byol": {},
-    "videomae": {"augment.jitter": 0.0, "augment.grayscale": 0.0},  # crops and flips alone
-    "supervised": {},
+    "simclr": {PLAIN: 0.0},  # all of these augment both clips
+    "moco": {PLAIN: 0.0, TEMPERATURE: 0.2},  # of v2
+    "byol": {PLAIN: 0.0},
+    "videomae": {PLAIN: 0.0, "augment.jitter": 0.0, "augment.grayscale": 0.0},  # crops and flips alone
+    "supervised": {PLAIN: 0.0},
 }
 CANDIDATES: dict[str, list[Settings]] = {  # as many for each: two learning rates, two values of what matters most
     "mofore": [{}, {LR: 3e-3}, {TEMPERATURE: 0.1}, {LR: 3e-3, TEMPERATURE: 0.1}],

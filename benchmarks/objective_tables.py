@@ -62,9 +62,9 @@ def summarise(runs: list[Trained]) -> pd.DataFrame:
     """At the end of the budget, one row a budget, score and method.
 
     Returns:
-        Columns budget, score, method, seeds (how many), seconds, clips_per_second (medians), clips, mean, low, high,
-        std (over seeds; NaN with one), and where MoFore has the same budget lead, lead_low, lead_high (of MoFore over
-        this method, which has 0).
+        Columns budget, score, method, seeds (how many), seconds, clips, clips_per_second (medians), slowest, fastest
+        (seed, in clips a second: far apart where other work was on the machine), mean, low, high, std (over seeds; NaN
+        with one), and where MoFore has the same budget lead, lead_low, lead_high (of MoFore over this method).
     """
     rows = []
     for budget in BUDGETS:
@@ -80,7 +80,8 @@ def summarise(runs: list[Trained]) -> pd.DataFrame:
                 row: dict[str, Any] = {"budget": budget, "score": score, "method": method, "seeds": len(own)}
                 row["seconds"] = float(np.median([point.seconds for point in last]))
                 row["clips"] = round(float(np.median([point.clips for point in last])))
-                row["clips_per_second"] = float(np.median([point.clips / point.seconds for point in last]))
+                rates = [point.clips / point.seconds for point in last]
+                row |= {"clips_per_second": float(np.median(rates)), "slowest": min(rates), "fastest": max(rates)}
                 row |= zip(("mean", "low", "high"), group_interval(hit_N, group_N), strict=True)
                 by_seed_R = [float(np.mean(getattr(point, score))) for point in last]
                 row["std"] = float(np.std(by_seed_R, ddof=1)) if len(own) > 1 else float("nan")
@@ -114,6 +115,7 @@ def printed(summary: pd.DataFrame) -> str:
                 if row["seeds"] > 1:
                     line += f"   std of {row['seeds']} seeds {row['std']:.3f}"
                 line += f"   {row['seconds']:6.1f} s, {row['clips']:7,} clips, {row['clips_per_second']:6.1f} clips/s"
+                line += f" ({row['slowest']:.0f} to {row['fastest']:.0f} by seed)" if row["seeds"] > 1 else ""
                 if row["method"] != "mofore" and "lead" in row:
                     line += f"   MoFore leads by {row['lead']:+.3f} ({row['lead_low']:+.3f} to {row['lead_high']:+.3f})"
                 lines.append(line)

@@ -14,8 +14,9 @@ Tuning trains each candidate on three quarters of the training groups, and keeps
 others, into objectives_tuning.csv; without that file the first candidates are used. Test labels choose nothing.
 
 Finished trainings are kept in .scratch/objectives: a benchmark that was stopped goes on, and the same command once more
-only draws its tables and figure anew. --fresh trains all again. Needs: pip install -e '.[bench]'. Writes objectives.csv
-and objectives.png beside this file. Ends with one line of JSON.
+only draws its tables and figure anew. --fresh trains all again. Equal time is fair on a machine without other work, as
+the spread of clips a second over seeds tells. Needs: pip install -e '.[bench]'. Writes objectives.csv and
+objectives.png beside this file. Ends with one line of JSON.
 """
 
 import mofore.waiting  # noqa: F401 # first, before anything that loads torch

@@ -28,12 +28,12 @@ Packer = Callable[..., Path]
 
 
 def batch(seed: int) -> Pair:
-    """Some videos of one group fall to different processes, whether there are two or three."""
+    """Two futures a context. Some videos of one group fall to different processes, whether there are two or three."""
     generator = torch.Generator().manual_seed(seed)
-    frames = torch.randint(0, 256, (2, ROWS, 5, 16, 16, 3), dtype=torch.uint8, generator=generator)
-    colour = torch.eye(3, 4).expand(ROWS, 3, 4)
-    gap = torch.randint(0, 50, (ROWS,), generator=generator)
-    return Pair(frames[0], frames[1], colour, colour, gap, torch.tensor([0, 0, 1, 2, 1, 3]))
+    frames = torch.randint(0, 256, (ROWS, 3, 5, 16, 16, 3), dtype=torch.uint8, generator=generator)
+    colour = torch.eye(3, 4).expand(ROWS, 2, 3, 4)
+    gap = torch.randint(0, 50, (ROWS, 2), generator=generator)
+    return Pair(frames[:, 0], frames[:, 1:], colour[:, 0], colour, gap, torch.tensor([0, 0, 1, 2, 1, 3]))
 
 
 def three_steps(processes: Processes, params: Params) -> list[Any]:

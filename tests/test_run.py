@@ -61,7 +61,7 @@ def assert_same_end(undisturbed: Pretrained, resumed: Pretrained, folder: Path) 
     assert len(resumed.log) == STEPS / STEPS_PER_EPOCH
     assert_same(dict(resumed.model.state_dict()), dict(undisturbed.model.state_dict()))
     expected, found = at_the_end(folder / "undisturbed"), at_the_end(folder / "run")
-    assert set(found) == {"model", "optimizer", "log", "rows", "step", "random", "random_cuda"}
+    assert set(found) == {"model", "optimizer", "queue", "log", "rows", "step", "random", "random_cuda"}
     assert_same(found, expected)
 
 
@@ -69,6 +69,7 @@ def assert_same_end(undisturbed: Pretrained, resumed: Pretrained, folder: Path) 
 def test_a_stopped_run_goes_on_bit_for_bit(
     k: int, tiny: Params, videos: PackedVideos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tiny.contrast.queue = 10
     undisturbed = pretrain(tiny, videos, ALONE, Checkpoint(tmp_path / "undisturbed", NEVER))
 
     with monkeypatch.context() as patch:
