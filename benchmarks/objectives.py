@@ -2,10 +2,10 @@
 
     dvc repro extract_frames
     python benchmarks/objectives.py --tune 30                    # once: 4 candidates a method, on training videos only
-    python benchmarks/objectives.py [--seconds 60] [--seeds 1 2 3] [--points 4] [--methods mofore byol]
+    python benchmarks/objectives.py [--seconds 45] [--seeds 1 2 3] [--points 3] [--methods mofore byol]
 
 Each method is trained in a process of its own, methods in random order: for equal time, scored at halves of halves of
-it, and on as many clips as MoFore's run of params.yaml takes. All have the same data, loader, augmentation, precision,
+it, and then on as many clips as MoFore has had in that time. All have the same data, loader, augmentation, precision,
 batch size and evaluation (uniform clips, eval mode, logistic regression and nearest neighbour, test videos against
 training videos). Where methods differ, in which settings they are tuned, and what is recommended: objective_models.py;
 what counts as time and as a clip: objective_run.py.
@@ -27,7 +27,7 @@ import json
 import random
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,6 @@ from objective_tables import all_points, draw, printed, summarise
 from mofore.config import Params, load_params
 from mofore.errors import UserError, run_stage
 from mofore.files import write_csv, write_json
-from mofore.packed import PackedVideos
-from mofore.pretrain import epochs_of, leave_out_short
 from mofore.scratch import scratch
 
 HERE = Path(__file__).parent
@@ -122,27 +120,24 @@ def words(settings: Settings) -> str:
     return " ".join(f"{key}={value}" for key, value in settings.items()) or "as in params.yaml"
 
 
-def clips_of_mofore(frames: Path) -> int:
-    """Clips that pretraining by params.yaml takes."""
-    params, videos = load_params(), PackedVideos(frames, split="train")
-    leave_out_short(videos, params)
-    p = params.pretrain
-    steps = epochs_of(p, len(videos)) * (len(videos) // p.batch_size)
-    return steps * p.batch_size * (1 + params.forecast.futures)
-
-
 def compare(methods: list[str], seeds: list[int], seconds: float, points: int, frames: Path, fresh: bool) -> None:
     """Train all, write and print what they score."""
-    budgets = {
-        "time": (seconds, [0.5**halvings for halvings in reversed(range(points))]),
-        "clips": (float(clips_of_mofore(frames)), [1.0]),
-    }
-    runs = [
-        trained(Job(method, chosen(method), seed, budget, *budgets[budget]), frames, fresh)
-        for seed in seeds
-        for budget in budgets
-        for method in random.sample(methods, len(methods))
-    ]
+    shares = [0.5**halvings for halvings in reversed(range(points))]
+    runs = []
+    for seed in seeds:
+        timed = {
+            method: trained(Job(method, chosen(method), seed, "time", seconds, shares), frames, fresh)
+            for method in random.sample(methods, len(methods))
+        }
+        ours = timed["mofore"]
+        clips, end = ours.points[-1].clips, ours.points[-1:]
+        by_clips = [replace(ours, job=replace(ours.job, budget="clips", amount=clips, points=[1.0]), points=end)]
+        by_clips += [
+            trained(Job(method, chosen(method), seed, "clips", clips, [1.0]), frames, fresh)
+            for method in random.sample(methods, len(methods))
+            if method != "mofore"
+        ]
+        runs += [*timed.values(), *by_clips]
     table, summary = all_points(runs), summarise(runs)
     write_csv(TABLE, table, "%.6g")
     draw(table, summary, PICTURE)
@@ -159,10 +154,10 @@ def compare(methods: list[str], seeds: list[int], seconds: float, points: int, f
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=Path, default=Path("data/frames"), help="what extract_frames has made")
-    parser.add_argument("--seconds", type=float, default=60, help="training time of each method")
+    parser.add_argument("--seconds", type=float, default=45, help="training time of each method")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument(
-        "--points", type=int, default=4, help="points of the training time at which encoders are scored"
+        "--points", type=int, default=3, help="points of the training time at which encoders are scored"
     )
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD")
     parser.add_argument("--tune", type=float, metavar="SECONDS", help="instead: try each candidate for so long")
@@ -175,7 +170,7 @@ def main() -> None:
         tune(arguments.methods, arguments.tune, arguments.frames, arguments.fresh)
     else:
         a = arguments
-        compare(a.methods, a.seeds, a.seconds, a.points, a.frames, a.fresh)
+        compare(sorted({"mofore", *a.methods}), a.seeds, a.seconds, a.points, a.frames, a.fresh)
 
 
 if __name__ == "__main__":
