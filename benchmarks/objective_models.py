@@ -151,15 +151,25 @@ class SimCLR(Objective):
         return loss
 
 
-class MoCo(Objective):
+class MomentumObjective(Objective):
+    """A rival with a second encoder and head, which follow the first ones and have no gradients."""
+
+    def __init__(self, params: Params, make_head: Callable[[int], nn.Module]) -> None:
+        super().__init__()
+        self.encoder, dim = fresh_encoder(params)
+        self.online = nn.Sequential(self.encoder, make_head(dim))
+        self.ema = copy.deepcopy(self.online)
+        deactivate_requires_grad(self.ema)
+
+    def follow(self, momentum: float) -> None:
+        update_momentum(self.online, self.ema, m=momentum)
+
+
+class MoCo(MomentumObjective):
     """Keys pass the momentum encoder in parts of a random order, so that no batch's statistics tell query and key."""
 
     def __init__(self, params: Params, classes: int) -> None:
-        super().__init__()
-        self.encoder, dim = fresh_encoder(params)
-        self.online = nn.Sequential(self.encoder, MoCoProjectionHead(dim, HIDDEN, PROJECTION))
-        self.ema = copy.deepcopy(self.online)
-        deactivate_requires_grad(self.ema)
+        super().__init__(params, lambda dim: MoCoProjectionHead(dim, HIDDEN, PROJECTION))
         self.criterion = NTXentLoss(params.contrast.temperature, memory_bank_size=(QUEUE, PROJECTION))
 
     def forward(self, query_BCTHW: Tensor, key_BCTHW: Tensor) -> tuple[Tensor, ...]:
@@ -172,18 +182,11 @@ class MoCo(Objective):
         loss: Tensor = self.criterion(*made)
         return loss
 
-    def follow(self, momentum: float) -> None:
-        update_momentum(self.online, self.ema, m=momentum)
 
-
-class BYOL(Objective):
+class BYOL(MomentumObjective):
     def __init__(self, params: Params, classes: int) -> None:
-        super().__init__()
-        self.encoder, dim = fresh_encoder(params)
-        self.online = nn.Sequential(self.encoder, BYOLProjectionHead(dim, BYOL_HIDDEN, BYOL_PROJECTION))
+        super().__init__(params, lambda dim: BYOLProjectionHead(dim, BYOL_HIDDEN, BYOL_PROJECTION))
         self.predictor = BYOLPredictionHead(BYOL_PROJECTION, BYOL_HIDDEN, BYOL_PROJECTION)
-        self.ema = copy.deepcopy(self.online)
-        deactivate_requires_grad(self.ema)
         self.criterion = NegativeCosineSimilarity()
 
     def forward(self, first_BCTHW: Tensor, second_BCTHW: Tensor) -> tuple[Tensor, ...]:
@@ -196,9 +199,6 @@ class BYOL(Objective):
         predicted_first_BP, predicted_second_BP, first_BP, second_BP = made
         loss: Tensor = self.criterion(predicted_first_BP, second_BP) + self.criterion(predicted_second_BP, first_BP)
         return loss / 2
-
-    def follow(self, momentum: float) -> None:
-        update_momentum(self.online, self.ema, m=momentum)
 
 
 class Supervised(Objective):
