@@ -159,7 +159,9 @@ def main() -> None:
     parser.add_argument(
         "--points", type=int, default=3, help="points of the training time at which encoders are scored"
     )
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD")
+    parser.add_argument(
+        "--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD", help="besides MoFore"
+    )
     parser.add_argument("--tune", type=float, metavar="SECONDS", help="instead: try each candidate for so long")
     parser.add_argument("--fresh", action="store_true", help="train again what is trained already")
     parser.add_argument("--job", help=argparse.SUPPRESS)
