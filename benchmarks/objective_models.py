@@ -5,6 +5,7 @@ and cosine to 0, momentum with cosine to 1, and, but for VideoMAE, the encoder. 
 is the step and the params.yaml of this project; it alone knows the videos' groups, if `contrast.mask_groups` says so.
 
     simclr      Chen et al., 2020; both clips of a pair against all other clips of the batch
+    simclr_one  the same, but only the first clips teach the encoder, as MoFore's contexts do: to tell what that costs
     moco        He et al., 2020, with the head of v2 (Chen et al., 2020); a queue of keys made by a momentum encoder
     byol        Grill et al., 2020; each clip predicts the momentum encoder's view of the other, no negatives
     videomae    Tong et al., 2022; transformers' implementation, small: pixels of hidden tubes from the visible tenth
@@ -41,6 +42,7 @@ LR, TEMPERATURE, START, PLAIN = "pretrain.lr", "contrast.temperature", "momentum
 RECOMMENDED: dict[str, Settings] = {  # where params.yaml is not what the authors of a method recommend
     "mofore": {},
     "simclr": {PLAIN: 0.0},  # all of these augment both clips
+    "simclr_one": {PLAIN: 0.0},
     "moco": {PLAIN: 0.0, TEMPERATURE: 0.2},  # of v2
     "byol": {PLAIN: 0.0},
     "videomae": {PLAIN: 0.0, "augment.jitter": 0.0, "augment.grayscale": 0.0},  # crops and flips alone
@@ -49,6 +51,7 @@ RECOMMENDED: dict[str, Settings] = {  # where params.yaml is not what the author
 CANDIDATES: dict[str, list[Settings]] = {  # as many for each: two learning rates, two values of what matters most
     "mofore": [{}, {LR: 3e-3}, {TEMPERATURE: 0.1}, {LR: 3e-3, TEMPERATURE: 0.1}],
     "simclr": [{LR: lr, TEMPERATURE: t} for t in (0.1, 0.5) for lr in (1e-3, 3e-3)],  # the paper's, lightly's
+    "simclr_one": [{LR: lr, TEMPERATURE: t} for t in (0.1, 0.5) for lr in (1e-3, 3e-3)],
     "moco": [{LR: lr, START: m} for m in (0.99, 0.9) for lr in (1e-3, 3e-3)],  # 0.999 is for long runs
     "byol": [{LR: lr, START: m} for m in (0.99, 0.9) for lr in (1e-3, 3e-3)],  # 0.996 is for long runs
     "videomae": [{LR: lr, "clip.input": i} for i in ("rgb", "residual") for lr in (1e-3, 3e-3)],
@@ -149,6 +152,14 @@ class SimCLR(Objective):
     def loss(self, made: tuple[Tensor, ...], label_B: Tensor) -> Tensor:
         loss: Tensor = self.criterion(*made)
         return loss
+
+
+class OneSidedSimCLR(SimCLR):
+    """SimCLR without gradient from the second clips; both still pass the encoder as one batch."""
+
+    def forward(self, first_BCTHW: Tensor, second_BCTHW: Tensor) -> tuple[Tensor, ...]:
+        first_BP, second_BP = super().forward(first_BCTHW, second_BCTHW)
+        return first_BP, second_BP.detach()
 
 
 class MomentumObjective(Objective):
@@ -268,12 +279,14 @@ class VideoMAE(Objective):
 
 RIVALS: dict[str, Callable[[Params, int], Objective]] = {
     "simclr": SimCLR,
+    "simclr_one": OneSidedSimCLR,
     "moco": MoCo,
     "byol": BYOL,
     "videomae": VideoMAE,
     "supervised": Supervised,
 }
 METHODS = ("mofore", *RIVALS)
+COMPARED = ("simclr", "moco", "byol", "videomae", "supervised")  # what stands beside MoFore if nothing is asked for
 
 
 def fresh_encoder(params: Params) -> tuple[nn.Module, int]:

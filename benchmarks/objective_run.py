@@ -24,9 +24,10 @@ from torch import nn
 from mofore.config import Params, load_params
 from mofore.device import keep_freed_memory, pick_device
 from mofore.embed import leave_out_shorter_than_a_clip
-from mofore.embeddings import Embeddings
+from mofore.embeddings import Embeddings, FloatArray
 from mofore.errors import UserError
 from mofore.features import UniformClips, embed_clips
+from mofore.folds import group_folds
 from mofore.knn import evaluate_knn
 from mofore.linear import evaluate_linear
 from mofore.loader import helper_count, load_batches
@@ -35,6 +36,7 @@ from mofore.pairs import Epochs, Pair, Pairs, to_device
 from mofore.pretrain import leave_out_short
 
 ENDLESS = 1_000_000  # epochs
+FOLDS_SEED = 0  # of the parts that the groups are put into, the same for all
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Job:
         amount: of it, in seconds or in clips.
         points: shares of the budget at which the encoder is scored, rising, the last 1.
         tuning: test on held-out groups of the training videos, and train on the others.
+        fold, folds: instead of the split of videos.csv, test on this part, from 0, of so many parts of all groups.
     """
 
     method: str
@@ -55,11 +58,14 @@ class Job:
     amount: float
     points: list[float]
     tuning: bool = False
+    fold: int = 0
+    folds: int = 0
 
     @property
     def name(self) -> str:
         words = [f"{key.rpartition('.')[2]}{value}" for key, value in self.settings.items()] if self.tuning else []
-        return "-".join([self.method, "tuning" if self.tuning else self.budget, str(self.seed), *words])
+        part = [f"part{self.fold}of{self.folds}"] if self.folds else []
+        return "-".join([self.method, "tuning" if self.tuning else self.budget, str(self.seed), *words, *part])
 
 
 @dataclass
@@ -99,13 +105,10 @@ def run(job: Job, frames: Path) -> Trained:
     """
     params = load_params()
     params.seed = job.seed
-    longest = replace(params, clip=replace(params.clip, input="residual"))  # differences take a frame more than colours
-    videos = PackedVideos(frames)
-    leave_out_shorter_than_a_clip(videos, longest.clip)
-    videos.keep((videos.table.label != "").to_numpy())
-    train_V, test_V = split(videos, params, job.tuning)
+    videos = labelled_videos(frames, params)
+    train_V, test_V = split(videos, params, job)
     trained, scored = videos.some(train_V), videos.some(np.concatenate([train_V, test_V]))
-    leave_out_short(trained, longest)
+    leave_out_short(trained, longest_clips(params))
 
     apply(params, job.method, job.settings)
     device = pick_device(params.runtime)
@@ -118,13 +121,30 @@ def run(job: Job, frames: Path) -> Trained:
     return Trained(job, points, tested.video.tolist(), tested.group.tolist())
 
 
-def split(videos: PackedVideos, params: Params, tuning: bool) -> tuple[Any, Any]:
-    """Numbers of the videos to train and to test on; for tuning, no group stands on both sides, either."""
-    train_V = np.flatnonzero(videos.table.split == "train")
-    if not tuning:
-        return train_V, np.flatnonzero(videos.table.split == "test")
+def longest_clips(params: Params) -> Params:
+    """The same with clips as long as any method's: differences take a frame more than colours."""
+    return replace(params, clip=replace(params.clip, input="residual"))
+
+
+def labelled_videos(frames: Path, params: Params) -> PackedVideos:
+    """Those of a frames folder that all methods learn from and are tested on."""
+    videos = PackedVideos(frames)
+    leave_out_shorter_than_a_clip(videos, longest_clips(params).clip)
+    videos.keep((videos.table.label != "").to_numpy())
+    return videos
+
+
+def split(videos: PackedVideos, params: Params, job: Job) -> tuple[Any, Any]:
+    """Numbers of the videos to train and to test on; of folds and for tuning, no group stands on both sides, either."""
+    table = videos.table
+    if job.folds:
+        tested_V = group_folds(table.label.tolist(), table.group.tolist(), job.folds, FOLDS_SEED)[job.fold]
+        return np.flatnonzero(~tested_V), np.flatnonzero(tested_V)
+    train_V = np.flatnonzero(table.split == "train")
+    if not job.tuning:
+        return train_V, np.flatnonzero(table.split == "test")
     splitter = GroupShuffleSplit(n_splits=1, test_size=params.linear.holdout, random_state=params.seed)
-    kept, held_out = next(splitter.split(train_V, groups=videos.table.group[train_V]))
+    kept, held_out = next(splitter.split(train_V, groups=table.group[train_V]))
     return train_V[kept], train_V[held_out]
 
 
@@ -174,6 +194,11 @@ def score(
     samples = UniformClips(videos, params.clip, params.embed.clips)
     x_VD = embed_clips({"": encoder.eval()}, samples, params.runtime, device)[""].mean(axis=1)
     encoder.train()
+    return recognised(x_VD, videos, trained, params)
+
+
+def recognised(x_VD: FloatArray, videos: PackedVideos, trained: int, params: Params) -> tuple[Any, Any]:
+    """As `score`, of features."""
     if not np.isfinite(x_VD).all():
         none_N = np.zeros(len(videos) - trained, bool)
         return none_N, none_N
@@ -182,3 +207,18 @@ def score(
     train, test = embedded.rows(number_V < trained), embedded.rows(number_V >= trained)
     linear = evaluate_linear(test, train, params.linear.holdout, params.seed)
     return linear.hit_N, evaluate_knn(test, train, params.knn).hit_NR[:, 0]
+
+
+def joined(parts: list[Trained]) -> Trained:
+    """The same training once for each fold, as one: all tested videos, and the mean of what was spent."""
+    points = [
+        Point(
+            seconds=float(np.mean([point.seconds for point in same])),
+            clips=round(float(np.mean([point.clips for point in same]))),
+            linear=[hit for point in same for hit in point.linear],
+            r_at_1=[hit for point in same for hit in point.r_at_1],
+        )
+        for same in zip(*(part.points for part in parts), strict=True)
+    ]
+    videos = [video for part in parts for video in part.video]
+    return Trained(parts[0].job, points, videos, [group for part in parts for group in part.group])

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.style import context
-from objective_run import Trained
+from objective_run import Point, Trained
 
 from mofore.charts import BLACK, BLUE, GREEN, ORANGE, PINK, SOFT, STYLE, beside, part, title
 from mofore.files import writing
@@ -25,6 +25,7 @@ from mofore.interval import group_interval
 
 SCORES = {"linear": "linear top-1", "r_at_1": "R@1"}
 BUDGETS = ("time", "clips")
+UNTRAINED = "none"  # the budget of what needs no training; such rows stand beside both
 HOW_TO_READ = (
     "lines: equal time, its end with the 95 % interval over groups",
     "diamonds: equal number of clips; all are means over seeds",
@@ -35,7 +36,11 @@ LOOKS = {  # colour, line, name
     "moco": (GREEN, "-", "MoCo"),
     "byol": (PINK, "-", "BYOL"),
     "videomae": (BLACK, "-", "VideoMAE"),
+    "simclr_one": (ORANGE, "--", "SimCLR, one side"),
     "supervised": (SOFT, "--", "supervised"),
+    "random_init": (SOFT, ":", "random weights"),
+    "motion": (SOFT, ":", "hand-made motion"),
+    "metadata": (SOFT, ":", "metadata"),
 }
 
 
@@ -49,7 +54,7 @@ def all_points(runs: list[Trained]) -> pd.DataFrame:
             "point": share,
             "seconds": point.seconds,
             "clips": point.clips,
-            "clips_per_second": point.clips / point.seconds,
+            "clips_per_second": rate(point),
             **{score: float(np.mean(getattr(point, score))) for score in SCORES},
         }
         for run in runs
@@ -68,9 +73,11 @@ def summarise(runs: list[Trained]) -> pd.DataFrame:
     """
     rows = []
     for budget in BUDGETS:
+        if not any(run.job.budget == budget for run in runs):
+            continue
         by_method: dict[str, list[Trained]] = {}
         for run in runs:
-            if run.job.budget == budget:
+            if run.job.budget in (budget, UNTRAINED):
                 by_method.setdefault(run.job.method, []).append(run)
         for score in SCORES:
             ours_N = mean_hits(by_method["mofore"], score) if "mofore" in by_method else None
@@ -80,7 +87,7 @@ def summarise(runs: list[Trained]) -> pd.DataFrame:
                 row: dict[str, Any] = {"budget": budget, "score": score, "method": method, "seeds": len(own)}
                 row["seconds"] = float(np.median([point.seconds for point in last]))
                 row["clips"] = round(float(np.median([point.clips for point in last])))
-                rates = [point.clips / point.seconds for point in last]
+                rates = [rate(point) for point in last]
                 row |= {"clips_per_second": float(np.median(rates)), "slowest": min(rates), "fastest": max(rates)}
                 row |= zip(("mean", "low", "high"), group_interval(hit_N, group_N), strict=True)
                 by_seed_R = [float(np.mean(getattr(point, score))) for point in last]
@@ -90,6 +97,11 @@ def summarise(runs: list[Trained]) -> pd.DataFrame:
                     row |= zip(("lead", "lead_low", "lead_high"), lead, strict=True)
                 rows.append(row)
     return pd.DataFrame(rows)
+
+
+def rate(point: Point) -> float:
+    """Clips a second of training; NaN where nothing was trained."""
+    return point.clips / point.seconds if point.seconds else float("nan")
 
 
 def mean_hits(runs: list[Trained], score: str) -> npt.NDArray[np.float64]:
@@ -111,11 +123,14 @@ def printed(summary: pd.DataFrame) -> str:
             equal = "equal training time" if budget == "time" else "equal number of clips"
             lines += ["", f"{name}, {equal} (95 % interval over groups)"]
             for row in found.to_dict("records"):
-                line = f"  {row['method']:11}{row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+                line = f"  {row['method']:12}{row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
                 if row["seeds"] > 1:
                     line += f"   std of {row['seeds']} seeds {row['std']:.3f}"
-                line += f"   {row['seconds']:6.1f} s, {row['clips']:7,} clips, {row['clips_per_second']:6.1f} clips/s"
-                line += f" ({row['slowest']:.0f} to {row['fastest']:.0f} by seed)" if row["seeds"] > 1 else ""
+                if row["clips"]:
+                    line += (
+                        f"   {row['seconds']:6.1f} s, {row['clips']:7,} clips, {row['clips_per_second']:6.1f} clips/s"
+                    )
+                    line += f" ({row['slowest']:.0f} to {row['fastest']:.0f} by seed)" if row["seeds"] > 1 else ""
                 if row["method"] != "mofore" and "lead" in row:
                     line += f"   MoFore leads by {row['lead']:+.3f} ({row['lead_low']:+.3f} to {row['lead_high']:+.3f})"
                 lines.append(line)
@@ -149,6 +164,10 @@ def draw_lines(ax: Axes, points: pd.DataFrame, summary: pd.DataFrame, score: str
     ends: dict[str, float] = {}
     for method, (colour, dashes, _) in LOOKS.items():
         own = points[points["method"] == method]
+        if (own["budget"] == UNTRAINED).any():
+            ends[method] = float(own[score].mean())
+            ax.axhline(ends[method], color=colour, linestyle=dashes, linewidth=1)
+            continue
         curve = own[own["budget"] == "time"].groupby("point")[["seconds", score]].mean()
         at_clips = own[own["budget"] == "clips"].groupby("point")[["seconds", score]].mean()
         ax.plot(

@@ -2,13 +2,18 @@
 
     dvc repro extract_frames
     python benchmarks/objectives.py --tune 30                    # once: 4 candidates a method, on training videos only
-    python benchmarks/objectives.py [--seconds 45] [--seeds 1 2 3] [--points 3] [--methods mofore byol]
+    python benchmarks/objectives.py [--seconds 45] [--seeds 1 2 3] [--points 3] [--methods simclr byol]
+    python benchmarks/objectives.py --folds 3 --name mine        # your own folder of videos, each tested once
 
 Each method is trained in a process of its own, methods in random order: for equal time, scored at halves of halves of
 it, and then on as many clips as MoFore has had in that time. All have the same data, loader, augmentation, precision,
 batch size and evaluation (uniform clips, eval mode, logistic regression and nearest neighbour, test videos against
 training videos). Where methods differ, in which settings they are tuned, and what is recommended: objective_models.py;
-what counts as time and as a clip: objective_run.py.
+what counts as time and as a clip: objective_run.py. Beside them stand random weights and two controls that learn
+nothing: objective_controls.py.
+
+The test videos are those of the split; with --folds the groups are parted anew, and each part is tested by encoders and
+classifiers that have not seen it: the honest score of a small folder, at so many times the training.
 
 Tuning trains each candidate on three quarters of the training groups, and keeps the one with the best R@1 of the
 others, into objectives_tuning.csv; without that file the first candidates are used. Test labels choose nothing.
@@ -16,7 +21,7 @@ others, into objectives_tuning.csv; without that file the first candidates are u
 Finished trainings are kept in .scratch/objectives: a benchmark that was stopped goes on, and the same command once more
 only draws its tables and figure anew. --fresh trains all again. Equal time is fair on a machine without other work, as
 the spread of clips a second over seeds tells. Needs: pip install -e '.[bench]'. Writes objectives.csv and
-objectives.png beside this file. Ends with one line of JSON.
+objectives.png beside this file, or what --name says. Ends with one line of JSON.
 """
 
 import mofore.waiting  # noqa: F401 # first, before anything that loads torch
@@ -33,9 +38,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from objective_models import CANDIDATES, METHODS, Settings
-from objective_run import Job, Point, Trained, run
-from objective_tables import all_points, draw, printed, summarise
+from objective_controls import control_rows
+from objective_models import CANDIDATES, COMPARED, METHODS, Settings
+from objective_run import Job, Point, Trained, joined, run
+from objective_tables import BUDGETS, all_points, draw, printed, summarise
 
 from mofore.config import Params, load_params
 from mofore.errors import UserError, run_stage
@@ -43,7 +49,7 @@ from mofore.files import write_csv, write_json
 from mofore.scratch import scratch
 
 HERE = Path(__file__).parent
-TUNING, TABLE, PICTURE = HERE / "objectives_tuning.csv", HERE / "objectives.csv", HERE / "objectives.png"
+TUNING = HERE / "objectives_tuning.csv"
 TUNING_SEED = 0
 
 
@@ -120,27 +126,37 @@ def words(settings: Settings) -> str:
     return " ".join(f"{key}={value}" for key, value in settings.items()) or "as in params.yaml"
 
 
-def compare(methods: list[str], seeds: list[int], seconds: float, points: int, frames: Path, fresh: bool) -> None:
+def over_folds(job: Job, folds: int, frames: Path, fresh: bool) -> Trained:
+    """As `trained`; with folds, once for each of them."""
+    jobs = [replace(job, fold=fold, folds=folds) for fold in range(max(1, folds))]
+    return joined([trained(each, frames, fresh) for each in jobs])
+
+
+def compare(arguments: argparse.Namespace) -> None:
     """Train all, write and print what they score."""
-    shares = [0.5**halvings for halvings in reversed(range(points))]
-    runs = []
+    a = arguments
+    methods, seeds, seconds = sorted({"mofore", *a.methods}), a.seeds, a.seconds
+    shares = [0.5**halvings for halvings in reversed(range(a.points))]
+    runs = control_rows(a.frames, seeds, a.folds)
     for seed in seeds:
         timed = {
-            method: trained(Job(method, chosen(method), seed, "time", seconds, shares), frames, fresh)
+            method: over_folds(Job(method, chosen(method), seed, "time", seconds, shares), a.folds, a.frames, a.fresh)
             for method in random.sample(methods, len(methods))
         }
+        runs += timed.values()
+        if "clips" not in a.budgets:
+            continue
         ours = timed["mofore"]
         clips, end = ours.points[-1].clips, ours.points[-1:]
-        by_clips = [replace(ours, job=replace(ours.job, budget="clips", amount=clips, points=[1.0]), points=end)]
-        by_clips += [
-            trained(Job(method, chosen(method), seed, "clips", clips, [1.0]), frames, fresh)
+        runs += [replace(ours, job=replace(ours.job, budget="clips", amount=clips, points=[1.0]), points=end)]
+        runs += [
+            over_folds(Job(method, chosen(method), seed, "clips", clips, [1.0]), a.folds, a.frames, a.fresh)
             for method in random.sample(methods, len(methods))
             if method != "mofore"
         ]
-        runs += [*timed.values(), *by_clips]
     table, summary = all_points(runs), summarise(runs)
-    write_csv(TABLE, table, "%.6g")
-    draw(table, summary, PICTURE)
+    write_csv(HERE / f"{a.name}.csv", table, "%.6g")
+    draw(table, summary, HERE / f"{a.name}.png")
     print(f"\n{printed(summary)}\n")
     result: dict[str, Any] = {"seconds": seconds, "seeds": seeds, "settings": {m: words(chosen(m)) for m in methods}}
     for row in summary.to_dict("records"):
@@ -160,8 +176,11 @@ def main() -> None:
         "--points", type=int, default=3, help="points of the training time at which encoders are scored"
     )
     parser.add_argument(
-        "--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD", help="besides MoFore"
+        "--methods", nargs="+", choices=METHODS, default=list(COMPARED), metavar="METHOD", help="besides MoFore"
     )
+    parser.add_argument("--budgets", nargs="+", choices=BUDGETS, default=list(BUDGETS), help="time is always compared")
+    parser.add_argument("--folds", type=int, default=0, help="test each of so many parts of the groups; 0: the split")
+    parser.add_argument("--name", default="objectives", help="of the table and the figure")
     parser.add_argument("--tune", type=float, metavar="SECONDS", help="instead: try each candidate for so long")
     parser.add_argument("--fresh", action="store_true", help="train again what is trained already")
     parser.add_argument("--job", help=argparse.SUPPRESS)
@@ -169,10 +188,9 @@ def main() -> None:
     if arguments.job:
         print(json.dumps(asdict(run(Job(**json.loads(arguments.job)), arguments.frames))))
     elif arguments.tune:
-        tune(arguments.methods, arguments.tune, arguments.frames, arguments.fresh)
+        tune(sorted({"mofore", *arguments.methods}), arguments.tune, arguments.frames, arguments.fresh)
     else:
-        a = arguments
-        compare(sorted({"mofore", *a.methods}), a.seeds, a.seconds, a.points, a.frames, a.fresh)
+        compare(arguments)
 
 
 if __name__ == "__main__":

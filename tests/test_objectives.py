@@ -18,7 +18,9 @@ from mofore.pairs import Pair
 pytest.importorskip("lightly")
 pytest.importorskip("transformers")
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-models, runs, tables = (import_module(f"objective_{name}") for name in ("models", "run", "tables"))
+controls, models, runs, tables = (
+    import_module(f"objective_{name}") for name in ("controls", "models", "run", "tables")
+)
 
 CPU = torch.device("cpu")
 CLASSES, BATCH = 3, 8
@@ -130,11 +132,59 @@ def test_a_run_is_scored_at_each_point(budget: str, pack: Any, tiny: Params, mon
 
 def test_tuning_sees_no_test_video_and_parts_no_group(params: Params, pack: Any) -> None:
     videos = PackedVideos(pack([30] * 32))
-    train_V, held_V = runs.split(videos, params, tuning=True)
+    train_V, held_V = runs.split(videos, params, runs.Job("byol", {}, 1, "time", 1.0, [1.0], tuning=True))
     table = videos.table
     assert set(table.split[train_V]) == set(table.split[held_V]) == {"train"}
     assert not set(table.group[train_V]) & set(table.group[held_V])
     assert len(train_V) + len(held_V) == (table.split == "train").sum()
+
+
+def test_folds_test_every_video_once_and_part_no_group(params: Params, pack: Any) -> None:
+    videos = PackedVideos(pack([30] * 32))
+    tested = []
+    for fold in range(3):
+        train_V, test_V = runs.split(videos, params, runs.Job("byol", {}, 1, "time", 1.0, [1.0], fold=fold, folds=3))
+        assert sorted([*train_V, *test_V]) == list(range(32))
+        assert not set(videos.table.group[train_V]) & set(videos.table.group[test_V])
+        tested += test_V.tolist()
+    assert sorted(tested) == list(range(32))
+
+
+def test_folds_are_joined_to_one_training() -> None:
+    one, other = trained("byol", 1, [1, 1, 0, 0], [1, 0, 0, 0]), trained("byol", 1, [0, 0, 0, 1], [1, 1, 1, 1])
+    other.video, other.group = ["e", "f", "g", "h"], ["i", "i", "j", "j"]
+    other.points[-1].seconds, other.points[-1].clips = 64.0, 1400
+    both = runs.joined([one, other])
+    assert (both.video, both.group) == (list("abcdefgh"), list("gghhiijj"))
+    last = both.points[-1]
+    assert (last.seconds, last.clips) == (62.0, 1300)
+    assert last.linear == [1, 1, 0, 0, 0, 0, 0, 1]
+    assert last.r_at_1 == [1, 0, 0, 0, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("folds", [0, 3])
+def test_controls_are_tested_on_the_same_videos(
+    folds: int, pack: Any, tiny: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = pack([30] * 16, texture=True)
+    tiny.embed.clips, tiny.linear.holdout = 2, 0.5
+    for module in (runs, controls):
+        monkeypatch.setattr(module, "load_params", lambda: tiny)
+    rows = controls.control_rows(folder, [1, 2], folds)
+    assert [(row.job.method, row.job.seed) for row in rows] == [(c, s) for s in (1, 2) for c in controls.CONTROLS]
+    jobs = [runs.Job("supervised", {}, 1, "clips", 16, [1.0], fold=fold, folds=folds) for fold in range(max(1, folds))]
+    beside = runs.joined([runs.run(job, folder) for job in jobs])
+    for row in rows:
+        assert (row.video, row.group) == (beside.video, beside.group)
+        assert len(row.points[-1].linear) == len(row.points[-1].r_at_1) == len(row.video)
+
+
+def test_one_side_learns_from_the_first_clips_alone(tiny: Params) -> None:
+    objective = models.OneSidedSimCLR(tiny, CLASSES)
+    x_BCTHW = torch.rand(2, BATCH, 3, tiny.clip.frames, tiny.clip.size, tiny.clip.size)
+    first_BP, second_BP = objective(*x_BCTHW)
+    assert first_BP.requires_grad
+    assert not second_BP.requires_grad
 
 
 def trained(method: str, seed: int, linear: list[int], r_at_1: list[int], budget: str = "time") -> Any:
@@ -168,6 +218,18 @@ def test_leads_are_over_the_same_videos() -> None:
     assert "MoFore leads by +0.500 (+0.250 to +0.750)" in said
 
 
+def test_controls_stand_beside_each_budget() -> None:
+    job = runs.Job("motion", {}, 1, tables.UNTRAINED, 0, [1.0])
+    motion = runs.Trained(job, [runs.Point(0.0, 0, [1, 0, 0, 0], [1, 1, 1, 1])], FOUND[0].video, FOUND[0].group)
+    table = tables.summarise([*FOUND, motion])
+    assert set(table["budget"]) == {"time"}, "no other was compared"
+    row = table.set_index(["score", "method"]).loc[("linear", "motion")]
+    assert (row["mean"], row["clips"]) == (0.25, 0)
+    assert row["lead"] == pytest.approx(7 / 8 - 1 / 4)
+    assert math.isnan(row["clips_per_second"])
+    assert "nan" not in tables.printed(table)
+
+
 def test_a_rival_without_mofore_has_no_lead() -> None:
     table = tables.summarise(FOUND[3:])
     assert "lead" not in table
@@ -176,9 +238,11 @@ def test_a_rival_without_mofore_has_no_lead() -> None:
 
 
 def test_every_point_has_its_row_and_is_drawn(tmp_path: Path) -> None:
-    found = [*FOUND, trained("byol", 1, [1, 1, 1, 1], [0, 0, 0, 0], "clips")]
+    motion = runs.Job("motion", {}, 1, tables.UNTRAINED, 0, [1.0])
+    at_once = runs.Trained(motion, [runs.Point(0.0, 0, [1, 0, 0, 0], [1, 1, 1, 1])], FOUND[0].video, FOUND[0].group)
+    found = [*FOUND, trained("byol", 1, [1, 1, 1, 1], [0, 0, 0, 0], "clips"), at_once]
     points = tables.all_points(found)
-    assert len(points) == 10
+    assert len(points) == 11
     last = points[(points["budget"] == "time") & (points["seed"] == 2) & (points["point"] == 1)].set_index("method")
     assert last["linear"].to_dict() == {"byol": 0.25, "mofore": 0.75}
     tables.draw(points, tables.summarise(found), tmp_path / "objectives.png")
