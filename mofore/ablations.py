@@ -55,6 +55,7 @@ ABLATIONS: dict[str, dict[str, Values]] = {  # {}: as params.yaml has it
     "gap law": {law: {"forecast.gap_law": law} for law in ("uniform", "log", "decreasing")},
     "predictor is told": {what: {"forecast.told": what} for what in ("gap", "nothing", "wrong")},
     "input": {name: {"clip.input": name} for name in ("residual", "rgb", "both")},
+    "frames are": {"whole": {"clip.crop": "none"}, "cropped to the centre": {"clip.crop": "center"}},
     "momentum of the EMA": {
         "0.9 to 1": {"momentum.start": 0.9, "momentum.end": 1},
         "0.99 to 1": {"momentum.start": 0.99, "momentum.end": 1},

@@ -13,40 +13,52 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mofore.config import Augment
+from mofore.config import Augment, Clip
+
+Frames = npt.NDArray[np.uint8] | list[npt.NDArray[np.uint8]]  # [T, H, W, C]
 
 UNCHANGED_34 = np.eye(3, 4, dtype=np.float32)
 GRAY_34 = np.tile(np.array([0.299, 0.587, 0.114, 0], np.float32), (3, 1))  # luma, for each colour
 MEAN, STD = 0.45, 0.225  # of natural video's pixels, the values of PySlowFast's Kinetics models
 
 
-def random_crop(
-    frames: npt.NDArray[np.uint8] | list[npt.NDArray[np.uint8]], size: int, augment: Augment, rng: np.random.Generator
-) -> npt.NDArray[np.uint8]:
-    """One random square-ish crop, resized, mirrored by chance; the same for all frames. Returns [T, size, size, C].
+def random_crop(frames: Frames, clip: Clip, augment: Augment, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """One random part, resized to a square, mirrored by chance; the same for all frames. Returns [T, size, size, C].
 
-    Area crop_min..1 of the frame and aspect 3/4..4/3, as in "Going deeper with convolutions" (Szegedy et al., 2015).
+    Area crop_min..1 of the frame and aspect 3/4..4/3, as in "Going deeper with convolutions" (Szegedy et al., 2015);
+    with `clip.crop` "none" the aspect is relative to the frame's, so that a part is squeezed as the whole will be.
     """
     height, width, _ = frames[0].shape
-    area = height * width * rng.uniform(augment.crop_min, 1)
-    aspect = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
-    h = min(height, round(float(np.sqrt(area / aspect))))
-    w = min(width, round(float(np.sqrt(area * aspect))))
+    tall, wide = (height, width) if clip.crop == "none" else (math.sqrt(height * width),) * 2
+    share, aspect = rng.uniform(augment.crop_min, 1), np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
+    h = min(height, round(float(tall * np.sqrt(share / aspect))))
+    w = min(width, round(float(wide * np.sqrt(share * aspect))))
     top, left = rng.integers(height - h + 1), rng.integers(width - w + 1)
-    mirrored = rng.random() < augment.flip
-    clip_THWC = np.empty((len(frames), size, size, 3), np.uint8)
-    for out_HWC, frame_HWC in zip(clip_THWC, frames, strict=True):
-        cv2.resize(frame_HWC[top : top + h, left : left + w], (size, size), dst=out_HWC, interpolation=cv2.INTER_LINEAR)
-        if mirrored:
-            cv2.flip(out_HWC, 1, dst=out_HWC)
-    return clip_THWC
+    part = resized([frame_HWC[top : top + h, left : left + w] for frame_HWC in frames], clip.size)
+    if rng.random() < augment.flip:
+        for frame_HWC in part:
+            cv2.flip(frame_HWC, 1, dst=frame_HWC)
+    return part
 
 
-def center_crop(frames_THWC: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
-    """The central square of side `size`: [T, size, size, C]. Frames are at least that large."""
-    _, height, width, _ = frames_THWC.shape
-    top, left = (height - size) // 2, (width - size) // 2
-    return frames_THWC[:, top : top + size, left : left + size]
+def evaluated_part(frames: Frames, clip: Clip) -> npt.NDArray[np.uint8]:
+    """What evaluations see of frames: all of them squeezed to squares, or their central squares; [T, size, size, C].
+
+    Frames are at least `clip.size` high and wide.
+    """
+    if clip.crop == "none":
+        return resized(frames, clip.size)
+    height, width, _ = frames[0].shape
+    top, left = (height - clip.size) // 2, (width - clip.size) // 2
+    return np.stack([frame_HWC[top : top + clip.size, left : left + clip.size] for frame_HWC in frames])
+
+
+def resized(frames: Frames, size: int) -> npt.NDArray[np.uint8]:
+    """Each frame as a square: [T, size, size, C]."""
+    out_THWC = np.empty((len(frames), size, size, 3), np.uint8)
+    for out_HWC, frame_HWC in zip(out_THWC, frames, strict=True):
+        cv2.resize(frame_HWC, (size, size), dst=out_HWC, interpolation=cv2.INTER_LINEAR)
+    return out_THWC
 
 
 def random_colour(augment: Augment, rng: np.random.Generator) -> npt.NDArray[np.float32]:
@@ -116,9 +128,7 @@ def _affine(x_BTHWC: Tensor, matrix_B33: Tensor, offset_B3: Tensor) -> Tensor:
 
 def play_backwards(x_BCTHW: Tensor, input: str) -> Tensor:
     """What `to_input` would give for the same frames in reverse order; differences also change their sign."""
-    if (
-        input == "both"
-    ):  # the later frame of each two becomes the earlier one, which is the later one less the difference
+    if input == "both":  # of each two frames the later becomes the earlier, which is the later less the difference
         change_BCTHW, colour_BCTHW = x_BCTHW.chunk(2, dim=1)
         return torch.cat([-change_BCTHW, colour_BCTHW - change_BCTHW], dim=1).flip(2)
     backwards_BCTHW = x_BCTHW.flip(2)

@@ -54,6 +54,7 @@ class Clip:
     frames: int = field(metadata=within(2, 256))
     stride: int = field(metadata=within(1, 64))
     size: int = field(metadata=within(16, 1024))
+    crop: str = field(metadata=one_of("none", "center"))
     input: str = field(metadata=one_of("rgb", "residual", "both"))
 
 

@@ -1,7 +1,8 @@
 """Features of uniformly spaced clips, by encoders that no longer learn.
 
-The primary protocol of the field: uniformly spaced clips, centre crop, globally pooled features of the encoder (no
-projector), encoder in eval mode. As controls, the same clips can be seen with their frames shuffled, or as a still.
+The primary protocol of the field: uniformly spaced clips, globally pooled features of the encoder (no projector),
+encoder in eval mode. It crops centres; so does `clip.crop` "center", while "none" lets the encoder see whole frames.
+As controls, the same clips can be seen with their frames shuffled, or as a still.
 
 Shapes: B clips of a batch, K clips of a video, T frames, H = W side of a clip, C colours, D feature dimensions.
 """
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from mofore.augment import center_crop, to_input
+from mofore.augment import evaluated_part, to_input
 from mofore.clips import clip_offsets, clip_span, uniform_starts
 from mofore.config import Clip, Runtime
 from mofore.device import autocast
@@ -52,7 +53,7 @@ def seen_input(frames_BTHWC: Tensor, view: View, input: str, seed: int) -> Tenso
 
 
 class UniformClips(Dataset[npt.NDArray[np.uint8]]):
-    """The K uniformly spaced, centre-cropped clips of each video: uint8 [K, T, H, W, C]."""
+    """The K uniformly spaced clips of each video: uint8 [K, T, H, W, C]."""
 
     def __init__(self, videos: PackedVideos, clip: Clip, clips: int) -> None:
         self.reader, self.clip, self.clips = videos.reader, clip, clips
@@ -73,7 +74,7 @@ class UniformClips(Dataset[npt.NDArray[np.uint8]]):
     def __getitem__(self, video: int) -> npt.NDArray[np.uint8]:
         wanted_KT = self.starts(video)[:, None] + self.offsets
         frames, place_KT = np.unique(wanted_KT, return_inverse=True)  # clips overlap: decode each frame once
-        frames_NHWC = center_crop(self.reader.read(video, frames), self.clip.size)
+        frames_NHWC = evaluated_part(self.reader.read(video, frames), self.clip)
         return frames_NHWC[place_KT.reshape(wanted_KT.shape)]
 
 

@@ -1,6 +1,6 @@
 """Linear evaluation: a logistic regression on frozen embeddings.
 
-Features are standardised with the training videos' statistics. The regularisation is chosen on a hold-out of training
+Features are standardised with the training videos' statistics. The regularisation is chosen on held-out training
 groups, never on test videos; then the classifier is fitted once more on all training videos.
 
 Shapes: N videos, D dimensions, C classes.
@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from joblib import delayed
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from mofore.cross_validation import labelled_folds, over_folds
 from mofore.embeddings import Embeddings, train_test
+from mofore.folds import group_folds
 from mofore.interval import with_interval
 from mofore.workers import in_processes
 
@@ -41,7 +41,7 @@ def evaluate_linear(test: Embeddings, train: Embeddings, holdout: float, seed: i
     Runs on one thread: with more, they wait for one another in each of many short steps (10 times slower on 2 cores).
 
     Args:
-        holdout: share of the training groups on which the regularisation is chosen.
+        holdout: share of the training groups that are held out at a time, to choose the regularisation.
         seed: of the choice of those groups.
 
     Returns:
@@ -60,24 +60,25 @@ def evaluate_linear(test: Embeddings, train: Embeddings, holdout: float, seed: i
 
 
 def choose_strength(train: Embeddings, holdout: float, seed: int) -> float:
-    """The C that does best on held-out training groups; of equals, the strongest regularisation.
+    """The C that does best on held-out training groups, each group held out once; of equals, the strongest.
 
-    With groups too few to hold some out, or a hold-out that leaves one class to learn from, C is 1.
+    One hold-out alone, of the two dozen groups that a small folder has, chooses by luck. With fewer than two groups, or
+    where each hold-out leaves one class to learn from, C is 1.
     """
-    if len(np.unique(train.group)) < 2:
-        return 1.0
-    splitter = GroupShuffleSplit(n_splits=1, test_size=holdout, random_state=seed)
-    fit_rows, check_rows = next(splitter.split(train.x_ND, groups=train.group))
-    if len(np.unique(train.label[fit_rows])) < 2:
-        return 1.0
-    scaler = StandardScaler().fit(train.x_ND[fit_rows])
-    fit_ND, check_ND = scaler.transform(train.x_ND[fit_rows]), scaler.transform(train.x_ND[check_rows])
-    classifier = LogisticRegression(max_iter=MOST_STEPS, warm_start=True)  # each fit begins where the last has ended
-    score = {}
-    for c in STRENGTHS:
-        classifier.set_params(C=c).fit(fit_ND, train.label[fit_rows])
-        score[c] = classifier.score(check_ND, train.label[check_rows])
-    return max(STRENGTHS, key=lambda c: score[c])
+    right = dict.fromkeys(STRENGTHS, 0)
+    for check_N in group_folds(train.label.tolist(), train.group.tolist(), round(1 / holdout), seed):
+        fit, check = train.rows(~check_N), train.rows(check_N)
+        if len(np.unique(fit.label)) < 2:
+            continue
+        scaler = StandardScaler().fit(fit.x_ND)
+        fit_ND, check_ND = scaler.transform(fit.x_ND), scaler.transform(check.x_ND)
+        classifier = LogisticRegression(
+            max_iter=MOST_STEPS, warm_start=True
+        )  # each fit begins where the last has ended
+        for c in STRENGTHS:
+            predicted_N = classifier.set_params(C=c).fit(fit_ND, fit.label).predict(check_ND)
+            right[c] += int((predicted_N == check.label).sum())
+    return max(STRENGTHS, key=lambda c: right[c]) if any(right.values()) else 1.0
 
 
 def evaluate_rows(

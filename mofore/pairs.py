@@ -13,14 +13,13 @@ import numpy.typing as npt
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from mofore.augment import UNCHANGED_34, center_crop, random_colour, random_crop
+from mofore.augment import UNCHANGED_34, Frames, evaluated_part, random_colour, random_crop
 from mofore.clips import clip_offsets, clip_span, draw_places
 from mofore.config import Augment, Clip, Forecast
 from mofore.decoded import DecodedFrames
 from mofore.packed import PackedVideos
 from mofore.processes import ALONE, Processes
 
-Frames = npt.NDArray[np.uint8] | list[npt.NDArray[np.uint8]]  # [T, H, W, C]
 Matrix = npt.NDArray[np.float32]  # of colours, [3, 4]
 
 
@@ -80,11 +79,11 @@ class Pairs(Dataset[Pair]):
         return Pair(context_THWC, future_FTHWC, context_colour_34, future_colour_F34, gap_F, self.groups[video])
 
     def _augmented(self, frames: Frames, rng: np.random.Generator) -> tuple[npt.NDArray[np.uint8], Matrix]:
-        return random_crop(frames, self.clip.size, self.augment, rng), random_colour(self.augment, rng)
+        return random_crop(frames, self.clip, self.augment, rng), random_colour(self.augment, rng)
 
     def _as_it_is(self, frames: Frames) -> tuple[npt.NDArray[np.uint8], Matrix]:
         """As the evaluations see a clip."""
-        return center_crop(np.asarray(frames), self.clip.size), UNCHANGED_34
+        return evaluated_part(frames, self.clip), UNCHANGED_34
 
 
 class Epochs(Sampler[list[tuple[int, int]]]):

@@ -57,7 +57,7 @@ class LabelledClips(Dataset[Labelled]):
         epoch, video = key
         rng = np.random.default_rng((self.seed, epoch, video))
         frames = self.reader.read(video, rng.integers(self.room_V[video] + 1) + self.offsets)
-        clip_THWC = random_crop(frames, self.clip.size, self.augment, rng)
+        clip_THWC = random_crop(frames, self.clip, self.augment, rng)
         return Labelled(clip_THWC, random_colour(self.augment, rng), self.label_V[video])
 
 

@@ -11,17 +11,22 @@ from mofore.augment import (
     GRAY_34,
     MEAN,
     STD,
-    center_crop,
+    evaluated_part,
     input_channels,
     play_backwards,
     random_colour,
     random_crop,
     to_input,
 )
-from mofore.config import Augment
+from mofore.config import Augment, Clip
 
 FULL = Augment(crop_min=0.3, flip=0.5, jitter=0.4, grayscale=0.2, plain=0)
 NONE = Augment(crop_min=1.0, flip=0.0, jitter=0.0, grayscale=0.0, plain=0)
+CROPS = ("none", "center")
+
+
+def squares(size: int, crop: str = "none") -> Clip:
+    return Clip(frames=4, stride=1, size=size, crop=crop, input="rgb")
 
 
 def picture(height: int, width: int) -> np.ndarray:
@@ -29,10 +34,10 @@ def picture(height: int, width: int) -> np.ndarray:
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-@given(height=st.integers(20, 60), width=st.integers(20, 60), seed=st.integers(0, 500))
-def test_all_frames_get_the_same_crop(height: int, width: int, seed: int) -> None:
+@given(height=st.integers(20, 60), width=st.integers(20, 60), seed=st.integers(0, 500), crop=st.sampled_from(CROPS))
+def test_all_frames_get_the_same_crop(height: int, width: int, seed: int, crop: str) -> None:
     still = np.repeat(picture(height, width)[None], 3, axis=0)
-    clip = random_crop(still, 16, FULL, np.random.default_rng(seed))
+    clip = random_crop(still, squares(16, crop), FULL, np.random.default_rng(seed))
     assert clip.shape == (3, 16, 16, 3)
     assert clip.dtype == np.uint8
     assert clip.flags["C_CONTIGUOUS"]
@@ -41,21 +46,50 @@ def test_all_frames_get_the_same_crop(height: int, width: int, seed: int) -> Non
 
 def test_crops_differ_from_clip_to_clip() -> None:
     rng, still = np.random.default_rng(0), picture(40, 50)[None]
-    assert len({random_crop(still, 16, FULL, rng).tobytes() for _ in range(20)}) == 20
+    assert len({random_crop(still, squares(16), FULL, rng).tobytes() for _ in range(20)}) == 20
 
 
 def test_flip_mirrors() -> None:
     still = picture(32, 32)[None]
     always = Augment(crop_min=1.0, flip=1.0, jitter=0, grayscale=0, plain=0)
     never = Augment(crop_min=1.0, flip=0.0, jitter=0, grayscale=0, plain=0)
-    one = random_crop(still, 32, always, np.random.default_rng(3))
-    other = random_crop(still, 32, never, np.random.default_rng(3))
+    one = random_crop(still, squares(32), always, np.random.default_rng(3))
+    other = random_crop(still, squares(32), never, np.random.default_rng(3))
     assert (one[:, :, ::-1] == other).all()
 
 
-def test_center_crop_takes_the_middle() -> None:
-    frames = np.arange(10 * 14).reshape(1, 10, 14, 1).astype(np.uint8)
-    assert (center_crop(frames, 6) == frames[:, 2:8, 4:10]).all()
+def slopes(height: int, width: int) -> np.ndarray:
+    """One frame whose red says how far down, whose green how far right, 0 to 255."""
+    down, right = np.meshgrid(np.linspace(0, 255, height), np.linspace(0, 255, width), indexing="ij")
+    return np.stack([down, right, np.zeros_like(down)], axis=2)[None].astype(np.uint8)
+
+
+@given(height=st.integers(32, 60), width=st.integers(32, 120), crop=st.sampled_from(CROPS), seed=st.integers(0, 500))
+def test_a_crop_has_the_area_and_the_aspect_asked_for(height: int, width: int, crop: str, seed: int) -> None:
+    """Aspect is relative to the whole frame if whole frames are squeezed, to a square if not, and ends at the frame."""
+    augment = Augment(crop_min=0.5, flip=0, jitter=0, grayscale=0, plain=0)
+    part = random_crop(slopes(height, width), squares(32, crop), augment, np.random.default_rng(seed))[0].astype(float)
+    h, w = (float(np.ptp(part[..., channel])) / 255 for channel in (0, 1))  # as shares of the frame
+    blur = 0.12  # the outermost of 32 values lie half a step inside, and pixels and grays are whole numbers
+    assert h * w <= 1
+    assert h * w >= 0.5 * 3 / 4 * (1 - blur) if crop == "none" else h * w > 0
+    wanted = 1.0 if crop == "none" else width / height  # of h / w in these shares, at an aspect of 1
+    inside = h < 1 - blur and w < 1 - blur
+    assert not inside or wanted * 3 / 4 * (1 - blur) <= h / w <= wanted * 4 / 3 * (1 + blur)
+
+
+def test_evaluations_see_whole_frames() -> None:
+    frames = slopes(40, 90)
+    part = evaluated_part(frames, squares(20, "none"))
+    assert part.shape == (1, 20, 20, 3)
+    assert part[0, 0, 0, :2].max() < 15
+    assert part[0, -1, -1, :2].min() > 240
+    assert (evaluated_part(frames[:, :20, :20], squares(20, "none")) == frames[:, :20, :20]).all(), "nothing to squeeze"
+
+
+def test_evaluations_see_the_middle() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, 10, 14, 3), dtype=np.uint8)
+    assert (evaluated_part(frames, squares(6, "center")) == frames[:, 2:8, 4:10]).all()
 
 
 def test_no_strength_is_no_change() -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from mofore.augment import center_crop, to_input
+from mofore.augment import evaluated_part, to_input
 from mofore.clips import clip_offsets
 from mofore.config import Params
 from mofore.encoder import build_encoder
@@ -59,7 +59,7 @@ def test_embeddings_equal_one_clip_at_a_time(pack: Packer, short: Params, kind: 
     assert not np.allclose(found["a"], found["b"])
     for video in (0, 1, 8):
         for k, start in enumerate(uniform.starts(video)):
-            frames = center_crop(videos.read(video, start + clip_offsets(short.clip)), 16)
+            frames = evaluated_part(videos.read(video, start + clip_offsets(short.clip)), short.clip)
             with torch.no_grad():
                 alone = encoder(to_input(torch.from_numpy(frames[None].copy()), kind))
             assert np.allclose(alone.numpy()[0], found["a"][video, k], atol=1e-4)

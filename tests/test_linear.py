@@ -5,9 +5,11 @@ import multiprocessing
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mofore.embeddings import Embeddings
+from mofore.folds import group_folds
 from mofore.linear import STRENGTHS, choose_strength, evaluate_linear, evaluate_rows
 
 
@@ -109,6 +111,21 @@ def test_the_strength_is_chosen_by_training_groups_alone() -> None:
     a = evaluate_linear(blobs(60, 0.6, 1, "test"), train, 0.25, seed=0)
     b = evaluate_linear(blobs(60, 0.6, 2, "test", shuffle=True), train, 0.25, seed=0)
     assert a.scores["C"] == b.scores["C"]
+
+
+def test_the_strength_is_the_one_that_most_held_out_videos_are_right_with() -> None:
+    """Against the sum, written out, over hold-outs that each group is in once."""
+    train = blobs(120, 1.5, 0, "train")
+    right = dict.fromkeys(STRENGTHS, 0)
+    held_out_N = np.zeros(120, int)
+    for check_N in group_folds(train.label.tolist(), train.group.tolist(), 4, 3):
+        held_out_N += check_N
+        for c in STRENGTHS:
+            pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=2000, tol=1e-8))
+            pipeline.fit(train.x_ND[~check_N], train.label[~check_N])
+            right[c] += int((pipeline.predict(train.x_ND[check_N]) == train.label[check_N]).sum())
+    assert (held_out_N == 1).all()
+    assert right[choose_strength(train, 0.25, seed=3)] >= max(right.values()) - 1  # solvers stop a little apart
 
 
 def test_one_group_only_still_gets_an_answer() -> None:

@@ -262,7 +262,7 @@ def pinned(params: Params) -> Params:
     """All that the losses depend on, whatever params.yaml says: a step an epoch, at a rate low enough not to blow up
     the rounding of different processors."""
     params.seed = 1
-    params.clip = Clip(frames=4, stride=1, size=32, input="residual")
+    params.clip = Clip(frames=4, stride=1, size=32, crop="center", input="residual")
     params.augment = Augment(crop_min=0.4, flip=0.5, jitter=0.6, grayscale=0.6, plain=0.5)
     params.forecast = Forecast(
         gap_min=0,

@@ -143,14 +143,15 @@ def _scores(results: Results, params: Params) -> str:
 
 def _protocol(params: Params) -> str:
     clip, knn, linear = params.clip, params.knn, params.linear
+    seen = "whole frames squeezed to squares" if clip.crop == "none" else "centre crops"
     lines = [
         f"Every video is embedded as the mean of {params.embed.clips} uniformly spaced clips of {clip.frames} frames, "
-        "centre crop, by the encoder alone, frozen and in evaluation mode.",
+        f"{seen}, by the encoder alone, frozen and in evaluation mode.",
         "Retrieval and kNN: cosine similarity, test videos among training videos. R@k: is one of the k nearest of the "
         f"same class? kNN: {knn.k} neighbours vote, weighted by exp(similarity / {knn.temperature:g}). Centred: the "
         "mean of the training videos taken off first.",
         "Linear: logistic regression on features standardised by the training videos; its regularisation chosen on "
-        f"{linear.holdout:.0%} of the training groups, never on test videos.",
+        f"training groups, {linear.holdout:.0%} of them held out at a time, never on test videos.",
         "Cross-validated: mean and standard deviation over folds of whole groups, of all labelled videos; most of them "
         "the encoder has seen in pretraining, without their labels.",
         "Intervals: 95 %, by bootstrap over groups (recordings, scenes, actors), since videos of one group are alike. "
