@@ -142,7 +142,7 @@ def draw(points: pd.DataFrame, summary: pd.DataFrame, picture: Path) -> None:
     with context(["default", STYLE]):
         figure = Figure(figsize=(12, 5.2), dpi=120)
         FigureCanvasAgg(figure)
-        figure.subplots_adjust(left=0.06, right=0.91, bottom=0.12, top=0.84, wspace=0.42)
+        figure.subplots_adjust(left=0.055, right=0.88, bottom=0.12, top=0.84, wspace=0.5)
         names = []
         for place, (score, name) in enumerate(SCORES.items(), start=1):
             ax = figure.add_subplot(1, 2, place)
@@ -150,7 +150,7 @@ def draw(points: pd.DataFrame, summary: pd.DataFrame, picture: Path) -> None:
             ends = draw_lines(ax, points, summary, score)
             ax.set_xscale("log", base=2)
             ax.xaxis.set_major_formatter("{x:g}")
-            ax.set(xlabel="seconds of training", ylabel="share of test videos", ylim=(0, 1.02))
+            ax.set(xlabel="seconds of training", ylabel="share of test videos", ylim=(0, 1.08))
             names.append([beside(ax, y, LOOKS[method][2], LOOKS[method][0]) for method, y in ends.items()])
         figure.draw_without_rendering()
         for panel in names:
