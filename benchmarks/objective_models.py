@@ -49,7 +49,7 @@ RECOMMENDED: dict[str, Settings] = {  # where params.yaml is not what the author
     "supervised": {PLAIN: 0.0},
 }
 CANDIDATES: dict[str, list[Settings]] = {  # as many for each: two learning rates, two values of what matters most
-    "mofore": [{}, {LR: 3e-3}, {TEMPERATURE: 0.1}, {LR: 3e-3, TEMPERATURE: 0.1}],
+    "mofore": [{LR: lr, TEMPERATURE: t} for t in (0.1, 0.2) for lr in (1e-3, 3e-3)],
     "simclr": [{LR: lr, TEMPERATURE: t} for t in (0.1, 0.5) for lr in (1e-3, 3e-3)],  # the paper's, lightly's
     "simclr_one": [{LR: lr, TEMPERATURE: t} for t in (0.1, 0.5) for lr in (1e-3, 3e-3)],
     "moco": [{LR: lr, START: m} for m in (0.99, 0.9) for lr in (1e-3, 3e-3)],  # 0.999 is for long runs

@@ -123,7 +123,7 @@ def chosen(method: str) -> Settings:
 
 def words(settings: Settings) -> str:
     """`pretrain.lr=0.001 momentum.start=0.9`."""
-    return " ".join(f"{key}={value}" for key, value in settings.items()) or "as in params.yaml"
+    return " ".join(f"{key}={value}" for key, value in settings.items())
 
 
 def over_folds(job: Job, folds: int, frames: Path, fresh: bool) -> Trained:
