@@ -54,7 +54,8 @@ def test_steps_are_those_of_one_process_with_the_same_batch(count: int, tiny: Pa
     expected = three_steps(ALONE, tiny)
     a_step = len(Step._fields) + 1
     for found in together(count, tmp_path / "many", three_steps, tiny):
-        torch.testing.assert_close(found[:a_step], expected[:a_step], rtol=1e-5, atol=1e-5)
+        # gradients are up to 11 here, so that 1e-4 is what float32 rounds in sums of another order
+        torch.testing.assert_close(found[:a_step], expected[:a_step], rtol=1e-5, atol=1e-4)
         torch.testing.assert_close(found[a_step:], expected[a_step:], rtol=1e-2, atol=1e-3)
 
 
