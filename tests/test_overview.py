@@ -109,6 +109,14 @@ def test_a_control_that_is_not_clearly_worse_is_named_so(results: Path) -> None:
     assert said == [["0.11  0.09", "beats mofore"], ["0.63  0.61", "no clear lead"]]
 
 
+def test_a_ceiling_that_is_above_is_no_news(results: Path) -> None:
+    for name in ("linear", "knn"):
+        for row in ("random_init", "motion"):
+            change(results / f"{name}.json", row, lead=0.3, lead_low=0.2, lead_high=0.4)
+        change(results / f"{name}.json", "supervised", lead=-0.2, lead_low=-0.3, lead_high=-0.1)
+    assert not [word for word in words(panel(figure_of(results), "Scores")) if "\n" in word]
+
+
 def test_confusion_counts_are_those_of_the_file(results: Path) -> None:
     pairs = [("Bow", "Bow")] * 5 + [("Bow", "Clap")] * 2 + [("Clap", "Kick")] * 3
     pd.DataFrame(pairs, columns=["actual", "predicted"]).to_csv(results / "confusion.csv", index=False)
