@@ -21,7 +21,8 @@ others, into objectives_tuning.csv; without that file the first candidates are u
 Finished trainings are kept in .scratch/objectives: a benchmark that was stopped goes on, and the same command once more
 only draws its tables and figure anew. --fresh trains all again. Equal time is fair on a machine without other work, as
 the spread of clips a second over seeds tells. Needs: pip install -e '.[bench]'. Writes objectives.csv and
-objectives.png beside this file, or what --name says. Ends with one line of JSON.
+objectives.png beside this file, or what --name says; no figure where all are scored at one time alone (--points 1
+--budgets time). Ends with one line of JSON.
 """
 
 import mofore.waiting  # noqa: F401 # first, before anything that loads torch
@@ -156,7 +157,8 @@ def compare(arguments: argparse.Namespace) -> None:
         ]
     table, summary = all_points(runs), summarise(runs)
     write_csv(HERE / f"{a.name}.csv", table, "%.6g")
-    draw(table, summary, HERE / f"{a.name}.png")
+    if a.points > 1 or "clips" in a.budgets:  # else all stand at one time: nothing to draw
+        draw(table, summary, HERE / f"{a.name}.png")
     print(f"\n{printed(summary)}\n")
     result: dict[str, Any] = {"seconds": seconds, "seeds": seeds, "settings": {m: words(chosen(m)) for m in methods}}
     for row in summary.to_dict("records"):
