@@ -71,7 +71,9 @@ def test_a_crop_has_the_area_and_the_aspect_asked_for(height: int, width: int, c
     part = random_crop(slopes(height, width), squares(32, crop), augment, np.random.default_rng(seed))[0].astype(float)
     h, w = (float(np.ptp(part[..., channel])) / 255 for channel in (0, 1))  # as shares of the frame
     blur = 0.12  # the outermost of 32 values lie half a step inside, and pixels and grays are whole numbers
-    assert crop == "center" or h * w >= 0.5 * 3 / 4 * (1 - blur)  # a square ends at a frame that is wide
+    smallest = 0.5 * 3 / 4  # a square may also end at the frame's shorter side
+    smallest = smallest if crop == "none" else min(smallest, np.sqrt(smallest * min(height / width, width / height)))
+    assert h * w >= smallest * (1 - blur)
     wanted = 1.0 if crop == "none" else width / height  # of h / w in these shares, at an aspect of 1
     inside = h < 1 - blur and w < 1 - blur
     assert not inside or wanted * 3 / 4 * (1 - blur) <= h / w <= wanted * 4 / 3 * (1 + blur)
