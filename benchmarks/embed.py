@@ -10,7 +10,7 @@ turns of some videos in one run, so that other work on the machine hits all alik
 with one line of JSON.
 """
 
-import mofore.waiting  # noqa: F401 # first, before anything that loads torch
+import mofore.runtime.openmp  # noqa: F401 # first, before anything that loads torch
 
 # isort: split
 import argparse
@@ -25,11 +25,11 @@ import torch
 from torch import Tensor, nn
 
 from mofore.config import load_params
-from mofore.device import autocast, keep_freed_memory, pick_device
-from mofore.embed import VIEWS, leave_out_shorter_than_a_clip
-from mofore.encoder import build_encoder, load_encoder
-from mofore.features import VIDEOS_A_BATCH, UniformClips, View, embed_clips, seen_input
-from mofore.packed import PackedVideos
+from mofore.embedding.inference import VIDEOS_A_BATCH, UniformClips, View, embed_clips, seen_input
+from mofore.embedding.views import VIEWS, leave_out_shorter_than_a_clip
+from mofore.frames.store import FrameStore
+from mofore.method.encoders import build_encoder, load_encoder
+from mofore.runtime.device import autocast, keep_freed_memory, pick_device
 
 Embed = Callable[[], object]
 TURN = 56 * VIDEOS_A_BATCH  # videos
@@ -39,7 +39,7 @@ def ways(frames: Path, model: Path) -> tuple[dict[str, Embed], int]:
     """Each way, to embed the same videos; and how many they are."""
     params = load_params()
     trained, name, clip = load_encoder(model)
-    videos = PackedVideos(frames)
+    videos = FrameStore(frames)
     leave_out_shorter_than_a_clip(videos, clip)
     videos.keep(np.arange(len(videos)) < TURN)
     samples = UniformClips(videos, clip, params.embed.clips)

@@ -21,11 +21,11 @@ import cv2
 import numpy as np
 from cv2.typing import MatLike
 
-from mofore.decode import quiet_and_single_threaded, resize
-from mofore.extract import pack_videos
-from mofore.folder import read_folder
-from mofore.packs import Pack, read_sidecar
-from mofore.parallel import make_packs
+from mofore.frames.decode import quiet_and_single_threaded, resize
+from mofore.frames.extract import pack_videos
+from mofore.frames.packs import Pack, read_sidecar
+from mofore.frames.parallel import make_packs
+from mofore.videos.folder import read_folder
 
 SHORT_SIDE, QUALITY = 64, 90
 NEEDS = {"bare loop": "cv2", "pyav": "av", "decord": "decord", "torchcodec": "torchcodec.decoders"}

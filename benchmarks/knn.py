@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.neighbors import NearestNeighbors
 
-from mofore.embeddings import unit
-from mofore.neighbours import nearest
+from mofore.embedding.geometry import unit
+from mofore.evaluation.nearest import nearest
 
 FloatArray = npt.NDArray[np.float32]
 RowArray = npt.NDArray[np.int64]

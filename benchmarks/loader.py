@@ -29,9 +29,9 @@ import torch
 from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
+from mofore.clips.dataset import ForecastDataset
 from mofore.config import Params, load_params
-from mofore.packed import FramesArray, PackedVideos
-from mofore.pairs import Pairs
+from mofore.frames.store import FramesArray, FrameStore
 
 ROOT = Path(__file__).parents[1]
 Way = Callable[[int, npt.NDArray[np.int64]], object]  # decodes some frames of one video
@@ -39,7 +39,7 @@ MEMORY_VIDEOS = (100, 10_000)
 TURN = 10  # clips that a way reads before the next has its turn
 
 
-def extract(folder: Path, project: Path, short_side: int) -> PackedVideos:
+def extract(folder: Path, project: Path, short_side: int) -> FrameStore:
     """Run the stages download and extract_frames on a folder of videos, in a project of their own."""
     params = OmegaConf.load(ROOT / "params.yaml")
     changes = {"data.source": "folder", "data.path": str(folder.resolve()), "frames.short_side": short_side}
@@ -51,10 +51,10 @@ def extract(folder: Path, project: Path, short_side: int) -> PackedVideos:
         subprocess.run(
             [sys.executable, ROOT / f"stages/{stage}.py"], cwd=project, env=environment, check=True, stdout=sys.stderr
         )
-    return PackedVideos(project / "data/frames")
+    return FrameStore(project / "data/frames")
 
 
-def ways(folder: Path, videos: PackedVideos) -> tuple[dict[str, Way], dict[str, str]]:
+def ways(folder: Path, videos: FrameStore) -> tuple[dict[str, Way], dict[str, str]]:
     """The ways to get frames of a video as RGB at the stored size; and those left out, with the reason."""
     paths = [str(folder / path) for path in videos.table.video]
     images = [videos.read(video, np.array([0]))[0] for video in range(len(videos))]
@@ -126,7 +126,7 @@ def _torchcodec(paths: list[str], sizes: list[tuple[int, int]]) -> Way:
     return read
 
 
-def time_clips(by_name: dict[str, Way], videos: PackedVideos, clips: int, frames: int) -> dict[str, list[float]]:
+def time_clips(by_name: dict[str, Way], videos: FrameStore, clips: int, frames: int) -> dict[str, list[float]]:
     """Seconds of each clip by way; the ways take turns every few clips, so that each runs as it does on its own."""
     rng = np.random.default_rng(0)
     seconds: dict[str, list[float]] = {name: [] for name in by_name}
@@ -181,8 +181,8 @@ def write_tiny(folder: Path, n_videos: int, n_frames: int = 40, a_pack: int = 64
     table.assign(fps=25.0, width=32, height=24, status="ok", reason="").to_csv(folder / "videos.csv", index=False)
 
 
-class Measured(Pairs):
-    """Pairs that tell, instead of every hundredth sample, the memory of the process that makes them; else nothing."""
+class Measured(ForecastDataset):
+    """Every hundredth sample is the memory of the process that makes it; the others are empty."""
 
     def __getitem__(self, key: tuple[int, int]) -> Any:
         super().__getitem__(key)
@@ -198,7 +198,7 @@ def memory() -> tuple[float, float]:
 
 def grown(params: Params, folder: Path, start_method: str, samples: int) -> dict[str, float]:
     """MiB of one loader process: at most, how much that grew after its 100th sample, and what is its own at the end."""
-    pairs = Measured(PackedVideos(folder), params.clip, params.forecast, params.augment, params.seed)
+    pairs = Measured(FrameStore(folder), params.clip, params.forecast, params.augment, params.seed)
     draw = random.Random(0)
     order: Any = [(sample, draw.randrange(len(pairs.n_frames))) for sample in range(samples)]
     loader: Any = DataLoader(pairs, sampler=order, batch_size=None, num_workers=1, multiprocessing_context=start_method)

@@ -1,7 +1,7 @@
 """What no training stands behind, on the videos that `objectives.py` tests the trained encoders on.
 
     random_init   the encoder with its first, random weights, one for each seed
-    motion        histograms of optical flow and of frame differences; nothing learned (`mofore.motion`)
+    motion        histograms of optical flow and of frame differences; nothing learned (`mofore.evaluation.motion`)
     metadata      frame size, length and frame rate; no pixels
 
 Shapes: V videos, D features.
@@ -10,16 +10,16 @@ Shapes: V videos, D features.
 from pathlib import Path
 
 import numpy as np
-from objective_run import Job, Point, Trained, joined, labelled_videos, recognised, score, split
+from objective_run import Job, Point, Trained, init_distributed, labelled_videos, recognised, score, split
 
-from mofore.augment import input_channels
+from mofore.clips.augment import input_channels
 from mofore.config import Params, load_params
-from mofore.controls import metadata_features, pixel_features, standardise
-from mofore.cores import worker_count
-from mofore.device import pick_device
-from mofore.embeddings import FloatArray
-from mofore.encoder import build_encoder
-from mofore.packed import PackedVideos
+from mofore.embedding.store import FloatArray
+from mofore.evaluation.controls import metadata_features, pixel_features, standardise
+from mofore.frames.store import FrameStore
+from mofore.method.encoders import build_encoder
+from mofore.runtime.device import pick_device
+from mofore.utils.workers import worker_count
 
 CONTROLS = ("random_init", "motion", "metadata")
 
@@ -37,11 +37,11 @@ def control_rows(frames: Path, seeds: list[int], folds: int) -> list[Trained]:
         params.seed = seed
         for name in CONTROLS:
             jobs = [Job(name, {}, seed, "none", 0, [1.0], fold=fold, folds=folds) for fold in range(max(1, folds))]
-            found.append(joined([tested(job, videos, features.get(name), params) for job in jobs]))
+            found.append(init_distributed([tested(job, videos, features.get(name), params) for job in jobs]))
     return found
 
 
-def tested(job: Job, videos: PackedVideos, x_VD: FloatArray | None, params: Params) -> Trained:
+def tested(job: Job, videos: FrameStore, x_VD: FloatArray | None, params: Params) -> Trained:
     """What features, or the encoder with random weights, recognise of a job's test videos."""
     train_V, test_V = split(videos, params, job)
     order_V, trained = np.concatenate([train_V, test_V]), len(train_V)

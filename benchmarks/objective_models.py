@@ -26,19 +26,19 @@ from lightly.models.modules import BYOLPredictionHead, BYOLProjectionHead, MoCoP
 from lightly.models.utils import deactivate_requires_grad, update_momentum
 from torch import Tensor, nn
 
-from mofore.augment import input_channels, to_input
+from mofore.clips.augment import input_channels, to_input
+from mofore.clips.dataset import Sample
 from mofore.config import Params
-from mofore.device import autocast
-from mofore.encoder import build_encoder
-from mofore.optimizer import adamw
-from mofore.pairs import Pair
-from mofore.pretrain import set_schedule
-from mofore.processes import ALONE
-from mofore.train_step import make_learner, train_step
+from mofore.method.encoders import build_encoder
+from mofore.runtime.device import autocast
+from mofore.runtime.distributed import SINGLE
+from mofore.training.optim import adamw
+from mofore.training.pretrain import set_schedule
+from mofore.training.step import make_train_state, train_step
 
 Settings = dict[str, Any]  # by key of params.yaml
 
-LR, TEMPERATURE, START, PLAIN = "pretrain.lr", "contrast.temperature", "momentum.start", "augment.plain"
+LR, TEMPERATURE, START, PLAIN = "pretrain.lr", "contrast.temperature", "momentum.start", "augment.clean_target_prob"
 RECOMMENDED: dict[str, Settings] = {  # where params.yaml is not what the authors of a method recommend
     "mofore": {},
     "simclr": {PLAIN: 0.0},  # all of these augment both clips
@@ -66,7 +66,7 @@ PATCH, TUBELET = 8, 2  # pixels and frames of VideoMAE's tokens; the paper's 16 
 HIDDEN_SHARE = 0.9  # of VideoMAE's places
 
 
-class Learner(Protocol):
+class TrainState(Protocol):
     """What trains an encoder, step by step."""
 
     @property
@@ -74,7 +74,7 @@ class Learner(Protocol):
         """[N, C, T, H, W] to [N, D]."""
         ...
 
-    def step(self, batch: Pair, share: float) -> None:
+    def step(self, batch: Sample, share: float) -> None:
         """One step, which ends when `share` of the training is done, 0 to 1."""
         ...
 
@@ -83,13 +83,13 @@ class OurLearner:
     """MoFore."""
 
     def __init__(self, params: Params, device: torch.device) -> None:
-        self.params, self.learner = params, make_learner(params, device, ALONE)
+        self.params, self.learner = params, make_train_state(params, device, SINGLE)
 
     @property
     def encoder(self) -> nn.Module:
         return self.learner.model.encoder
 
-    def step(self, batch: Pair, share: float) -> None:
+    def step(self, batch: Sample, share: float) -> None:
         _, momentum = set_schedule(self.learner.optimizer, self.params, share)
         train_step(self.learner, batch, self.params, momentum)
 
@@ -121,7 +121,7 @@ class RivalLearner:
     def encoder(self) -> nn.Module:
         return self.objective.encoder
 
-    def step(self, batch: Pair, share: float) -> None:
+    def step(self, batch: Sample, share: float) -> None:
         _, momentum = set_schedule(self.optimizer, self.params, share)
         loss = self.loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
@@ -129,7 +129,7 @@ class RivalLearner:
         self.optimizer.step()
         self.objective.follow(momentum)
 
-    def loss(self, batch: Pair) -> Tensor:
+    def loss(self, batch: Sample) -> Tensor:
         """Of one batch; losses are computed in float32 whatever the networks ran in."""
         first_BCTHW = to_input(batch.context_THWC, self.params.clip.input, batch.context_colour_34)
         second_BCTHW = to_input(batch.future_FTHWC[:, 0], self.params.clip.input, batch.future_colour_F34[:, 0])
@@ -296,7 +296,7 @@ def fresh_encoder(params: Params) -> tuple[nn.Module, int]:
     return encoder, dim
 
 
-def make(method: str, params: Params, classes: int, device: torch.device) -> Learner:
+def make(method: str, params: Params, classes: int, device: torch.device) -> TrainState:
     """A method at its start, drawn from `seed`."""
     if method == "mofore":
         return OurLearner(params, device)

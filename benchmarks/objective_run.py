@@ -21,19 +21,19 @@ from objective_models import Settings, apply, make
 from sklearn.model_selection import GroupShuffleSplit
 from torch import nn
 
+from mofore.clips.dataset import EpochSampler, ForecastDataset, Sample, to_device
+from mofore.clips.loader import helper_count, load_batches
 from mofore.config import Params, load_params
-from mofore.device import keep_freed_memory, pick_device
-from mofore.embed import leave_out_shorter_than_a_clip
-from mofore.embeddings import Embeddings, FloatArray
+from mofore.embedding.inference import UniformClips, embed_clips
+from mofore.embedding.store import Embeddings, FloatArray
+from mofore.embedding.views import leave_out_shorter_than_a_clip
 from mofore.errors import UserError
-from mofore.features import UniformClips, embed_clips
-from mofore.folds import group_folds
-from mofore.knn import evaluate_knn
-from mofore.linear import evaluate_linear
-from mofore.loader import helper_count, load_batches
-from mofore.packed import PackedVideos
-from mofore.pairs import Epochs, Pair, Pairs, to_device
-from mofore.pretrain import leave_out_short
+from mofore.evaluation.knn import evaluate_knn
+from mofore.evaluation.linear import evaluate_linear
+from mofore.frames.store import FrameStore
+from mofore.runtime.device import keep_freed_memory, pick_device
+from mofore.splits import group_folds
+from mofore.training.pretrain import leave_out_short
 
 ENDLESS = 1_000_000  # epochs
 FOLDS_SEED = 0  # of the parts that the groups are put into, the same for all
@@ -78,12 +78,12 @@ class Point:
     r_at_1: list[int]
 
 
-class LabelledPairs(Pairs):
-    """Pairs whose `group` is the number of the video's class instead."""
+class LabelledPairs(ForecastDataset):
+    """ForecastDataset whose `group` is the number of the video's class instead."""
 
     label_V: Any
 
-    def __getitem__(self, key: tuple[int, int]) -> Pair:
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
         return super().__getitem__(key)._replace(group=self.label_V[key[1]])
 
 
@@ -126,15 +126,15 @@ def longest_clips(params: Params) -> Params:
     return replace(params, clip=replace(params.clip, input="residual"))
 
 
-def labelled_videos(frames: Path, params: Params) -> PackedVideos:
+def labelled_videos(frames: Path, params: Params) -> FrameStore:
     """Those of a frames folder that all methods learn from and are tested on."""
-    videos = PackedVideos(frames)
+    videos = FrameStore(frames)
     leave_out_shorter_than_a_clip(videos, longest_clips(params).clip)
     videos.keep((videos.table.label != "").to_numpy())
     return videos
 
 
-def split(videos: PackedVideos, params: Params, job: Job) -> tuple[Any, Any]:
+def split(videos: FrameStore, params: Params, job: Job) -> tuple[Any, Any]:
     """Numbers of the videos to train and to test on; of folds and for tuning, no group stands on both sides, either."""
     table = videos.table
     if job.folds:
@@ -148,16 +148,14 @@ def split(videos: PackedVideos, params: Params, job: Job) -> tuple[Any, Any]:
     return train_V[kept], train_V[held_out]
 
 
-def train(
-    job: Job, params: Params, videos: PackedVideos, device: torch.device
-) -> Iterator[tuple[nn.Module, float, int]]:
+def train(job: Job, params: Params, videos: FrameStore, device: torch.device) -> Iterator[tuple[nn.Module, float, int]]:
     """Train; at each point of the budget give the encoder, and the seconds and clips that it has taken."""
     batch_size = params.pretrain.batch_size
     if len(videos) < batch_size:
         raise UserError(f"params.yaml: pretrain.batch_size is {batch_size}, but only {len(videos)} videos are usable")
     keep = params.runtime.cache * 1e9 if device.type == "cpu" else 0
     kept_bytes = keep / max(1, helper_count(params.runtime.workers))
-    pairs = (LabelledPairs if job.method == "supervised" else Pairs)(
+    pairs = (LabelledPairs if job.method == "supervised" else ForecastDataset)(
         videos, params.clip, params.forecast, params.augment, params.seed, kept_bytes
     )
     classes, label_V = np.unique(videos.table.label.to_numpy(str), return_inverse=True)
@@ -169,7 +167,7 @@ def train(
     amount = job.amount if job.budget == "time" else max(1, round(job.amount / clips_a_step))  # seconds, or steps
     spent, last = 0.0, float(job.budget == "clips")  # of it, so far and by the last step
     seconds, steps = 0.0, 0
-    batches = Epochs(len(videos), batch_size, ENDLESS, params.seed)
+    batches = EpochSampler(len(videos), batch_size, ENDLESS, params.seed)
     with closing(load_batches(pairs, batches, params.runtime.workers, device)) as loaded:
         awaited = chain([next(loaded)], loaded)
         for point in job.points:
@@ -185,7 +183,7 @@ def train(
 
 
 def score(
-    encoder: nn.Module, videos: PackedVideos, trained: int, params: Params, device: torch.device
+    encoder: nn.Module, videos: FrameStore, trained: int, params: Params, device: torch.device
 ) -> tuple[Any, Any]:
     """Which videos after the first `trained` are recognised, [N]: by the linear classifier, by the nearest neighbour.
 
@@ -197,7 +195,7 @@ def score(
     return recognised(x_VD, videos, trained, params)
 
 
-def recognised(x_VD: FloatArray, videos: PackedVideos, trained: int, params: Params) -> tuple[Any, Any]:
+def recognised(x_VD: FloatArray, videos: FrameStore, trained: int, params: Params) -> tuple[Any, Any]:
     """As `score`, of features."""
     if not np.isfinite(x_VD).all():
         none_N = np.zeros(len(videos) - trained, bool)
@@ -209,7 +207,7 @@ def recognised(x_VD: FloatArray, videos: PackedVideos, trained: int, params: Par
     return linear.hit_N, evaluate_knn(test, train, params.knn).hit_NR[:, 0]
 
 
-def joined(parts: list[Trained]) -> Trained:
+def init_distributed(parts: list[Trained]) -> Trained:
     """The same training once for each fold, as one: all tested videos, and the mean of what was spent."""
     points = [
         Point(

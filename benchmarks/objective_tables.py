@@ -1,8 +1,8 @@
 """What `objectives.py` has found, as tables and as a figure: scores with their intervals, and MoFore's lead.
 
 A method's score is the mean over its seeds; of each test video, its hits are averaged over the seeds, and the 95 %
-interval is over groups of test videos (`mofore.interval`). The lead is MoFore's score minus a rival's on the same
-videos, with the interval of that difference. How far seeds differ stands beside it.
+interval is over groups of test videos (`mofore.evaluation.bootstrap`). The lead is MoFore's score minus a rival's on
+the same videos, with the interval of that difference. How far seeds differ stands beside it.
 
 Shapes: N test videos, R runs (one a seed).
 """
@@ -19,9 +19,9 @@ from matplotlib.figure import Figure
 from matplotlib.style import context
 from objective_run import Point, Trained
 
-from mofore.charts import BLACK, BLUE, GREEN, ORANGE, PINK, SOFT, STYLE, beside, part, title
-from mofore.files import writing
-from mofore.interval import group_interval
+from mofore.evaluation.bootstrap import group_interval
+from mofore.report.style import BLACK, BLUE, GREEN, ORANGE, PINK, SOFT, STYLE, beside, part, title
+from mofore.utils.files import writing
 
 SCORES = {"linear": "linear top-1", "r_at_1": "R@1"}
 BUDGETS = ("time", "clips")

@@ -25,7 +25,7 @@ objectives.png beside this file, or what --name says; no figure where all are sc
 --budgets time). Ends with one line of JSON.
 """
 
-import mofore.waiting  # noqa: F401 # first, before anything that loads torch
+import mofore.runtime.openmp  # noqa: F401 # first, before anything that loads torch
 
 # isort: split
 import argparse
@@ -41,13 +41,13 @@ import numpy as np
 import pandas as pd
 from objective_controls import control_rows
 from objective_models import CANDIDATES, COMPARED, METHODS, Settings
-from objective_run import Job, Point, Trained, joined, run
+from objective_run import Job, Point, Trained, init_distributed, run
 from objective_tables import BUDGETS, all_points, draw, printed, summarise
 
 from mofore.config import Params, load_params
 from mofore.errors import UserError, run_stage
-from mofore.files import write_csv, write_json
-from mofore.scratch import scratch
+from mofore.utils.files import write_csv, write_json
+from mofore.utils.scratch import scratch
 
 HERE = Path(__file__).parent
 TUNING = HERE / "objectives_tuning.csv"
@@ -130,7 +130,7 @@ def words(settings: Settings) -> str:
 def over_folds(job: Job, folds: int, frames: Path, fresh: bool) -> Trained:
     """As `trained`; with folds, once for each of them."""
     jobs = [replace(job, fold=fold, folds=folds) for fold in range(max(1, folds))]
-    return joined([trained(each, frames, fresh) for each in jobs])
+    return init_distributed([trained(each, frames, fresh) for each in jobs])
 
 
 def compare(arguments: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ by nearest neighbours, test videos among training videos; 0 seconds: not at all.
 Needs: pip install -e '.[bench]'. Ends with one line of JSON.
 """
 
-import mofore.waiting  # noqa: F401 # first, before anything that loads torch
+import mofore.runtime.openmp  # noqa: F401 # first, before anything that loads torch
 
 # isort: split
 import argparse
@@ -30,25 +30,25 @@ import numpy as np
 import torch
 from torch import nn
 
+from mofore.clips.dataset import EpochSampler, ForecastDataset, Sample, to_device
+from mofore.clips.loader import load_batches
 from mofore.config import Params, load_params
-from mofore.cores import worker_count
-from mofore.device import keep_freed_memory, pick_device
-from mofore.embeddings import Embeddings
-from mofore.features import UniformClips, embed_clips
-from mofore.knn import evaluate_knn
-from mofore.loader import load_batches
-from mofore.packed import PackedVideos
-from mofore.pairs import Epochs, Pair, Pairs, to_device
-from mofore.pretrain import leave_out_short, pretrain
-from mofore.processes import ALONE
-from mofore.train_step import make_learner, train_step
+from mofore.embedding.inference import UniformClips, embed_clips
+from mofore.embedding.store import Embeddings
+from mofore.evaluation.knn import evaluate_knn
+from mofore.frames.store import FrameStore
+from mofore.runtime.device import keep_freed_memory, pick_device
+from mofore.runtime.distributed import SINGLE
+from mofore.training.pretrain import leave_out_short, pretrain
+from mofore.training.step import make_train_state, train_step
+from mofore.utils.workers import worker_count
 
 WAYS = ("mofore", "bound", "plain", "moco", "byol")
 WARM, STEPS = 6, 20  # steps of a turn: untimed ones, which also use up what loaders have made in the pause; timed ones
 ENDLESS = 1_000_000  # epochs
 
 
-def steps(way: str, params: Params, videos: PackedVideos) -> Iterator[None]:
+def steps(way: str, params: Params, videos: FrameStore) -> Iterator[None]:
     """Train, a step at a time, without end."""
     if way in ("moco", "byol"):
         from rivals import RIVALS, train
@@ -57,25 +57,25 @@ def steps(way: str, params: Params, videos: PackedVideos) -> Iterator[None]:
     return ours(way, params, videos)
 
 
-def ours(way: str, params: Params, videos: PackedVideos) -> Iterator[None]:
+def ours(way: str, params: Params, videos: FrameStore) -> Iterator[None]:
     """Our step: as it is, on batches in memory, or plain as well."""
     if way == "plain":
         params.runtime.precision = "fp32"
     else:
         keep_freed_memory()
     device = pick_device(params.runtime)
-    learner = make_learner(params, device, ALONE)
+    learner = make_train_state(params, device, SINGLE)
     if way == "plain":
         learner.model.to(memory_format=torch.contiguous_format)
         for encoder in (learner.model.online[0], learner.model.ema[0]):
             encoder.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
-    pairs = Pairs(
+    pairs = ForecastDataset(
         videos, params.clip, params.forecast, params.augment, params.seed, params.runtime.cache * 1e9 / worker_count(-1)
     )
-    loaded = load_batches(pairs, Epochs(len(videos), params.pretrain.batch_size, ENDLESS, 0), -1, device)
-    batches: Iterator[Pair] = loaded
+    loaded = load_batches(pairs, EpochSampler(len(videos), params.pretrain.batch_size, ENDLESS, 0), -1, device)
+    batches: Iterator[Sample] = loaded
     if way != "mofore":
-        batches = cycle([Pair(*(field.clone() for field in batch)) for batch in islice(loaded, 16)])
+        batches = cycle([Sample(*(field.clone() for field in batch)) for batch in islice(loaded, 16)])
         loaded.close()
     for batch in batches:
         train_step(learner, to_device(batch, device), params, params.momentum.start)
@@ -94,8 +94,8 @@ def work(way: str, frames: Path) -> None:
         print(json.dumps([time.perf_counter() - began, memory()]), flush=True)
 
 
-def training_videos(frames: Path, params: Params) -> PackedVideos:
-    videos = PackedVideos(frames, split="train")
+def training_videos(frames: Path, params: Params) -> FrameStore:
+    videos = FrameStore(frames, split="train")
     leave_out_short(videos, params)
     return videos
 
@@ -164,7 +164,7 @@ def train_for(way: str, frames: Path, seconds: float, clips_per_second: float) -
 
 def score(encoder: nn.Module, frames: Path) -> dict[str, float]:
     """Nearest neighbours, test videos among training videos."""
-    params, videos = load_params(), PackedVideos(frames)
+    params, videos = load_params(), FrameStore(frames)
     samples = UniformClips(videos, params.clip, params.embed.clips)
     device = pick_device(params.runtime)
     x_VD = embed_clips({"": encoder.to(device).eval()}, samples, params.runtime, device)[""].mean(axis=1)

@@ -21,17 +21,17 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from mofore.augment import MEAN, STD
-from mofore.clips import clip_offsets, clip_span, draw_places
+from mofore.clips.augment import MEAN, STD
+from mofore.clips.sampling import clip_offsets, clip_span, draw_places
 from mofore.config import Params
-from mofore.encoder import build_encoder
-from mofore.packed import PackedVideos
+from mofore.frames.store import FrameStore
+from mofore.method.encoders import build_encoder
 
 
 class TwoClips(Dataset[tuple[Tensor, Tensor]]):
     """Two clips of a video, augmented apart: [C, T, H, W] each."""
 
-    def __init__(self, videos: PackedVideos, params: Params) -> None:
+    def __init__(self, videos: FrameStore, params: Params) -> None:
         self.videos, self.params = videos, params
         augment, size = params.augment, (params.clip.size, params.clip.size)
         self.transform = v2.Compose(
@@ -104,7 +104,7 @@ class BYOL(nn.Module):
         return loss
 
 
-def train(model: MoCo | BYOL, videos: PackedVideos, params: Params, workers: int, epochs: int) -> Iterator[None]:
+def train(model: MoCo | BYOL, videos: FrameStore, params: Params, workers: int, epochs: int) -> Iterator[None]:
     """Train, a step at a time."""
     loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
         TwoClips(videos, params), params.pretrain.batch_size, shuffle=True, drop_last=True, num_workers=workers

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mofore.config import Data
 from mofore.errors import UserError
-from mofore.files import writing
+from mofore.utils.files import writing
 
 CATALOG = Path("data/raw/videos.csv")
 RAW_VIDEOS = Path("data/raw/videos")

@@ -17,6 +17,16 @@ from omegaconf.errors import OmegaConfBaseException
 from mofore.errors import UserError
 
 PARAMS_FILE = "params.yaml"
+RENAMED = {  # keys of earlier versions
+    "augment.plain": "augment.clean_target_prob",
+    "forecast.gap_law": "forecast.gap_distribution",
+    "forecast.told": "forecast.gap_conditioning (gap stays gap, nothing is none, wrong is shuffled)",
+    "forecast.projection": "forecast.projection_dim",
+    "forecast.hidden": "forecast.hidden_dim",
+    "contrast.queue": "contrast.queue_size",
+    "contrast.reversed": "contrast.time_reversed_negatives",
+    "runtime.stall": "runtime.decode_timeout",
+}
 
 
 def within(low: float, high: float = math.inf) -> dict[str, Any]:
@@ -64,19 +74,19 @@ class Augment:
     flip: float = field(metadata=within(0, 1))
     jitter: float = field(metadata=within(0, 1))
     grayscale: float = field(metadata=within(0, 1))
-    plain: float = field(metadata=within(0, 1))
+    clean_target_prob: float = field(metadata=within(0, 1))
 
 
 @dataclass
 class Forecast:
     gap_min: int = field(metadata=within(0))
     gap_max: int = field(metadata=within(0))
-    gap_law: str = field(metadata=one_of("uniform", "log", "decreasing"))
-    told: str = field(metadata=one_of("gap", "nothing", "wrong"))
+    gap_distribution: str = field(metadata=one_of("uniform", "log", "decreasing"))
+    gap_conditioning: str = field(metadata=one_of("gap", "none", "shuffled"))
     futures: int = field(metadata=within(1, 16))
     weight: float = field(metadata=within(0))
-    projection: int = field(metadata=within(8, 8192))
-    hidden: int = field(metadata=within(8, 16384))
+    projection_dim: int = field(metadata=within(8, 8192))
+    hidden_dim: int = field(metadata=within(8, 16384))
 
 
 @dataclass
@@ -85,8 +95,8 @@ class Contrast:
     loss: str = field(metadata=one_of("infonce", "vicreg", "sigreg"))
     temperature: float = field(metadata=within(0.001, 10))
     mask_groups: bool
-    queue: int = field(metadata=within(0, 65536))
-    reversed: bool
+    queue_size: int = field(metadata=within(0, 65536))
+    time_reversed_negatives: bool
 
 
 @dataclass
@@ -154,7 +164,7 @@ class Runtime:
     workers: int = field(metadata=within(-1, 1024))
     precision: str = field(metadata=one_of("auto", "fp32", "bf16"))
     backend: str = field(metadata=one_of("loky", "dask"))
-    stall: float = field(metadata=within(1, 86400))
+    decode_timeout: float = field(metadata=within(1, 86400))
     compile: bool
     launcher: str
     checkpoint: float = field(metadata=within(0, 86400))
@@ -232,6 +242,8 @@ def check_params(loaded: DictConfig, path: Path) -> Params:
 def _check_keys(loaded: DictConfig, schema: Any, path: Path, prefix: str) -> None:
     known = {f.name: f for f in fields(schema)}
     for key, value in loaded.items_ex(resolve=False):
+        if new_name := RENAMED.get(f"{prefix}{key!s}"):
+            raise UserError(f"{path}: '{prefix}{key!s}' was renamed: call it {new_name}")
         if key not in known:
             raise UserError(
                 f"{path}: unknown key '{prefix}{key!s}'{_did_you_mean(str(key), _all_keys(Params), prefix)}"

@@ -6,18 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 from mofore.config import load_params
-from mofore.controls import metadata_features, pixel_features, standardise
-from mofore.cores import worker_count
-from mofore.embeddings import CONTROLS
+from mofore.embedding.store import CONTROLS, write_vectors
 from mofore.errors import run_stage
-from mofore.packed import PackedVideos
-from mofore.vectors import write_vectors
-from mofore.words import counted
+from mofore.evaluation.controls import metadata_features, pixel_features, standardise
+from mofore.frames.store import FrameStore
+from mofore.utils.text import counted
+from mofore.utils.workers import worker_count
 
 
 def main() -> None:
     params = load_params()
-    videos = PackedVideos(Path("data/frames"))
+    videos = FrameStore(Path("data/frames"))
     appearance_VD, motion_VD = pixel_features(videos, worker_count(params.runtime.workers))
     features: dict[str, npt.NDArray[np.floating]] = {
         "metadata": metadata_features(videos.table),

@@ -1,8 +1,8 @@
 """Stage download: find the videos of `data.source` and list them in data/raw/videos.csv."""
 
 from mofore.config import load_params
-from mofore.download import download
 from mofore.errors import run_stage
+from mofore.videos.prepare import download
 
 
 def main() -> None:

@@ -1,31 +1,31 @@
 """data/frames + data/model -> data/embeddings: embed every video with the trained encoder and with its controls."""
 
-import mofore.waiting  # noqa: F401 # first, before anything that loads torch
+import mofore.runtime.openmp  # noqa: F401 # first, before anything that loads torch
 
 # isort: split
 from pathlib import Path
 
 from mofore.config import load_params
-from mofore.device import keep_freed_memory, pick_device
-from mofore.embed import embed_rows, leave_out_shorter_than_a_clip, target_videos, write_clips, write_rows
-from mofore.embeddings import EMBEDDINGS
+from mofore.embedding.inference import UniformClips, embed_clips
+from mofore.embedding.store import EMBEDDINGS
+from mofore.embedding.views import embed_rows, leave_out_shorter_than_a_clip, target_videos, write_clips, write_rows
 from mofore.errors import run_stage
-from mofore.features import UniformClips, embed_clips
-from mofore.files import write_csv
-from mofore.forecaster import load_forecaster
-from mofore.packed import PackedVideos
-from mofore.processes import joined, launch
-from mofore.words import counted, some_names
+from mofore.frames.store import FrameStore
+from mofore.method.saved_model import load_forecaster
+from mofore.runtime.device import keep_freed_memory, pick_device
+from mofore.runtime.distributed import init_distributed, launch
+from mofore.utils.files import write_csv
+from mofore.utils.text import counted, some_names
 
 
 def main() -> None:
     params = load_params()
     launch(params.runtime.launcher)
-    with joined() as processes:
+    with init_distributed() as processes:
         device = pick_device(params.runtime, processes)
         keep_freed_memory()
         model = load_forecaster(Path("data/model"))[0].to(device)
-        videos = PackedVideos(Path("data/frames"))
+        videos = FrameStore(Path("data/frames"))
         left_out = leave_out_shorter_than_a_clip(videos, params.clip)
 
         samples = UniformClips(videos, params.clip, params.embed.clips)
@@ -33,7 +33,7 @@ def main() -> None:
         some = videos.some(target_videos(videos.table.split, params.seed))
         some_samples = UniformClips(some, params.clip, params.embed.clips)
         targets = embed_clips({"targets": model.ema}, some_samples, params.runtime, device, processes)
-        if not processes.first:
+        if not processes.is_main:
             return
 
     write_rows(samples, videos.table, features)

@@ -2,7 +2,7 @@
 
 from mofore.config import load_params
 from mofore.errors import run_stage
-from mofore.extract import extract_frames
+from mofore.frames.extract import extract_frames
 
 
 def main() -> None:

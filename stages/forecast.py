@@ -1,6 +1,6 @@
 """data/model + data/embeddings -> results/forecast.json: how good are forecasts of videos held out?"""
 
-import mofore.waiting  # noqa: F401 # first, before anything that loads torch
+import mofore.runtime.openmp  # noqa: F401 # first, before anything that loads torch
 
 # isort: split
 from functools import partial
@@ -8,14 +8,14 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from mofore.clips import clip_span
+from mofore.clips.sampling import clip_span
 from mofore.config import load_params
-from mofore.embeddings import EMBEDDINGS, read_clip_embeddings, read_embeddings
+from mofore.embedding.store import EMBEDDINGS, read_clip_embeddings, read_embeddings
 from mofore.errors import run_stage
-from mofore.files import write_csv, write_json
-from mofore.forecaster import forecast_clips, load_forecaster
-from mofore.skill import by_gap, score_pairs, summary
-from mofore.words import counted
+from mofore.evaluation.forecast_skill import by_gap, score_pairs, summary
+from mofore.method.saved_model import forecast_clips, load_forecaster
+from mofore.utils.files import write_csv, write_json
+from mofore.utils.text import counted
 
 
 def main() -> None:
@@ -28,10 +28,10 @@ def main() -> None:
         pairs = score_pairs(features, targets, videos, forecaster, clip_span(params.clip), params.seed)
 
     scores = summary(pairs, trained)
-    skill, picked = by_gap(pairs, params.temporal.bins, trained)
+    skill, accuracy = by_gap(pairs, params.temporal.bins, trained)
     write_json(Path("results/forecast.json"), {"mofore": scores})
     write_csv(Path("results/forecast.csv"), skill, "%.6g")
-    write_csv(Path("results/picked.csv"), picked, "%.6g")
+    write_csv(Path("results/forecast_accuracy.csv"), accuracy, "%.6g")
     print(f"forecast: {in_words(scores)}")
 
 

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from mofore.classes import score_classes
 from mofore.config import load_params
-from mofore.embeddings import ENCODERS, read_rows
+from mofore.embedding.store import ENCODERS, read_representations
 from mofore.errors import run_stage
-from mofore.files import write_csv, write_json
-from mofore.knn import evaluate_rows, recall_table
+from mofore.evaluation.knn import evaluate_rows, recall_table
+from mofore.evaluation.per_class import score_classes
+from mofore.utils.files import write_csv, write_json
 
 
 def main() -> None:
     params = load_params()
-    rows = read_rows()
+    rows = read_representations()
     results = evaluate_rows(rows, params.knn, params.scores.folds, params.seed)
     test = rows["mofore"].labelled("test")
 

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from mofore.classes import score_classes
 from mofore.config import load_params
-from mofore.cores import worker_count
-from mofore.embeddings import ENCODERS, read_rows
+from mofore.embedding.store import ENCODERS, read_representations
 from mofore.errors import run_stage
-from mofore.files import write_csv, write_json
-from mofore.linear import evaluate_rows
+from mofore.evaluation.linear import evaluate_rows
+from mofore.evaluation.per_class import score_classes
+from mofore.utils.files import write_csv, write_json
+from mofore.utils.workers import worker_count
 
 
 def main() -> None:
     params = load_params()
-    rows = read_rows()
+    rows = read_representations()
     workers = max(1, worker_count(params.runtime.workers))
     results = evaluate_rows(rows, params.linear.holdout, params.scores.folds, params.seed, workers)
     test = rows["mofore"].labelled("test")

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from mofore.config import load_params
-from mofore.embedding_map import map_videos
-from mofore.embeddings import EMBEDDINGS, read_embeddings
+from mofore.embedding.store import EMBEDDINGS, read_embeddings
 from mofore.errors import run_stage
-from mofore.files import write_csv
-from mofore.filmstrips import draw_filmstrips
-from mofore.overview import draw_overview
-from mofore.packed import PackedVideos
+from mofore.frames.store import FrameStore
+from mofore.report.embedding_map import map_videos
+from mofore.report.filmstrips import draw_filmstrips
+from mofore.report.overview import draw_overview
+from mofore.utils.files import write_csv
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     points = map_videos(videos, params.seed)
     write_csv(results / "map.csv", points, "%.3f")
 
-    draw_filmstrips(videos, PackedVideos(Path("data/frames")), results / "filmstrips.jpg", params.seed)
+    draw_filmstrips(videos, FrameStore(Path("data/frames")), results / "filmstrips.jpg", params.seed)
     draw_overview(results, results / "overview.png")
     print(f"plots: {len(points)} videos in results/map.csv, pictures in results/overview.png and filmstrips.jpg")
 

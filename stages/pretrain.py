@@ -1,45 +1,45 @@
 """data/frames -> data/model: train the encoder on the training split, without labels."""
 
-import mofore.waiting  # noqa: F401 # first, before anything that loads torch
+import mofore.runtime.openmp  # noqa: F401 # first, before anything that loads torch
 
 # isort: split
 from pathlib import Path
 
 import pandas as pd
 
-from mofore.checkpoint import checkpoint
+from mofore.clips.dataset import EpochSampler, ForecastDataset
+from mofore.clips.gap_histogram import gaps_drawn, share_of_gaps
 from mofore.config import Params, load_params
-from mofore.encoder import save_encoder
 from mofore.errors import run_stage
-from mofore.files import write_csv, write_json
-from mofore.forecaster import save_forecaster
-from mofore.gaps import gaps_drawn, share_of_gaps
-from mofore.packed import PackedVideos
-from mofore.pairs import Epochs, Pairs
-from mofore.pretrain import Pretrained, epochs_of, leave_out_short, pretrain
-from mofore.processes import joined, launch
-from mofore.words import counted, some_names
+from mofore.frames.store import FrameStore
+from mofore.method.encoders import save_encoder
+from mofore.method.saved_model import save_forecaster
+from mofore.runtime.distributed import init_distributed, launch
+from mofore.training.checkpoint import checkpoint
+from mofore.training.pretrain import Pretrained, epochs_of, leave_out_short, pretrain
+from mofore.utils.files import write_csv, write_json
+from mofore.utils.text import counted, some_names
 
 
 def main() -> None:
     params = load_params()
     launch(params.runtime.launcher)
-    with joined() as processes, checkpoint("pretrain", params, processes) as saved:
-        videos = PackedVideos(Path("data/frames"), split="train")
+    with init_distributed() as processes, checkpoint("pretrain", params, processes) as saved:
+        videos = FrameStore(Path("data/frames"), split="train")
         left_out = leave_out_short(videos, params)
         run = pretrain(params, videos, processes, saved)
-        if processes.first:
+        if processes.is_main:
             write(params, run, videos, left_out)
 
 
-def write(params: Params, run: Pretrained, videos: PackedVideos, left_out: pd.DataFrame) -> None:
+def write(params: Params, run: Pretrained, videos: FrameStore, left_out: pd.DataFrame) -> None:
     save_encoder(Path("data/model"), run.model.encoder, params.encoder.name, params.clip)
     save_forecaster(Path("data/model"), run.model, params.forecast)
     write_csv(Path("data/model/left_out.csv"), left_out)
     write_csv(Path("results/pretrain.csv"), run.log, "%.6g")
-    pairs = Pairs(videos, params.clip, params.forecast, params.augment, params.seed)
+    pairs = ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed)
     epochs = epochs_of(params.pretrain, len(videos))
-    batches = Epochs(len(videos), params.pretrain.batch_size, epochs, params.seed)
+    batches = EpochSampler(len(videos), params.pretrain.batch_size, epochs, params.seed)
     write_csv(Path("results/gaps.csv"), share_of_gaps(gaps_drawn(pairs, batches)), "%.6g")
     final = run.log.iloc[-1].drop("epoch").to_dict()
     summary = final | {

@@ -4,18 +4,18 @@ from pathlib import Path
 
 from mofore.config import load_params
 from mofore.errors import run_stage
-from mofore.packed import PackedVideos
-from mofore.report.cautions import cautions
+from mofore.frames.store import FrameStore
 from mofore.report.page import write_report
 from mofore.report.results import read_results
-from mofore.words import counted, some_names
+from mofore.report.warnings import cautions
+from mofore.utils.text import counted, some_names
 
 
 def main() -> None:
     params = load_params()
     page = Path("results/report.html")
     results = read_results()
-    write_report(page, results, params, PackedVideos(Path("data/frames")))
+    write_report(page, results, params, FrameStore(Path("data/frames")))
     found = [caution.what for caution in cautions(results)]
     print(f"report: {page}, {page.stat().st_size / 1e6:.1f} MB, {counted(len(found), 'warning')}")
     if found:

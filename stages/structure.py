@@ -4,22 +4,22 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from mofore.clips import clip_span
+from mofore.clips.sampling import clip_span
 from mofore.config import load_params
-from mofore.embeddings import EMBEDDINGS, ENCODERS, read_clip_embeddings, read_rows
+from mofore.embedding.store import EMBEDDINGS, ENCODERS, read_clip_embeddings, read_representations
 from mofore.errors import run_stage
-from mofore.files import write_json
-from mofore.structure import alignment, evaluate_structure
+from mofore.evaluation.structure import clip_alignment, evaluate_structure
+from mofore.utils.files import write_json
 
 
 def main() -> None:
     params = load_params()
     scores = {}
     with threadpool_limits(1):  # many small problems: threads would wait for one another
-        for row, videos in read_rows().items():
+        for row, videos in read_representations().items():
             scores[row] = evaluate_structure(videos.rows(videos.held_out()), params.seed)
             if row in ENCODERS:
-                scores[row] |= alignment(read_clip_embeddings(EMBEDDINGS, row), videos, clip_span(params.clip))
+                scores[row] |= clip_alignment(read_clip_embeddings(EMBEDDINGS, row), videos, clip_span(params.clip))
 
     write_json(Path("results/structure.json"), scores)
     summary = []

@@ -1,17 +1,17 @@
 """data/frames -> data/supervised: embed videos with the same encoder trained on labels; empty if not asked for."""
 
-import mofore.waiting  # noqa: F401 # first, before anything that loads torch
+import mofore.runtime.openmp  # noqa: F401 # first, before anything that loads torch
 
 # isort: split
 import shutil
 from pathlib import Path
 
 from mofore.config import Params, load_params
-from mofore.embeddings import SUPERVISED
+from mofore.embedding.store import SUPERVISED
 from mofore.errors import run_stage
-from mofore.files import writing
-from mofore.packed import PackedVideos
-from mofore.words import counted
+from mofore.frames.store import FrameStore
+from mofore.utils.files import writing
+from mofore.utils.text import counted
 
 FILE = SUPERVISED / "supervised.parquet"
 
@@ -34,14 +34,14 @@ def leave_out(why: str) -> None:
 
 def train_and_embed(params: Params) -> None:
     """Write FILE, or say why not."""
-    from mofore.device import keep_freed_memory, pick_device  # torch takes seconds: only where it is needed
-    from mofore.embed import leave_out_shorter_than_a_clip
-    from mofore.features import UniformClips, embed_clips
-    from mofore.processes import joined, launch
-    from mofore.supervised import train_on_labels, why_not
-    from mofore.vectors import write_vectors
+    from mofore.embedding.inference import UniformClips, embed_clips
+    from mofore.embedding.store import write_vectors
+    from mofore.embedding.views import leave_out_shorter_than_a_clip
+    from mofore.runtime.device import keep_freed_memory, pick_device  # torch takes seconds: only where it is needed
+    from mofore.runtime.distributed import init_distributed, launch
+    from mofore.training.supervised import train_on_labels, why_not
 
-    videos = PackedVideos(Path("data/frames"))
+    videos = FrameStore(Path("data/frames"))
     leave_out_shorter_than_a_clip(videos, params.clip)
     train = videos.some(((videos.table.split == "train") & (videos.table.label != "")).to_numpy().nonzero()[0])
     if lacking := why_not(train, params.pretrain.batch_size):
@@ -49,13 +49,13 @@ def train_and_embed(params: Params) -> None:
         return
 
     launch(params.runtime.launcher)
-    with joined() as processes:
+    with init_distributed() as processes:
         device = pick_device(params.runtime, processes)
         keep_freed_memory()
         encoder, recognised = train_on_labels(params, train, device, processes)
         samples = UniformClips(videos, params.clip, params.embed.clips)
         features = embed_clips({"supervised": encoder}, samples, params.runtime, device, processes)
-    if processes.first:
+    if processes.is_main:
         write_vectors(FILE, videos.table, features["supervised"].mean(axis=1))
         of = f"{counted(len(train), 'video')} of {counted(train.table.label.nunique(), 'class', 'classes')}"
         print(

@@ -5,12 +5,12 @@ from pathlib import Path
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from mofore.clips import clip_span
+from mofore.clips.sampling import clip_span
 from mofore.config import load_params
-from mofore.embeddings import EMBEDDINGS, ENCODERS, read_clip_embeddings, read_embeddings
+from mofore.embedding.store import EMBEDDINGS, ENCODERS, read_clip_embeddings, read_embeddings
 from mofore.errors import run_stage
-from mofore.files import write_csv, write_json
-from mofore.temporal import evaluate_temporal
+from mofore.evaluation.temporal import evaluate_temporal
+from mofore.utils.files import write_csv, write_json
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
         similarities.append(found.similarity)
         speeds.append(found.speed)
         if "margin" in found.scores:
-            words = "{} {margin:.3f} (contrast {contrast:.2f}, effective rank {effective_rank:.1f})"
+            words = "{} {margin:.3f} (margin in sd {margin_in_sd:.2f}, effective rank {effective_rank:.1f})"
             margins.append(words.format(encoder, **found.scores))
 
     write_json(Path("results/temporal.json"), scores)

@@ -1,6 +1,6 @@
 """A folder of packed frames, made without the code under test."""
 
-import mofore.waiting  # noqa: F401 # first, before anything that loads torch
+import mofore.runtime.openmp  # noqa: F401 # first, before anything that loads torch
 
 # isort: split
 import shutil
@@ -55,7 +55,7 @@ def tiny(params: Params, one_thread: None) -> Params:
     params.clip.frames, params.clip.stride, params.clip.size = 4, 1, 16
     params.pretrain.batch_size, params.pretrain.epochs, params.pretrain.min_steps = 4, 3, 0
     params.pretrain.knn_every = 1
-    params.forecast.projection, params.forecast.hidden, params.forecast.gap_max = 8, 16, 6
+    params.forecast.projection_dim, params.forecast.hidden_dim, params.forecast.gap_max = 8, 16, 6
     return params
 
 

@@ -1,1 +1,4 @@
-"""The report: one self-contained page with the scores of a run, their controls, and what may be claimed."""
+"""Results as pictures and as one self-contained page: overview, filmstrips, embedding map, claims and warnings.
+
+May import `mofore.evaluation` and the rooms before it.
+"""

@@ -10,11 +10,11 @@ from typing import Literal
 
 import numpy as np
 
-from mofore.collapse import collapse
-from mofore.embeddings import Embeddings, train_test
-from mofore.interval import FEW_GROUPS
+from mofore.embedding.geometry import collapse
+from mofore.embedding.store import Embeddings, train_test
+from mofore.evaluation.bootstrap import FEW_GROUPS
 from mofore.report.results import ROW_NAMES, Results
-from mofore.words import counted
+from mofore.utils.text import counted
 
 Answer = Literal["yes", "no", "not clear", "not measured"]
 MEASURES = {"linear": ("top1", "linear top-1"), "knn": ("r_at_1", "retrieval R@1")}
@@ -200,15 +200,15 @@ def _stability(results: Results) -> Claim:
     """The margin alone would not do: it is large, too, where all of few directions are shared by whole videos."""
     claim = "Embeddings are stable over time: clips of one video stand out, more than before training, not by collapse"
     mofore, random = results.temporal["mofore"], results.temporal["random_init"]
-    if "contrast" not in mofore:
+    if "margin_in_sd" not in mofore:
         return Claim(claim, "not measured", "there are no two clips of a video that do not overlap, or no two groups")
     evidence = (
         f"clips of one video are more alike than those of others by {ranged(mofore, 'margin')}, that is "
-        f"{mofore['contrast']:.1f} standard deviations of the latter; before training by {random['margin']:.2f}, that "
-        f"is {random['contrast']:.1f}; effective rank {mofore['effective_rank']:.0f}, before "
+        f"{mofore['margin_in_sd']:.1f} standard deviations of the latter; before training by {random['margin']:.2f}, "
+        f"that is {random['margin_in_sd']:.1f}; effective rank {mofore['effective_rank']:.0f}, before "
         f"{random['effective_rank']:.0f}"
     )
-    if collapse(mofore["effective_rank"], mofore["spread"]) or mofore["contrast"] <= random["contrast"]:
+    if collapse(mofore["effective_rank"], mofore["spread"]) or mofore["margin_in_sd"] <= random["margin_in_sd"]:
         return Claim(claim, "no", evidence)
     return Claim(claim, decide(mofore["margin_low"], mofore["margin_high"]), evidence)
 

@@ -3,14 +3,14 @@
 import base64
 from html import escape
 
-from mofore.charts import short
-from mofore.filmstrips import NEIGHBOURS, Examples, Retrieved
-from mofore.packed import PackedVideos
-from mofore.report.loops import SECONDS, loop
+from mofore.frames.store import FrameStore
+from mofore.report.animation import SECONDS, loop
+from mofore.report.filmstrips import NEIGHBOURS, Examples, Retrieved
 from mofore.report.markup import details, empty, section
+from mofore.report.style import short
 
 
-def clips_section(examples: Examples, frames: PackedVideos) -> str:
+def clips_section(examples: Examples, frames: FrameStore) -> str:
     """Every query beside its neighbours, each a clip that plays again and again until it is folded away."""
     if not examples.queries:
         return section("clips", "Retrieval filmstrips", empty(examples.choice))
@@ -23,7 +23,7 @@ def clips_section(examples: Examples, frames: PackedVideos) -> str:
     return section("clips", "Retrieval filmstrips", f"<p>{escape(how)}</p>", details("Clips", queries, unfolded=True))
 
 
-def _query(query: Retrieved, frames: PackedVideos, number: dict[str, int]) -> str:
+def _query(query: Retrieved, frames: FrameStore, number: dict[str, int]) -> str:
     tiles = [_tile("asked", "query", "", query.video, query.label, frames, number)]
     for k, (video, label) in enumerate(zip(query.videos_K.tolist(), query.labels_K.tolist(), strict=True)):
         kind, words = "", label
@@ -35,7 +35,7 @@ def _query(query: Retrieved, frames: PackedVideos, number: dict[str, int]) -> st
 
 
 def _tile(
-    kind: str, words: str, similarity: str, video: str, label: str, frames: PackedVideos, number: dict[str, int]
+    kind: str, words: str, similarity: str, video: str, label: str, frames: FrameStore, number: dict[str, int]
 ) -> str:
     moving, still, (width, height) = loop(frames, number[video])
     alt = ", ".join(filter(None, (words, f"video {video}", label and f"class {label}")))

@@ -7,16 +7,13 @@ from string import Template
 import pandas as pd
 
 from mofore.config import Params
-from mofore.files import writing
-from mofore.filmstrips import choose_examples
-from mofore.packed import PackedVideos
-from mofore.report.cautions import cautions
+from mofore.frames.store import FrameStore
 from mofore.report.claims import Answer, chance, claims, decide, verdict
-from mofore.report.classes import classes_figure, confusion_figure, map_figure, scores_figure
 from mofore.report.clips import clips_section
-from mofore.report.lines import (
+from mofore.report.filmstrips import choose_examples
+from mofore.report.line_charts import (
+    accuracy_figure,
     gaps_figure,
-    picked_figure,
     retrieval_figure,
     skill_figure,
     speed_figure,
@@ -24,10 +21,13 @@ from mofore.report.lines import (
     training_figure,
 )
 from mofore.report.markup import scrolling_table, section
+from mofore.report.provenance import run_section
 from mofore.report.results import ROW_NAMES, ROW_WORDS, Results
-from mofore.report.run import run_section
+from mofore.report.score_charts import classes_figure, confusion_figure, map_figure, scores_figure
 from mofore.report.svg import styled
-from mofore.words import counted
+from mofore.report.warnings import cautions
+from mofore.utils.files import writing
+from mofore.utils.text import counted
 
 NONE = "\N{EN DASH}"
 MARKS: dict[Answer, tuple[str, str]] = {  # class of CSS, and what stands for an answer
@@ -40,7 +40,7 @@ LEADS = {"yes": "better", "no": "worse", "not clear": "not clear"}
 PAIRS = 10  # of classes most often confused that are named
 
 
-def write_report(page: Path, results: Results, params: Params, frames: PackedVideos) -> None:
+def write_report(page: Path, results: Results, params: Params, frames: FrameStore) -> None:
     """Write the report.
 
     Args:
@@ -174,7 +174,7 @@ def _claims(results: Results) -> str:
 
 
 def _forecast(results: Results) -> str:
-    charts = skill_figure(results.tables["forecast"]) + picked_figure(results.tables["picked"])
+    charts = skill_figure(results.tables["forecast"]) + accuracy_figure(results.tables["forecast_accuracy"])
     return section("forecast", "Forecast skill", f'<div class="figures main">{charts}</div>')
 
 

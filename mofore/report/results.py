@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from mofore.embeddings import EMBEDDINGS, Embeddings, read_embeddings
+from mofore.embedding.store import EMBEDDINGS, Embeddings, read_embeddings
 from mofore.errors import UserError
-from mofore.packed import TEXT as VIDEO_TEXT
-from mofore.tables import read_table
+from mofore.frames.store import TEXT as VIDEO_TEXT
+from mofore.utils.tables import read_table
 
 RESULTS = Path("results")
 SCORES = ("linear", "knn", "temporal", "forecast", "structure")
 TABLES = (
-    *("pretrain", "gaps", "forecast", "picked", "temporal", "speed", "retrieval"),
+    *("pretrain", "gaps", "forecast", "forecast_accuracy", "temporal", "speed", "retrieval"),
     *("classes_linear", "classes_knn", "confusion", "map"),
 )
 ROW_NAMES = {  # rows of the embeddings, in plain words

@@ -15,7 +15,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mofore.charts import BLACK, BLUE, GREEN, PINK, RED, STYLE
+from mofore.report.style import BLACK, BLUE, GREEN, PINK, RED, STYLE
 
 WIDTH = 4.7  # inches: 338 units of the drawing, about the pixels of a phone, so that sizes of text are as they say
 SVG_STYLE: dict[str, Any] = STYLE | {

@@ -1,0 +1,70 @@
+"""Collapse diagnostics: how many directions embeddings use, how far they spread, and when that counts as collapse.
+
+In numpy, so that evaluations need no torch. All is computed in float64.
+
+Shapes: N embeddings, D dimensions.
+"""
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Float = TypeVar("Float", bound=np.floating)
+Floats = npt.NDArray[np.floating]
+MIN_RANK = 5.0  # directions; fewer count as collapse
+MIN_SPREAD = 0.25  # of 1; less counts as collapse
+ROWS_A_BLOCK = 4096  # bounds the memory of `effective_rank`
+MAX_PAIRED = 4096  # embeddings among which `uniformity` takes all pairs
+
+
+def unit(x_ND: npt.NDArray[Float]) -> npt.NDArray[Float]:
+    """Rows scaled to length 1, in their own precision."""
+    return x_ND / np.maximum(np.linalg.norm(x_ND, axis=1, keepdims=True), 1e-12)
+
+
+def effective_rank(x_ND: Floats) -> float:
+    """How many directions the embeddings use: 1 (collapsed) to min(N, D).
+
+    Exponential of the entropy of the normalised singular values: RankMe (Garrido et al., 2023).
+    """
+    r_DD = np.empty((0, x_ND.shape[1]))
+    for begin in range(0, len(x_ND), ROWS_A_BLOCK):  # R of a QR decomposition has the singular values of its input
+        r_DD = np.asarray(np.linalg.qr(np.concatenate([r_DD, x_ND[begin : begin + ROWS_A_BLOCK]]), mode="r"))
+    singular = np.linalg.svd(r_DD, compute_uv=False)
+    share = singular / max(singular.sum(), 1e-12)
+    return float(np.exp(-(share * np.log(np.maximum(share, 1e-12))).sum()))
+
+
+def spread(x_ND: Floats) -> float:
+    """Mean standard deviation of the unit vectors' coordinates, times sqrt(D): 0 (collapsed) to about 1 (healthy)."""
+    return float(unit(x_ND).std(axis=0, dtype=np.float64).mean() * x_ND.shape[1] ** 0.5)
+
+
+def alignment(a_ND: Floats, b_ND: Floats) -> float:
+    """Mean squared distance of paired rows on the unit sphere, 0 to 4; lower is better.
+
+    Wang and Isola, "Understanding Contrastive Representation Learning through Alignment and Uniformity", 2020.
+    """
+    difference_ND = unit(a_ND.astype(np.float64)) - unit(b_ND.astype(np.float64))
+    return float(np.square(difference_ND).sum(axis=1).mean())
+
+
+def uniformity(x_ND: Floats, seed: int = 0) -> float:
+    """Log of the mean Gaussian potential of all pairs: 0 (collapsed) down to about -4 (spread over the sphere).
+
+    Wang and Isola, 2020, with t = 2. Of more than MAX_PAIRED embeddings some are drawn, by `seed`.
+    """
+    if len(x_ND) > MAX_PAIRED:
+        x_ND = x_ND[np.random.default_rng(seed).choice(len(x_ND), MAX_PAIRED, replace=False)]
+    u_ND = unit(x_ND).astype(np.float64)
+    potential_NN = np.exp(4 * (u_ND @ u_ND.T) - 4)  # squared distance = 2 - 2 cosine
+    pairs = len(u_ND) * (len(u_ND) - 1)
+    return float(np.log((potential_NN.sum() - potential_NN.trace()) / pairs))
+
+
+def collapse(rank: float, spread: float) -> str:
+    """Why embeddings of this effective rank and spread count as collapsed; empty if they do not."""
+    if rank < MIN_RANK:
+        return f"effective rank {rank:.1f} is below {MIN_RANK:g}"
+    return f"spread {spread:.2f} is below {MIN_SPREAD:g}" if spread < MIN_SPREAD else ""

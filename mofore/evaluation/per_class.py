@@ -1,0 +1,31 @@
+"""Scores class by class.
+
+Shapes: N test videos.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mofore.evaluation.bootstrap import group_interval
+
+COLUMNS = ["row", "label", "videos", "score", "low", "high"]
+
+
+def score_classes(
+    hits: dict[str, npt.NDArray[np.bool_]], label_N: npt.NDArray[np.str_], group_N: npt.NDArray[np.str_]
+) -> pd.DataFrame:
+    """Share of right videos of each class, with its 95 % interval over the class's groups.
+
+    Args:
+        hits: by row's name, whether each test video is right; may be empty.
+
+    Returns:
+        A table with COLUMNS: rows in the order of `hits`, classes by name.
+    """
+    table = []
+    for name, hit_N in hits.items():
+        for label in np.unique(label_N):
+            own_N = label_N == label
+            table.append((name, label, int(own_N.sum()), *group_interval(hit_N[own_N], group_N[own_N])))
+    return pd.DataFrame(table, columns=COLUMNS)

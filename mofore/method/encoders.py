@@ -1,0 +1,114 @@
+"""Encoders: built by name, and saved.
+
+A saved encoder is two files: `encoder.safetensors` (weights, no pickle) and `encoder.json` (name and the clips it was
+trained on), all that is needed to rebuild and to feed it.
+
+Shapes: B batch, C channels, T frames, H = W side of a clip, D feature dimensions.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+import torchvision.models.video
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from mofore.clips.augment import input_channels
+from mofore.config import Clip
+from mofore.errors import UserError
+from mofore.utils.files import write_json
+
+
+def conv_2plus1d(c_in: int, c_out: int, time_stride: int) -> nn.Sequential:
+    """Halves the side and divides the time by `time_stride`: space (1x3x3), then time (3x1x1)."""
+    return nn.Sequential(
+        nn.Conv3d(c_in, c_out, (1, 3, 3), (1, 2, 2), (0, 1, 1), bias=False),
+        nn.ReLU(inplace=True),
+        nn.Conv3d(c_out, c_out, (3, 1, 1), (time_stride, 1, 1), (1, 0, 0), bias=False),
+        nn.BatchNorm3d(c_out),
+        nn.ReLU(inplace=True),
+    )
+
+
+class SmallR2Plus1D(nn.Sequential):
+    """A small (2+1)D network, fast on a CPU: [B, C, T, H, W] to globally pooled features [B, dim].
+
+    Made for clips of 8 frames of 56x56. Space and time are convolved one after the other, as in "A Closer Look at
+    Spatiotemporal Convolutions for Action Recognition" (Tran et al., 2018). It leaves out what costs a CPU more time
+    than it brings: shortcuts, which a network this shallow does without; a normalisation between space and time; and
+    work at half resolution, which the stem skips.
+
+    The last normalisation gives all features the same weight in a cosine similarity, rare ones as well as common ones.
+    """
+
+    def __init__(self, channels: int = 3, width: int = 48) -> None:
+        super().__init__(
+            nn.Conv3d(channels, width, (1, 7, 7), (1, 4, 4), (0, 3, 3), bias=False),
+            nn.BatchNorm3d(width),
+            nn.ReLU(inplace=True),
+            conv_2plus1d(width, 2 * width, time_stride=1),
+            conv_2plus1d(2 * width, 4 * width, time_stride=2),
+            nn.AdaptiveAvgPool3d(1),
+            nn.Flatten(),
+            nn.BatchNorm1d(4 * width, affine=False),
+        )
+        self.dim = 4 * width
+
+
+def build_encoder(name: str, seed: int, channels: int = 3) -> nn.Module:
+    """A freshly initialised encoder, [B, C, T, H, W] -> [B, D]; its `dim` is D.
+
+    Args:
+        name: "small", or one of torchvision's video networks, "r3d_18" or "r2plus1d_18".
+        seed: of the initial weights; the caller's random state is left alone.
+        channels: C, see `input_channels`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if name == "small":
+            encoder: nn.Module = SmallR2Plus1D(channels)
+        else:
+            encoder = getattr(torchvision.models.video, name)()
+            encoder.dim = encoder.fc.in_features  # type: ignore[union-attr]
+            encoder.fc = nn.Identity()
+            if channels != 3:
+                _widen(encoder.stem[0], channels)  # type: ignore[index,arg-type]
+    return encoder.to(memory_format=torch.channels_last_3d)
+
+
+def save_encoder(folder: Path, encoder: nn.Module, name: str, clip: Clip) -> None:
+    """Write `encoder.safetensors` and `encoder.json` into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
+    save_file(weights, folder / "encoder.safetensors")
+    description = {"encoder": name, "dim": encoder.dim, "clip": asdict(clip)}
+    write_json(folder / "encoder.json", description)
+
+
+def load_encoder(folder: Path) -> tuple[nn.Module, str, Clip]:
+    """Rebuild a saved encoder.
+
+    Returns:
+        The encoder, its name, and the clips it was trained on.
+
+    Raises:
+        UserError: the folder holds no encoder.
+    """
+    try:
+        description = json.loads((folder / "encoder.json").read_text())
+        weights = load_file(folder / "encoder.safetensors")
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename or folder}: no such file: run `dvc repro pretrain`") from None
+    clip = Clip(**description["clip"])
+    encoder = build_encoder(description["encoder"], 0, input_channels(clip.input))
+    encoder.load_state_dict(weights)
+    return encoder, description["encoder"], clip
+
+
+def _widen(conv: nn.Module, channels: int) -> None:
+    """Give a convolution of 3 input channels a multiple of 3: its kernels repeated, its outputs as large as before."""
+    assert isinstance(conv, nn.Conv3d)
+    conv.in_channels = channels
+    conv.weight = nn.Parameter(conv.weight.detach().repeat(1, channels // 3, 1, 1, 1) * 3 / channels)

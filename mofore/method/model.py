@@ -1,0 +1,134 @@
+"""The networks of Momentum-Guided Semantic Forecasting.
+
+    context -> online encoder -> projector -> predictor(gap) -> forecast
+    future  -> EMA encoder    -> EMA projector               -> target (no gradient)
+
+Shapes: B contexts, F futures of each, N = B F forecasts, C channels, T frames, H = W side of a clip, D feature
+dimensions, P projection dimensions, G gap features.
+"""
+
+import copy
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+GAP_FEATURES = 32
+LONGEST_GAP = 4096  # video frames; longer gaps still get an embedding, only a less distinct one
+
+
+class GapEmbedding(nn.Module):
+    """Sinusoids of log(1 + gap), [N] -> [N, G]: fine steps between short gaps, coarse ones between long gaps."""
+
+    frequencies_F: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        half = GAP_FEATURES // 2
+        octaves = torch.linspace(0, math.log(16), half)
+        self.register_buffer("frequencies_F", torch.exp(octaves) * math.pi / math.log(1 + LONGEST_GAP))
+
+    def forward(self, gap_N: Tensor) -> Tensor:
+        angle_NF = torch.log1p(gap_N.float())[:, None] * self.frequencies_F
+        return torch.cat([angle_NF.sin(), angle_NF.cos()], dim=1)
+
+
+def mlp(d_in: int, d_hidden: int, d_out: int) -> nn.Sequential:
+    """Linear-BN-ReLU-Linear, the projector and predictor of BYOL (Grill et al., 2020, section 3.3)."""
+    return nn.Sequential(
+        nn.Linear(d_in, d_hidden, bias=False),
+        nn.BatchNorm1d(d_hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(d_hidden, d_out),
+    )
+
+
+class Embedded(NamedTuple):
+    """What the networks make of a batch. Nothing is normalised; targets have no gradient.
+
+    Rows are those of one process or, once gathered, those of all.
+    """
+
+    forecast_NP: Tensor
+    features_BD: Tensor  # of the contexts, by the online encoder
+    projection_BP: Tensor  # of these features, by the projector
+    target_NP: Tensor
+    reversed_NP: Tensor | None  # targets of the futures played backwards, if asked for
+
+
+class MoFore(nn.Module):
+    """Online encoder, projector and predictor, and the EMA copies of encoder and projector."""
+
+    def __init__(self, encoder: nn.Module, projection_dim: int, hidden_dim: int, gap_conditioning: str = "gap") -> None:
+        """Build the heads around an encoder.
+
+        Args:
+            encoder: maps [B, C, T, H, W] to [B, D]; its attribute `dim` is D.
+            projection_dim: P.
+            hidden_dim: hidden units of projector and predictor.
+            gap_conditioning: what the predictor is told, see `predict`.
+        """
+        super().__init__()
+        self.gap_conditioning = gap_conditioning
+        dim: int = encoder.dim  # type: ignore[assignment]
+        self.online = nn.Sequential(encoder, mlp(dim, hidden_dim, projection_dim))
+        self.gap = GapEmbedding()
+        self.predictor = mlp(projection_dim + GAP_FEATURES, hidden_dim, projection_dim)
+        self.ema = copy.deepcopy(self.online).requires_grad_(False)
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The online encoder."""
+        return self.online[0]
+
+    def forward(
+        self, context_BCTHW: Tensor, gap_BF: Tensor, future_NCTHW: Tensor, reversed_NCTHW: Tensor | None
+    ) -> Embedded:
+        """All that a training step asks of the networks, in one call, so that they can be replicated or compiled.
+
+        Args:
+            context_BCTHW: context clips.
+            gap_BF: video frames from each context to each of its futures.
+            future_NCTHW: future clips, those of one context one after the other.
+            reversed_NCTHW: the future clips played backwards, or none.
+        """
+        encoder, projector = self.online
+        features_BD: Tensor = encoder(context_BCTHW)
+        projection_BP: Tensor = projector(features_BD)
+        forecast_NP = self.predict(projection_BP, gap_BF)
+        target_NP = self.target(future_NCTHW)
+        reversed_NP = None if reversed_NCTHW is None else self.target(reversed_NCTHW)
+        return Embedded(forecast_NP, features_BD, projection_BP, target_NP, reversed_NP)
+
+    def predict(self, projection_BP: Tensor, gap_BF: Tensor) -> Tensor:
+        """Forecast F futures of each context, each at its own gap in video frames: [N, P], not normalised.
+
+        Two controls change what the predictor is told: with gap conditioning "none" all gaps are 0; with "shuffled",
+        in training only, each context gets the gaps of another one.
+        """
+        if self.gap_conditioning == "none":
+            gap_BF = torch.zeros_like(gap_BF)
+        elif self.gap_conditioning == "shuffled" and self.training:
+            gap_BF = gap_BF.roll(1, dims=0)
+        projection_NP = projection_BP.repeat_interleave(gap_BF.shape[1], dim=0)
+        gap_NG = self.gap(gap_BF.flatten()).to(projection_NP.dtype)
+        forecast_NP: Tensor = self.predictor(torch.cat([projection_NP, gap_NG], dim=1))
+        return forecast_NP
+
+    @torch.no_grad()
+    def target(self, future_NCTHW: Tensor) -> Tensor:
+        """Projections [N, P] of clips by the EMA networks, not normalised, without gradient.
+
+        The EMA networks normalise with the statistics of their own batch, as in BYOL and MoCo, and keep running
+        statistics of their own.
+        """
+        target_NP: Tensor = self.ema(future_NCTHW)
+        return target_NP
+
+    @torch.no_grad()
+    def update_ema(self, momentum: float) -> None:
+        """EMA weights <- momentum * EMA weights + (1 - momentum) * online weights."""
+        ema: list[Tensor] = list(self.ema.parameters())
+        online: list[Tensor] = list(self.online.parameters())
+        torch._foreach_lerp_(ema, online, 1 - momentum)

@@ -1,0 +1,74 @@
+"""The training objective: a weighted sum of three losses.
+
+    loss = w_f L_forecast + w_c L_contrast + w_d L_decorrelation
+
+    L_forecast       mean over forecasts n of  |f_n - t_n|^2
+    L_contrast       mean over forecasts n of  -log( exp(f_n . t_n / tau) / sum_m exp(f_n . t_m / tau) )
+    L_decorrelation  mean over features i of   sum over j != i of corr(h_i, h_j)^2
+
+f_n and t_n are forecast and target n, scaled to length 1; tau is the temperature; h_i is feature i of the contexts over
+the batch. m runs over the own target, the targets of videos of other groups (of this batch and of the memory bank) and
+the own target played backwards. With `contrast.loss` vicreg or sigreg, that regulariser of the contexts' projections
+takes the place of L_contrast.
+
+Shapes: N forecasts of the whole batch, B contexts of it, F = N / B futures of each, M candidates, L logits of a
+forecast, D feature and P projection dimensions.
+"""
+
+import torch
+from torch import Tensor
+
+from mofore.config import Params
+from mofore.method.losses import (
+    contrastive_accuracy,
+    contrastive_logits,
+    contrastive_loss,
+    decorrelation_loss,
+    forecasting_loss,
+    sigreg_loss,
+    vicreg_loss,
+)
+from mofore.method.memory_bank import MemoryBank
+from mofore.method.model import Embedded
+
+
+def objective(embedded: Embedded, group_N: Tensor, memory_bank: MemoryBank, params: Params) -> dict[str, Tensor]:
+    """The weighted sum, its three terms, and how often a forecast is nearest to its own target.
+
+    Args:
+        embedded: what the networks made of the whole batch, of all processes.
+        group_N: number of the group of each forecast's video.
+        memory_bank: targets of earlier batches.
+        params: weights, temperature and kind of the losses.
+
+    Returns:
+        loss; forecast_loss, 0 to 4; contrast_loss and decorrelation_loss, at least 0; contrastive_accuracy, 0 to 1,
+        without gradient.
+    """
+    forecast_NP, features_BD, projection_BP, target_NP, reversed_NP = embedded
+    candidate_MP, group_M = memory_bank.candidates(target_NP, group_N)
+    if not params.contrast.mask_groups:  # then only the other futures of the same context are no negatives
+        group_M = torch.arange(len(group_M), device=group_M.device) // (len(forecast_NP) // len(features_BD))
+
+    forecast = forecasting_loss(forecast_NP, target_NP)
+    logits_NL = contrastive_logits(forecast_NP, candidate_MP, group_M, params.contrast.temperature, reversed_NP)
+    match params.contrast.loss:
+        case "vicreg":
+            contrast = vicreg_loss(projection_BP)
+        case "sigreg":
+            contrast = sigreg_loss(projection_BP)
+        case _:
+            contrast = contrastive_loss(logits_NL)
+    decorrelation = decorrelation_loss(features_BD)
+    loss = (
+        params.forecast.weight * forecast
+        + params.contrast.weight * contrast
+        + params.decorrelation.weight * decorrelation
+    )
+    return {
+        "loss": loss,
+        "forecast_loss": forecast,
+        "contrast_loss": contrast,
+        "decorrelation_loss": decorrelation,
+        "contrastive_accuracy": contrastive_accuracy(logits_NL),
+    }

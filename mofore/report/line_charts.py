@@ -1,0 +1,201 @@
+"""The report's charts of what changes with the gap, with time and with k.
+
+Each takes a table of `results/` and returns HTML: a title, how to read it, and the drawing; or, of an empty table, why
+there is nothing to draw.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from mofore.report.markup import captioned, empty
+from mofore.report.results import ROW_NAMES
+from mofore.report.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, SOFT
+from mofore.report.svg import LOOKS, Chart, Look, line
+
+ROW_LOOKS = {
+    "mofore": Look(BLUE),
+    "random_init": Look(ORANGE, "^"),
+    "mofore_shuffled": Look(SKY, "s", "--"),
+    "mofore_still": Look(GREEN, "v", "--"),
+    "metadata": Look(SOFT, "x", ":"),
+    "appearance": Look(PINK, "D", ":"),
+    "motion": Look(RED, "P", "-."),
+    "supervised": Look(BLACK, "*", ":"),
+}
+GAP = "gap between the clips (frames)"
+NO_PAIRS = "No video has room for two clips that do not overlap, so there is no gap to measure at."
+NO_LABELS = "There are no labels on both sides of the split: put videos into one folder a class, or add videos.csv."
+
+
+def skill_figure(forecast: pd.DataFrame) -> str:
+    title = "Forecast skill"
+    how = (
+        "How much closer the forecast comes to the true future embedding than a reference: the context's own embedding "
+        "(persistence) or the mean (climatology). 1: perfect; 0: no better than the reference; below 0: worse. Bands: "
+        "95 % intervals over groups of held-out videos. Gray: gaps that were not trained."
+    )
+    if forecast.empty:
+        return captioned(title, how, empty(NO_PAIRS))
+    chart = Chart(3.6)
+    (ax,) = chart.axes
+    _lines(ax, forecast, "series", "gap", "skill")
+    ax.axhline(0, color=BLACK, linewidth=1)
+    ax.set_ylim(max(-1.0, forecast["low"].min() - 0.05), min(1.0, max(0.1, forecast["high"].max() + 0.05)))
+    _shade_untrained(ax, forecast)
+    ax.set(xlabel=GAP, ylabel="skill (1 - error / error of reference)")
+    chart.legend(1)
+    return captioned(title, how, chart.svg("skill", f"{title}: {_ends(forecast, 'series', 'gap', 'skill')}"))
+
+
+def accuracy_figure(accuracy: pd.DataFrame) -> str:
+    title = "Is the right future found?"
+    how = (
+        "How often the forecast is nearer to its own future than to the others offered: futures of other videos, or "
+        "other moments of the same video; beside, the same with the context's own embedding as the forecast "
+        "(persistence). Thin dotted lines: chance."
+    )
+    if accuracy.empty:
+        return captioned(title, how, empty(NO_PAIRS))
+    chart = Chart(3.6)
+    (ax,) = chart.axes
+    _lines(ax, accuracy, "series", "gap", "share")
+    for look, (_, of_series) in zip(LOOKS, accuracy.groupby("series", sort=False), strict=False):
+        ax.plot(of_series["gap"], of_series["chance"], ":", color=look.colour, linewidth=1)
+    _shade_untrained(ax, accuracy)
+    ax.set(xlabel=GAP, ylabel="accuracy", ylim=(0, 1))
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    chart.legend(1)
+    return captioned(title, how, chart.svg("forecast_accuracy", f"{title} {_ends(accuracy, 'series', 'gap', 'share')}"))
+
+
+def stability_figure(temporal: pd.DataFrame) -> str:
+    title = "Temporal stability"
+    how = (
+        "Cosine similarity of two clips against the gap between them. Clips of one video should stay close, those of "
+        "other videos apart. All lines close to 1: not stability, but collapse. Bands: 95 % intervals over groups."
+    )
+    if temporal.empty:
+        return captioned(title, how, empty(NO_PAIRS))
+    parts = temporal["series"].str.partition(", ")
+    encoders = list(dict.fromkeys(parts[0]))
+    chart = Chart(3.3, 1, len(encoders), sharey=True)
+    for ax, encoder in zip(chart.axes, encoders, strict=True):
+        _lines(ax, temporal[parts[0] == encoder].assign(pairs=parts[2]), "pairs", "gap", "similarity")
+        ax.set_title(ROW_NAMES[encoder], loc="left", fontsize=10.5)
+        ax.set_xlabel("gap (frames)")
+    chart.axes[0].set_ylabel("cosine similarity")
+    chart.legend(3)
+    return captioned(title, how, chart.svg("stability", f"{title}: {_ends(temporal, 'series', 'gap', 'similarity')}"))
+
+
+def speed_figure(speed: pd.DataFrame) -> str:
+    title = "Speed of change along a video"
+    how = (
+        "How fast the embedding turns, from the start of a video (0) to its end (1). Bands: 95 % intervals over groups."
+    )
+    if speed.empty:
+        return captioned(title, how, empty(NO_PAIRS))
+    chart = Chart(3)
+    (ax,) = chart.axes
+    _lines(ax, speed, "encoder", "position", "speed", ROW_LOOKS)
+    ax.set(xlabel="position in the video (0: start, 1: end)", ylabel="speed (degrees a frame)", xlim=(0, 1))
+    ax.set_ylim(bottom=0)
+    chart.legend()
+    return captioned(title, how, chart.svg("speed", f"{title}: {_ends(speed, 'encoder', 'position', 'speed')}"))
+
+
+def retrieval_figure(retrieval: pd.DataFrame) -> str:
+    title = "Retrieval"
+    how = (
+        "Recall at k: the share of test videos with one of their own class among the k nearest training videos. "
+        "Band: 95 % interval of MoFore over groups."
+    )
+    if retrieval.empty:
+        return captioned(title, how, empty(NO_LABELS))
+    chart = Chart(4)
+    (ax,) = chart.axes
+    for row, curve in retrieval.groupby("encoder", sort=False):
+        band = (curve["low"], curve["high"]) if row == "mofore" else ()
+        line(ax, curve["k"], curve["recall"], ROW_LOOKS[str(row)], ROW_NAMES[str(row)], band)
+    ks = sorted(set(retrieval["k"]))
+    ax.set(xlabel="k (log scale)", ylabel="share of test videos", xscale="log", ylim=(0, 1.02))
+    ax.set_xticks(ks, [f"{k:.0f}" for k in ks])
+    ax.set_xticks([], minor=True)
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    chart.legend()
+    return captioned(title, how, chart.svg("retrieval", f"{title}: {_ends(retrieval, 'encoder', 'k', 'recall')}"))
+
+
+def gaps_figure(gaps: pd.DataFrame) -> str:
+    title = "Gaps really drawn"
+    how = "Of the pairs of clips that training saw. Short videos have no room for the longest gaps, so those are rarer."
+    if gaps.empty:
+        return captioned(title, how, empty("No gap was drawn."))
+    chart = Chart(2.4)
+    (ax,) = chart.axes
+    width = np.diff(gaps["gap"]).min() if len(gaps) > 1 else 1
+    ax.bar(gaps["gap"], gaps["share"], width=0.9 * width, color=BLUE)
+    ax.set(xlabel="gap (frames)", ylabel="share of pairs")
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    mean = float((gaps["gap"] * gaps["share"]).sum())
+    alt = f"{title}: from {gaps['gap'].min():.0f} to {gaps['gap'].max():.0f} frames, {mean:.0f} on average"
+    return captioned(title, how, chart.svg("gaps", alt))
+
+
+def training_figure(pretrain: pd.DataFrame) -> str:
+    title = "Training"
+    how = "By epoch. Losses: lower is better. An effective rank that sinks towards 1 is a collapse."
+    chart = Chart(6, 3, sharex=True)
+    losses, rank, shares = chart.axes
+    epoch, alts = pretrain["epoch"], []
+    panels = (
+        (losses, "loss", {"loss": "total", "contrast_loss": "contrastive", "forecast_loss": "forecasting"}),
+        (rank, "effective rank", {"effective_rank": "effective rank (directions)"}),
+        (shares, "share", {"contrastive_accuracy": "contrastive accuracy", "knn": "kNN, training"}),
+    )
+    for ax, label, columns in panels:
+        for look, (column, name) in zip(LOOKS, columns.items(), strict=False):
+            if column in pretrain and pretrain[column].notna().any():
+                known = pretrain[column].notna()
+                line(ax, epoch[known], pretrain[column][known], look, name)
+                ends = pretrain[column][known].iloc[[0, -1]]
+                alts.append(f"{name} from {ends.iloc[0]:.3g} to {ends.iloc[1]:.3g}")
+        ax.set_ylabel(label)
+        ax.set_ylim(bottom=0)
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    shares.set_ylim(0, 1)
+    shares.set_xlabel("epoch")
+    return captioned(title, how, chart.svg("training", f"{title}: {'; '.join(alts)}"))
+
+
+def _lines(ax: Axes, table: pd.DataFrame, key: str, x: str, y: str, looks: dict[str, Look] | None = None) -> None:
+    """One line a value of the column `key`, with its band."""
+    names = list(dict.fromkeys(table[key]))
+    looks = looks or {name: LOOKS[i % len(LOOKS)] for i, name in enumerate(names)}
+    for name in names:
+        of_name = table[table[key] == name]
+        line(ax, of_name[x], of_name[y], looks[name], ROW_NAMES.get(name, name), (of_name["low"], of_name["high"]))
+
+
+def _shade_untrained(ax: Axes, table: pd.DataFrame) -> None:
+    trained = table.loc[table["trained"] == "True", "gap"]
+    low, high = ax.get_xlim()
+    if trained.empty or table["gap"].max() <= trained.max():
+        ax.set_xlim(low, high)
+        return
+    beyond = (trained.max() + table.loc[table["gap"] > trained.max(), "gap"].min()) / 2
+    ax.axvspan(beyond, high, color="#eceff1", zorder=0)
+    ax.set_xlim(low, high)
+
+
+def _ends(table: pd.DataFrame, key: str, x: str, y: str) -> str:
+    """Each line in words: where it starts and where it ends."""
+    words = []
+    for name, of_name in table.groupby(key, sort=False):
+        first, last = of_name.iloc[0], of_name.iloc[-1]
+        words.append(
+            f"{ROW_NAMES.get(str(name), name)} from {first[y]:.2f} at {first[x]:.3g} to {last[y]:.2f} at {last[x]:.3g}"
+        )
+    return "; ".join(words)

@@ -1,0 +1,139 @@
+"""Warnings of the report: what stands against believing the numbers, by rule, the gravest first."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mofore.evaluation.bootstrap import FEW_GROUPS
+from mofore.report.claims import MEASURES, WITHOUT, chance, collapsed, comparisons, decide, ranged
+from mofore.report.results import ROW_NAMES, Results
+from mofore.utils.text import counted
+
+FEW_VIDEOS = 100  # with fewer, a share of one half is known to no better than 10 points, even if all were independent
+SMALL_LEAD = 0.03  # smaller ones come and go with the seed
+
+LITTLE_USE = 0.01  # skill of forecasts over those told a wrong gap; less is of no use, even if it is surely not 0
+
+
+@dataclass(frozen=True)
+class Caution:
+    """One line in bold, and why it matters or what to do."""
+
+    what: str
+    why: str
+
+
+def cautions(results: Results) -> list[Caution]:
+    """All warnings; an empty list is good news."""
+    rules = (_collapse, _controls, _chance, _forecast, _gap_use, _scene, _few, _small_lead, _unlabelled, _lost)
+    return [caution for rule in rules for caution in rule(results)]
+
+
+def _collapse(results: Results) -> Iterator[Caution]:
+    if reason := collapsed(results):
+        yield Caution(
+            f"The embeddings have collapsed: {reason}",
+            "They hardly differ from one another. Raise contrast.weight or decorrelation.weight, or lower pretrain.lr.",
+        )
+
+
+def _controls(results: Results) -> Iterator[Caution]:
+    """A control that wins in any score, or that is not clearly beaten in one."""
+    compared = comparisons(results)
+    for answer, words in (("no", "is beaten by"), ("not clear", "does not clearly beat")):
+        for row, meaning in WITHOUT.items():
+            found = [c for c in compared if c.row == row and c.answer == answer]
+            if found:
+                scores = "; ".join(map(str, found))
+                yield Caution(f"MoFore {words} {ROW_NAMES[row]}", f"{scores}. So far as this score sees, {meaning}.")
+
+
+def _chance(results: Results) -> Iterator[Caution]:
+    by_chance = chance(results.embedded)
+    for scores, (name, measure) in (
+        (results.linear["mofore"], MEASURES["linear"]),
+        (results.knn["mofore"], MEASURES["knn"]),
+    ):
+        if scores and decide(scores[f"{name}_low"], scores[f"{name}_high"], by_chance[name]) != "yes":
+            yield Caution(
+                f"Not clearly better than chance in {measure}",
+                f"{ranged(scores, name, '.1%')}; chance is {by_chance[name]:.1%}.",
+            )
+
+
+def _forecast(results: Results) -> Iterator[Caution]:
+    scores = results.forecast["mofore"]
+    for reference in ("persistence", "climatology"):
+        name = f"skill_{reference}"
+        answer = decide(scores[f"{name}_low"], scores[f"{name}_high"]) if name in scores else "yes"
+        if answer != "yes":
+            how = "are worse than" if answer == "no" else "do not clearly beat"
+            yield Caution(
+                f"The forecasts {how} {reference}", f"Skill {ranged(scores, name)}; 0 would be as good as {reference}."
+            )
+
+
+def _gap_use(results: Results) -> Iterator[Caution]:
+    scores = results.forecast["mofore"]
+    if "gap_use" in scores and decide(scores["gap_use_low"], scores["gap_use_high"], LITTLE_USE) != "yes":
+        yield Caution(
+            "The predictor hardly uses the gap that it is told",
+            f"Told a wrong one, its forecasts are as good, or nearly: skill {ranged(scores, 'gap_use', '.3f')}. It "
+            "forecasts an average future.",
+        )
+
+
+def _scene(results: Results) -> Iterator[Caution]:
+    scores = results.structure["mofore"]
+    by_class, by_group = scores.get("silhouette_class"), scores.get("silhouette_group")
+    if by_class is not None and by_group is not None and by_group > by_class:
+        yield Caution(
+            "Videos lie closer by group than by class",
+            f"Silhouette by group within a class {by_group:.2f}, by class {by_class:.2f}: the embedding knows the "
+            "recording (scene, person, camera) better than what happens.",
+        )
+
+
+def _few(results: Results) -> Iterator[Caution]:
+    test = results.embedded.labelled("test")
+    if not results.linear["mofore"]:
+        return
+    groups, videos = len(np.unique(test.group)), len(test.video)
+    if groups < FEW_GROUPS:
+        yield Caution(
+            f"Too few groups for a claim: {counted(groups, 'held-out group')}",
+            f"Intervals are drawn over groups; with fewer than {FEW_GROUPS} they are too narrow to be believed.",
+        )
+    if videos < FEW_VIDEOS:
+        yield Caution(f"Few test videos: {videos}", f"One video more or less is {1 / videos:.1%} of every score.")
+
+
+def _small_lead(results: Results) -> Iterator[Caution]:
+    small = [c for c in comparisons(results) if c.answer == "yes" and c.lead < SMALL_LEAD]
+    if small:
+        yield Caution(
+            f"A lead below {SMALL_LEAD:.0%} from one run",
+            f"{'; '.join(f'{ROW_NAMES[c.row]}: {c}' for c in small)}. The interval knows nothing of the seed: train "
+            "with three seeds before claiming it (dvc exp run -S seed=2).",
+        )
+
+
+def _unlabelled(results: Results) -> Iterator[Caution]:
+    missing = int((results.embedded.label == "").sum())
+    if not results.linear["mofore"]:
+        yield Caution(
+            "No labels to score with",
+            "Scores of classes need training videos of two classes, and test videos with a label: put videos into one "
+            "folder a class, or add videos.csv.",
+        )
+    elif missing:
+        yield Caution(f"{counted(missing, 'video')} without a label", "They count in no score of classes.")
+
+
+def _lost(results: Results) -> Iterator[Caution]:
+    for status, words in (("unreadable", "could not be read"), ("truncated", "could be read in part only")):
+        if number := int((results.videos["status"] == status).sum()):
+            yield Caution(f"{counted(number, 'video')} {words}", "Named with the reason under 'What was run'.")
+    if short := len(results.too_short):
+        yield Caution(f"{counted(short, 'video')} too short", "Without room for one clip, they are in no score.")

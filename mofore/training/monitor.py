@@ -1,0 +1,116 @@
+"""Watching over a training run: progress line, warnings, checkpoints, and the end of a run that went wrong."""
+
+import math
+import signal
+from collections.abc import Iterable, Iterator
+from typing import NoReturn
+
+from mofore.clips.dataset import Sample
+from mofore.embedding.geometry import collapse
+from mofore.errors import StoppedError, UserError
+from mofore.runtime.device import uses_bf16
+from mofore.runtime.signals import StopSignals
+from mofore.training.checkpoint import Checkpoint
+from mofore.training.state import Run
+from mofore.utils.progress import tell
+
+ENOUGH = 64  # embeddings to judge a collapse by
+
+
+class Monitor:
+    """Looks at a run between its steps."""
+
+    def __init__(self, run: Run, steps: int, checkpoint: Checkpoint | None) -> None:
+        """`steps`: of the whole run; `checkpoint`: where it is saved, if it is."""
+        self.run, self.steps, self.checkpoint = run, steps, checkpoint
+        self.warned = False
+        self._resumed_at = run.step, run.seconds
+
+    def until_stopped(self, batches: Iterable[Sample], signals: StopSignals) -> Iterator[Sample]:
+        """The same batches, until this or another process gets a signal to stop. Then the run is saved.
+
+        Raises:
+            StoppedError: it was stopped.
+        """
+        processes, batches = self.run.train_state.processes, iter(batches)
+        while True:
+            try:
+                batch = next(batches, None)
+            except RuntimeError:  # loader processes may have got the signal, too, and be gone
+                if not signals.received:
+                    raise
+                self._stop(signals.received)
+            if batch is None:
+                return
+            if processes.any(signals.received is not None or processes.launcher_gone):
+                self._stop(signals.received)
+            yield batch
+
+    def _stop(self, number: signal.Signals | None) -> NoReturn:
+        saved, number = self.save(), number or signal.SIGTERM
+        state = "saved, the same command goes on from there" if saved else f"not saved, {self._left()}"
+        said = f"pretrain: stopped by {number.name} after step {self.run.step} of {self.steps}: {state}"
+        raise StoppedError(said if self.run.train_state.processes.is_main else "", number)
+
+    def _left(self) -> str:
+        return self.checkpoint.left() if self.checkpoint else "no checkpoints were asked for"
+
+    def check_loss(self) -> None:
+        """Look at the loss of the last step. Called one step later, so that a GPU's queue never runs dry.
+
+        Raises:
+            UserError: it is not a finite number.
+        """
+        if not math.isfinite(loss := self.run.log.loss):
+            self._broken(f"the loss is {loss}")
+
+    def check_weights(self) -> None:
+        """Look at weights and running statistics, before they count as a result.
+
+        Raises:
+            UserError: some are not finite numbers.
+        """
+        if not self._finite_weights():
+            self._broken("weights are not finite")
+
+    def _broken(self, what: str) -> NoReturn:
+        run, p = self.run, self.run.params
+        if not run.train_state.processes.is_main:
+            run.train_state.processes.end_in_silence()  # all processes see the same
+        causes = [f"pretrain.lr {p.pretrain.lr:g} is too high", f"pretrain.warmup {p.pretrain.warmup:g} too short"]
+        if p.contrast.weight and p.contrast.temperature < 0.05:
+            causes.append(f"contrast.temperature {p.contrast.temperature:g} too low")
+        if uses_bf16(p.runtime, next(run.train_state.model.parameters()).device):
+            causes.append("bf16 too coarse (try runtime.precision fp32)")
+        raise UserError(
+            f"pretrain: {what} after step {run.step} of {self.steps}: likely {', or '.join(causes)}; {self._left()}"
+        )
+
+    def look(self) -> dict[str, str]:
+        """Health in a few words, for the progress line; a collapse is told, once, with what to change."""
+        run, health = self.run, self.run.log.health()
+        reason = collapse(health["effective_rank"], health["spread"])
+        if reason and not self.warned and run.log.samples >= ENOUGH:
+            self.warned = True
+            tell(
+                f"warning: pretrain: the embeddings collapse, {reason}, after step {run.step} of {self.steps}: raise "
+                "contrast.weight or decorrelation.weight, or lower pretrain.lr"
+            )
+        steps, seconds = run.step - self._resumed_at[0], run.seconds - self._resumed_at[1]
+        return {
+            "loss": f"{run.log.loss:.3f}",
+            "rank": f"{health['effective_rank']:.1f}",
+            "spread": f"{health['spread']:.2f}",
+            "clips/s": f"{2 * run.params.pretrain.batch_size * (steps - 1) / max(seconds, 1e-9):.0f}",
+            "data wait": f"{run.waited / max(run.seconds, 1e-9):.1%}",
+        }
+
+    def save(self) -> bool:
+        """Save the run, if it is to be saved, by this process, and worth it; say whether it was saved."""
+        if not self.checkpoint or not self.run.train_state.processes.is_main:
+            return False
+        worth_it = math.isfinite(self.run.log.loss) and self._finite_weights()  # else the next step tells
+        return worth_it and self.checkpoint.save(self.run.state())
+
+    def _finite_weights(self) -> bool:
+        return all(bool(values.isfinite().all()) for values in self.run.train_state.model.state_dict().values())

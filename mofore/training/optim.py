@@ -1,0 +1,28 @@
+"""The optimiser of all training here, and the schedules of learning rate and momentum."""
+
+import math
+
+from torch import nn
+from torch.optim import AdamW
+
+
+def adamw(model: nn.Module, lr: float, weight_decay: float) -> AdamW:
+    """AdamW that decays matrices and kernels, but neither biases nor normalisation scales."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return AdamW(groups, lr=lr, fused=True)
+
+
+def cosine(start: float, end: float, progress: float) -> float:
+    """From start (progress 0) to end (progress 1) along half a cosine."""
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def learning_rate(peak: float, warmup: float, progress: float) -> float:
+    """Linear from 0 to peak over the share `warmup` of the run, then cosine to 0. SGDR, Loshchilov and Hutter, 2017."""
+    if progress < warmup:
+        return peak * progress / warmup
+    return cosine(peak, 0.0, (progress - warmup) / max(1 - warmup, 1e-9))

@@ -1,0 +1,141 @@
+"""Momentum-Guided Semantic Forecasting: the run, from the first step or from a checkpoint to the last."""
+
+import math
+from contextlib import closing
+from dataclasses import dataclass
+
+import pandas as pd
+from torch.optim import AdamW
+
+from mofore.clips.dataset import EpochSampler, ForecastDataset, to_device
+from mofore.clips.loader import helper_count, load_batches
+from mofore.clips.sampling import clip_span
+from mofore.config import Params, Pretrain
+from mofore.errors import UserError
+from mofore.frames.store import FrameStore
+from mofore.method.model import MoFore
+from mofore.runtime.device import keep_freed_memory, pick_device
+from mofore.runtime.distributed import SINGLE, Processes
+from mofore.runtime.signals import StopSignals
+from mofore.training.checkpoint import Checkpoint
+from mofore.training.monitor import Monitor
+from mofore.training.online_knn import OnlineKnn
+from mofore.training.optim import cosine, learning_rate
+from mofore.training.state import Run
+from mofore.training.step import train_step
+from mofore.utils.progress import progress, tell
+
+HEALTH_EVERY_STEPS = 50  # steps between two looks at the run's health
+
+
+@dataclass
+class Pretrained:
+    """What a run gives: the model, one log row an epoch, and how fast it was."""
+
+    model: MoFore
+    log: pd.DataFrame
+    seconds: float
+    clips_per_second: float
+    data_wait: float  # share of the time spent waiting for data, 0 to 1
+
+
+def pretrain(
+    params: Params, videos: FrameStore, processes: Processes = SINGLE, checkpoint: Checkpoint | None = None
+) -> Pretrained:
+    """Train on the videos given; their labels are looked at for the log only.
+
+    Args:
+        videos: training videos, each long enough for two clips and the smallest gap (see `leave_out_short`).
+        processes: those that share the work.
+        checkpoint: where to go on from, and to save to; without one nothing is saved.
+
+    Raises:
+        UserError: fewer videos than one batch, a batch that the processes cannot share, or the loss is not finite.
+        StoppedError: a signal asked to stop; the run was saved.
+    """
+    p, runtime = params.pretrain, params.runtime
+    _check_batch(len(videos), p.batch_size, processes)
+    device = pick_device(runtime, processes)
+    keep_freed_memory()
+    run = Run(params, device, processes)
+    if checkpoint and (state := checkpoint.load(device)):
+        run.restore(state)
+        if processes.is_main:
+            tell(f"pretrain: goes on from a checkpoint, after step {run.step}")
+
+    keep = runtime.cache * 1e9 if device.type == "cpu" else 0  # loader processes for a GPU would each keep the same
+    keepers = max(1, helper_count(runtime.workers)) * processes.local_count
+    pairs = ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed, keep / keepers)
+    epochs = epochs_of(p, len(videos))
+    batches = EpochSampler(len(videos), p.batch_size, epochs, params.seed, run.step, processes)
+    knn = OnlineKnn(videos, params) if p.knn_every and processes.is_main else None
+    watch = Monitor(run, batches.steps, checkpoint)
+
+    with StopSignals() as signals, closing(load_batches(pairs, batches, runtime.workers, device)) as loaded:
+        bar = progress(run.timed(loaded), batches.steps, "pretrain", "step", run.step, hidden=not processes.is_main)
+        for host_batch in watch.until_stopped(bar, signals):
+            lr, momentum = set_schedule(run.train_state.optimizer, params, (run.step + 1) / batches.steps)
+            watch.check_loss()
+            run.log.add(train_step(run.train_state, to_device(host_batch, device), params, momentum))
+            run.step += 1
+
+            if run.step % HEALTH_EVERY_STEPS == 0:
+                watch.check_loss()
+            if run.step % HEALTH_EVERY_STEPS == 0 and processes.is_main:
+                bar.set_postfix(watch.look())
+            if run.step % batches.steps_per_epoch == 0:
+                watch.check_loss()
+                epoch = run.step // batches.steps_per_epoch
+                row = {"epoch": epoch} | run.log.end_epoch() | {"lr": lr, "momentum": momentum}
+                if knn and knn.possible and (epoch % p.knn_every == 0 or epoch == epochs):
+                    row["knn"] = knn.score(run.train_state.model.encoder, device)
+                run.rows.append(row)
+            if run.step == batches.steps or (checkpoint and checkpoint.due()):
+                watch.save()
+    watch.check_weights()
+
+    clips, seconds = 2 * p.batch_size * batches.steps, max(run.seconds, 1e-9)
+    return Pretrained(run.train_state.model, pd.DataFrame(run.rows), seconds, clips / seconds, run.waited / seconds)
+
+
+def epochs_of(pretrain: Pretrain, videos: int) -> int:
+    """How often a run passes over its videos: `epochs` times, or as often as `min_steps` take."""
+    return max(pretrain.epochs, math.ceil(pretrain.min_steps / (videos // pretrain.batch_size)))
+
+
+def set_schedule(optimizer: AdamW, params: Params, share: float) -> tuple[float, float]:
+    """Set the learning rate for a step that ends when `share` of the run is done; return it and the momentum."""
+    lr = learning_rate(params.pretrain.lr, params.pretrain.warmup, share)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    return lr, cosine(params.momentum.start, params.momentum.end, share)
+
+
+def _check_batch(videos: int, batch_size: int, processes: Processes) -> None:
+    if videos < batch_size:
+        raise UserError(
+            f"params.yaml: pretrain.batch_size is {batch_size}, but only {videos} training videos are usable: "
+            f"lower it to at most {videos} or add videos"
+        )
+    if batch_size % processes.count:
+        raise UserError(
+            f"params.yaml: pretrain.batch_size is {batch_size}, but must be a multiple of the {processes.count} "
+            "processes that share it"
+        )
+
+
+def leave_out_short(videos: FrameStore, params: Params) -> pd.DataFrame:
+    """Leave out videos too short for a context, the smallest gap and a future.
+
+    Returns:
+        The videos left out, with columns video, frames, reason.
+
+    Raises:
+        UserError: no video is long enough.
+    """
+    clip, gap_min = params.clip, params.forecast.gap_min
+    return videos.leave_out_shorter(
+        2 * clip_span(clip) + gap_min,
+        "two clips and the smallest gap",
+        f"clip.frames {clip.frames} x clip.stride {clip.stride} and forecast.gap_min {gap_min}",
+    )

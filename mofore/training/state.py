@@ -1,0 +1,68 @@
+"""A training run as a thing that can be saved and restored.
+
+Every draw comes from (seed, epoch, video) and every schedule from the step, so a run that goes on from a checkpoint
+does what it would have done without the break: bit for bit where the processor repeats itself, as CPUs do.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from mofore.clips.dataset import Sample
+from mofore.config import Params
+from mofore.runtime.distributed import Processes
+from mofore.training.log import TrainingLog
+from mofore.training.step import make_train_state
+
+
+class Run:
+    """All that changes from step to step; it can be saved and restored after any of them."""
+
+    def __init__(self, params: Params, device: torch.device, processes: Processes) -> None:
+        self.params = params
+        self.train_state = make_train_state(params, device, processes)
+        self.log = TrainingLog(params.pretrain.batch_size)
+        self.rows: list[dict[str, float]] = []
+        self.step = 0  # steps done
+        self.seconds = self.waited = 0.0
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {
+            "model": self.train_state.model.state_dict(),
+            "optimizer": self.train_state.optimizer.state_dict(),
+            "memory_bank": self.train_state.memory_bank.state(),
+            "log": self.log.state(),
+            "rows": self.rows,
+            "step": self.step,
+            "seconds": self.seconds,
+            "waited": self.waited,
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.train_state.model.load_state_dict(state["model"])
+        self.train_state.optimizer.load_state_dict(state["optimizer"])
+        self.train_state.memory_bank.restore(state["memory_bank"])
+        self.log.restore(state["log"])
+        self.rows, self.step = state["rows"], state["step"]
+        self.seconds, self.waited = state["seconds"], state["waited"]
+        torch.set_rng_state(state["random"].cpu())
+        if len(state["random_cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all([one.cpu() for one in state["random_cuda"]])
+
+    def timed(self, batches: Iterator[Sample]) -> Iterator[Sample]:
+        """The same batches; meanwhile, count seconds, and those among them that were spent waiting for a batch."""
+        while True:
+            asked = time.perf_counter()
+            batch = next(batches, None)
+            arrived = time.perf_counter()
+            self.waited += arrived - asked
+            if batch is None:
+                return
+            yield batch
+            self.seconds += time.perf_counter() - asked

@@ -1,0 +1,98 @@
+"""The training step of Momentum-Guided Semantic Forecasting, and what it works on.
+
+Shapes: B contexts, F futures of each, N = B F forecasts; once gathered, B and N count those of all processes.
+C channels, T frames, H = W side of a clip, P projection dimensions.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.optim import AdamW
+
+from mofore.clips.augment import input_channels, play_backwards, to_input
+from mofore.clips.dataset import Sample
+from mofore.config import Params
+from mofore.method.encoders import build_encoder
+from mofore.method.memory_bank import MemoryBank
+from mofore.method.model import Embedded, MoFore
+from mofore.method.objective import objective
+from mofore.runtime.device import autocast
+from mofore.runtime.distributed import Processes
+from mofore.training.log import StepLog
+from mofore.training.optim import adamw
+
+
+@dataclass
+class TrainState:
+    """The networks, what trains them, and the processes that share the work.
+
+    Attributes:
+        model: the networks.
+        networks: the same networks as the step calls them: replicated over processes, compiled.
+        optimizer: of the online encoder, projector and predictor.
+        processes: each has its part of the batch.
+        memory_bank: targets of earlier batches.
+    """
+
+    model: MoFore
+    networks: nn.Module
+    optimizer: AdamW
+    processes: Processes
+    memory_bank: MemoryBank
+
+
+def make_train_state(params: Params, device: torch.device, processes: Processes) -> TrainState:
+    """The state before the first step; the initial weights are drawn from `seed`."""
+    torch.manual_seed(params.seed)
+    f = params.forecast
+    encoder = build_encoder(params.encoder.name, params.seed, input_channels(params.clip.input))
+    model = MoFore(encoder, f.projection_dim, f.hidden_dim, f.gap_conditioning).to(device).train()
+    networks = processes.replicate(model, device)
+    if params.runtime.compile:
+        networks = torch.compile(networks)  # type: ignore[assignment] # a module for a module
+    optimizer = adamw(model, params.pretrain.lr, params.pretrain.weight_decay)
+    memory_bank = MemoryBank(params.contrast.queue_size, f.projection_dim, device)
+    return TrainState(model, networks, optimizer, processes, memory_bank)
+
+
+def train_step(state: TrainState, batch: Sample, params: Params, momentum: float) -> StepLog:
+    """Forward, gather, objective, backward, step, EMA update, memory bank.
+
+    Args:
+        state: changed in place.
+        batch: this process's part of the batch, on the device of the networks.
+        params: of the run.
+        momentum: of the EMA update, 0 to 1.
+    """
+    processes = state.processes
+    embedded = forward(state.networks, batch, params)
+
+    embedded = Embedded._make(None if x is None else processes.gather(x) for x in embedded)
+    gap_BF, group_B = processes.gather(batch.gap_F), processes.gather(batch.group)
+    group_N = group_B.repeat_interleave(gap_BF.shape[1])
+
+    losses = objective(embedded, group_N, state.memory_bank, params)
+
+    state.optimizer.zero_grad(set_to_none=True)
+    # Each process has the loss of the whole batch, but gradients only for its own rows. Distributed training averages
+    # gradients over processes where these parts should be summed, hence the factor.
+    (processes.count * losses["loss"]).backward()
+    state.optimizer.step()
+
+    state.model.update_ema(momentum)
+    state.memory_bank.enqueue(embedded.target_NP, group_N)
+
+    scalars = {name: value.detach() for name, value in losses.items()} | {"gap": gap_BF.float().mean()}
+    return StepLog(scalars, embedded.forecast_NP.detach(), embedded.target_NP)
+
+
+def forward(networks: nn.Module, batch: Sample, params: Params) -> Embedded:
+    """Turn frames into network input and embed it, in the precision of `runtime.precision`."""
+    kind = params.clip.input
+    context_BCTHW = to_input(batch.context_THWC, kind, batch.context_colour_34)
+    future_NCTHW = to_input(batch.future_FTHWC.flatten(0, 1), kind, batch.future_colour_F34.flatten(0, 1))
+    reversed_NCTHW = play_backwards(future_NCTHW, kind) if params.contrast.time_reversed_negatives else None
+    with autocast(params.runtime, context_BCTHW.device):
+        embedded: Embedded = networks(context_BCTHW, batch.gap_F, future_NCTHW, reversed_NCTHW)
+    return embedded

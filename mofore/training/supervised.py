@@ -1,0 +1,116 @@
+"""The ceiling to compare with: the same encoder, trained from scratch on the labels of the training videos.
+
+Clips, augmentation, optimiser and schedule are those of pretraining; a linear layer and the cross-entropy stand in the
+place of its heads and losses. The weights after the last epoch count: none is chosen by what it does on other videos.
+
+Shapes: B clips of this process, T frames, H = W side of a clip, C = 3 colours, V videos, L classes.
+"""
+
+from contextlib import closing
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from mofore.clips.augment import input_channels, random_colour, random_crop, to_input
+from mofore.clips.dataset import EpochSampler
+from mofore.clips.loader import load_batches
+from mofore.clips.sampling import clip_offsets, clip_span
+from mofore.config import Params
+from mofore.errors import UserError
+from mofore.frames.store import FrameStore
+from mofore.method.encoders import build_encoder
+from mofore.runtime.device import autocast
+from mofore.runtime.distributed import SINGLE, Processes
+from mofore.training.optim import adamw, learning_rate
+from mofore.utils.progress import progress
+from mofore.utils.text import counted
+
+
+class Labelled(NamedTuple):
+    """One sample; in a batch each field has a leading dimension B."""
+
+    clip_THWC: Any  # uint8
+    colour_34: Any  # float32
+    label: Any  # int64, number of the class
+
+
+class LabelledClips(Dataset[Labelled]):
+    """A random clip of a video, augmented, indexed by (epoch, video); its draws come from these and the seed alone."""
+
+    def __init__(self, videos: FrameStore, params: Params) -> None:
+        self.clip, self.augment, self.seed = params.clip, params.augment, params.seed
+        self.offsets, self.reader = clip_offsets(params.clip), videos.reader
+        self.room_V = videos.table.frames.to_numpy() - clip_span(params.clip)
+        classes_L, self.label_V = np.unique(videos.table.label.to_numpy(str), return_inverse=True)
+        self.classes = len(classes_L)
+
+    def video(self, key: tuple[int, int]) -> int:
+        """Number of the video of a key."""
+        return key[1]
+
+    def __getitem__(self, key: tuple[int, int]) -> Labelled:
+        epoch, video = key
+        rng = np.random.default_rng((self.seed, epoch, video))
+        frames = self.reader.read(video, rng.integers(self.room_V[video] + 1) + self.offsets)
+        clip_THWC = random_crop(frames, self.clip, self.augment, rng)
+        return Labelled(clip_THWC, random_colour(self.augment, rng), self.label_V[video])
+
+
+def why_not(videos: FrameStore, batch_size: int) -> str:
+    """What these labelled training videos lack to be trained on; nothing if they are enough."""
+    classes = videos.table.label.nunique()
+    if classes < 2:
+        return f"the training videos have {counted(classes, 'label')}, and it takes two"
+    if len(videos) < batch_size:
+        return f"{counted(len(videos), 'labelled training video')}, fewer than pretrain.batch_size, {batch_size}"
+    return ""
+
+
+def train_on_labels(
+    params: Params, videos: FrameStore, device: torch.device, processes: Processes = SINGLE
+) -> tuple[nn.Module, float]:
+    """Train for `supervised.epochs`.
+
+    Args:
+        videos: labelled training videos, each at least one clip long, and enough of them (see `why_not`).
+        processes: those that share the work.
+
+    Returns:
+        The encoder, in eval mode; and the share of the last epoch's clips that were recognised, 0 to 1.
+
+    Raises:
+        UserError: the weights are no longer finite.
+    """
+    p = params.pretrain
+    clips = LabelledClips(videos, params)
+    batches = EpochSampler(len(videos), p.batch_size, params.supervised.epochs, params.seed, processes=processes)
+    torch.manual_seed(params.seed)
+    encoder = build_encoder(params.encoder.name, params.seed, input_channels(params.clip.input))
+    dim: int = encoder.dim  # type: ignore[assignment]
+    model = nn.Sequential(encoder, nn.Linear(dim, clips.classes)).to(device).train()
+    network = processes.replicate(model, device)
+    optimizer = adamw(model, p.lr, p.weight_decay)
+    recognised: list[Tensor] = []
+
+    with closing(load_batches(clips, batches, params.runtime.workers, device)) as loaded:
+        bar = progress(loaded, batches.steps, "supervised", "step", hidden=not processes.is_main)
+        for step, host_batch in enumerate(bar, start=1):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(p.lr, p.warmup, step / batches.steps)
+            batch = Labelled(*(field.to(device, non_blocking=True) for field in host_batch))
+            with autocast(params.runtime, device):
+                logits_BL = network(to_input(batch.clip_THWC, params.clip.input, batch.colour_34))
+            loss = F.cross_entropy(logits_BL.float(), batch.label)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            recognised.append((logits_BL.argmax(dim=1) == batch.label).float().mean())
+
+    if not all(bool(weight.isfinite().all()) for weight in model.parameters()):
+        raise UserError("params.yaml: supervised training left no finite weights: lower pretrain.lr")
+    last_epoch = processes.gather(torch.stack(recognised[-batches.steps_per_epoch :]))
+    return encoder.eval(), float(last_epoch.mean())

@@ -1,0 +1,251 @@
+"""Benchmark of objectives: each one learns, all are tuned alike, and the tables say what was found."""
+
+import math
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from mofore.clips.dataset import Sample
+from mofore.config import Params
+from mofore.frames.store import FrameStore
+
+pytest.importorskip("lightly")
+pytest.importorskip("transformers")
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+controls, models, runs, tables = (
+    import_module(f"objective_{name}") for name in ("controls", "models", "run", "tables")
+)
+
+CPU = torch.device("cpu")
+CLASSES, BATCH = 3, 8
+
+
+def batch(params: Params) -> Sample:
+    """Noise, as pairs of clips."""
+    size, frames = params.clip.size, params.clip.frames + (params.clip.input != "rgb")
+    clips = torch.randint(256, (BATCH, 2, frames, size, size, 3), dtype=torch.uint8, generator=torch.manual_seed(0))
+    colour_B34 = torch.eye(3, 4).expand(BATCH, 3, 4).contiguous()
+    gap_BF = torch.zeros(BATCH, 1, dtype=torch.int64)
+    return Sample(clips[:, 0], clips[:, 1:], colour_B34, colour_B34[:, None], gap_BF, torch.arange(BATCH) % CLASSES)
+
+
+def parameters(encoder: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in encoder.parameters()])
+
+
+@pytest.mark.parametrize("method", models.METHODS)
+def test_a_step_changes_the_encoder_and_leaves_it_finite(method: str, tiny: Params) -> None:
+    models.apply(tiny, method, models.CANDIDATES[method][-1])
+    learner = models.make(method, tiny, CLASSES, CPU)
+    before = parameters(learner.encoder)
+    for _ in range(3):
+        learner.step(batch(tiny), 0.1)
+    after = parameters(learner.encoder)
+    assert after.isfinite().all()
+    assert not torch.equal(before, after)
+    x_NCTHW = torch.rand(2, 3, tiny.clip.frames, tiny.clip.size, tiny.clip.size)
+    features_ND = learner.encoder.eval()(x_NCTHW)
+    assert features_ND.shape == (2, 192), "of all methods equally many"
+
+
+@pytest.mark.parametrize("method", models.RIVALS)
+def test_all_that_a_rival_trains_has_a_gradient(method: str, tiny: Params) -> None:
+    models.apply(tiny, method, models.CANDIDATES[method][0])
+    learner = models.make(method, tiny, CLASSES, CPU)
+    loss = learner.loss(batch(tiny))
+    assert loss.isfinite()
+    loss.backward()
+    without = [name for name, p in learner.objective.named_parameters() if p.requires_grad and p.grad is None]
+    assert not without
+
+
+@pytest.mark.parametrize("method", ["moco", "byol"])
+def test_momentum_encoders_follow_without_gradient(method: str, tiny: Params) -> None:
+    learner = models.make(method, tiny, CLASSES, CPU)
+    objective = learner.objective
+    assert not any(p.requires_grad for p in objective.ema.parameters())
+    before = parameters(objective.ema)
+    with torch.no_grad():
+        for p in objective.online.parameters():
+            p.add_(1)
+    objective.follow(0.9)
+    torch.testing.assert_close(parameters(objective.ema), before + 0.1)
+
+
+def test_keys_come_back_in_order(tiny: Params) -> None:
+    objective = models.MoCo(tiny, CLASSES).eval()  # in eval mode, parts do not matter
+    x_BCTHW = torch.rand(BATCH, 3, tiny.clip.frames, tiny.clip.size, tiny.clip.size)
+    query_BP, key_BP = objective(x_BCTHW, x_BCTHW)
+    torch.testing.assert_close(query_BP, key_BP)
+
+
+def test_tubes_hide_the_same_places_at_all_times(tiny: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny.clip.size = 56
+    objective = models.VideoMAE(tiny, CLASSES)
+    seen: list[torch.Tensor] = []
+    inner = objective.model.forward
+
+    def forward(x_NTCHW: torch.Tensor, bool_masked_pos: torch.Tensor) -> Any:
+        seen.append(bool_masked_pos)
+        return inner(x_NTCHW, bool_masked_pos=bool_masked_pos)
+
+    monkeypatch.setattr(objective.model, "forward", forward)
+    objective(torch.rand(2, 3, 4, 56, 56), torch.rand(2, 3, 4, 56, 56))
+    hidden_NTS = seen[0].view(4, 2, 49)
+    assert torch.equal(hidden_NTS[:, 0], hidden_NTS[:, 1])
+    assert (hidden_NTS.sum(dim=2) == 44).all(), "nine tenths"
+    assert not torch.equal(hidden_NTS[0], hidden_NTS[1]), "each clip has places of its own"
+
+
+def test_all_have_equally_many_candidates_and_these_are_parameters(params: Params) -> None:
+    assert set(models.CANDIDATES) == set(models.RECOMMENDED) == set(models.METHODS)
+    assert {len(candidates) for candidates in models.CANDIDATES.values()} == {4}
+    for method, candidates in models.CANDIDATES.items():
+        assert len({str(settings) for settings in candidates}) == 4
+        for settings in [models.RECOMMENDED[method], *candidates]:
+            for key in settings:
+                section, name = key.split(".")
+                assert hasattr(getattr(params, section), name), key
+
+
+@pytest.mark.parametrize("budget", ["time", "clips"])
+def test_a_run_is_scored_at_each_point(budget: str, pack: Any, tiny: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = pack([30] * 16, texture=True)
+    tiny.embed.clips, tiny.linear.holdout = 2, 0.5
+    monkeypatch.setattr(runs, "load_params", lambda: tiny)
+    amount = 0.05 if budget == "time" else 5 * 2 * tiny.pretrain.batch_size
+    found = runs.run(runs.Job("supervised", {}, 1, budget, amount, [0.4, 1.0]), folder)
+    assert found.video == [f"class1/v{v}.avi" for v in (3, 7, 11, 15)]
+    assert [len(point.linear) for point in found.points] == [4, 4]
+    if budget == "clips":
+        assert [point.clips for point in found.points] == [2 * 8, 5 * 8]
+    else:
+        assert found.points[-1].seconds >= 0.05
+    assert found.points[0].seconds < found.points[1].seconds
+
+
+def test_tuning_sees_no_test_video_and_parts_no_group(params: Params, pack: Any) -> None:
+    videos = FrameStore(pack([30] * 32))
+    train_V, held_V = runs.split(videos, params, runs.Job("byol", {}, 1, "time", 1.0, [1.0], tuning=True))
+    table = videos.table
+    assert set(table.split[train_V]) == set(table.split[held_V]) == {"train"}
+    assert not set(table.group[train_V]) & set(table.group[held_V])
+    assert len(train_V) + len(held_V) == (table.split == "train").sum()
+
+
+def test_folds_test_every_video_once_and_part_no_group(params: Params, pack: Any) -> None:
+    videos = FrameStore(pack([30] * 32))
+    tested = []
+    for fold in range(3):
+        train_V, test_V = runs.split(videos, params, runs.Job("byol", {}, 1, "time", 1.0, [1.0], fold=fold, folds=3))
+        assert sorted([*train_V, *test_V]) == list(range(32))
+        assert not set(videos.table.group[train_V]) & set(videos.table.group[test_V])
+        tested += test_V.tolist()
+    assert sorted(tested) == list(range(32))
+
+
+def test_folds_are_joined_to_one_training() -> None:
+    one, other = trained("byol", 1, [1, 1, 0, 0], [1, 0, 0, 0]), trained("byol", 1, [0, 0, 0, 1], [1, 1, 1, 1])
+    other.video, other.group = ["e", "f", "g", "h"], ["i", "i", "j", "j"]
+    other.points[-1].seconds, other.points[-1].clips = 64.0, 1400
+    both = runs.init_distributed([one, other])
+    assert (both.video, both.group) == (list("abcdefgh"), list("gghhiijj"))
+    last = both.points[-1]
+    assert (last.seconds, last.clips) == (62.0, 1300)
+    assert last.linear == [1, 1, 0, 0, 0, 0, 0, 1]
+    assert last.r_at_1 == [1, 0, 0, 0, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("folds", [0, 3])
+def test_controls_are_tested_on_the_same_videos(
+    folds: int, pack: Any, tiny: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = pack([30] * 16, texture=True)
+    tiny.embed.clips, tiny.linear.holdout = 2, 0.5
+    for module in (runs, controls):
+        monkeypatch.setattr(module, "load_params", lambda: tiny)
+    rows = controls.control_rows(folder, [1, 2], folds)
+    assert [(row.job.method, row.job.seed) for row in rows] == [(c, s) for s in (1, 2) for c in controls.CONTROLS]
+    jobs = [runs.Job("supervised", {}, 1, "clips", 16, [1.0], fold=fold, folds=folds) for fold in range(max(1, folds))]
+    beside = runs.init_distributed([runs.run(job, folder) for job in jobs])
+    for row in rows:
+        assert (row.video, row.group) == (beside.video, beside.group)
+        assert len(row.points[-1].linear) == len(row.points[-1].r_at_1) == len(row.video)
+
+
+def test_one_side_learns_from_the_first_clips_alone(tiny: Params) -> None:
+    objective = models.OneSidedSimCLR(tiny, CLASSES)
+    x_BCTHW = torch.rand(2, BATCH, 3, tiny.clip.frames, tiny.clip.size, tiny.clip.size)
+    first_BP, second_BP = objective(*x_BCTHW)
+    assert first_BP.requires_grad
+    assert not second_BP.requires_grad
+
+
+def trained(method: str, seed: int, linear: list[int], r_at_1: list[int], budget: str = "time") -> Any:
+    job = runs.Job(method, {}, seed, budget, 60.0, [0.5, 1.0])
+    points = [runs.Point(30.0, 600, [0, 0, 0, 0], [0, 0, 0, 0]), runs.Point(60.0, 1200, linear, r_at_1)]
+    return runs.Trained(job, points, ["a", "b", "c", "d"], ["g", "g", "h", "h"])
+
+
+FOUND = [
+    trained("mofore", 1, [1, 1, 1, 1], [1, 1, 0, 0]),
+    trained("mofore", 2, [1, 1, 1, 0], [1, 1, 0, 0]),
+    trained("byol", 1, [1, 1, 0, 0], [1, 1, 0, 0]),
+    trained("byol", 2, [1, 0, 0, 0], [1, 1, 0, 0]),
+]
+
+
+def test_leads_are_over_the_same_videos() -> None:
+    table = tables.summarise(FOUND).set_index(["score", "method"])
+    byol, ours = table.loc[("linear", "byol")], table.loc[("linear", "mofore")]
+    assert ours["mean"] == pytest.approx(7 / 8)
+    assert byol["mean"] == pytest.approx(3 / 8)
+    assert byol["lead"] == pytest.approx(1 / 2)
+    # one group or the other, or both: MoFore leads by 1/4 in g, 3/4 in h
+    assert (byol["lead_low"], byol["lead_high"]) == pytest.approx((1 / 4, 3 / 4))
+    assert byol["std"] == pytest.approx(np.std([0.5, 0.25], ddof=1))
+    assert ours["lead"] == ours["lead_low"] == ours["lead_high"] == 0
+    r_at_1 = table.loc[("r_at_1", "byol")]
+    assert (r_at_1["mean"], r_at_1["lead"], r_at_1["lead_low"], r_at_1["lead_high"]) == (0.5, 0, 0, 0)
+    assert r_at_1["clips_per_second"] == 20
+    said = tables.printed(tables.summarise(FOUND))
+    assert "MoFore leads by +0.500 (+0.250 to +0.750)" in said
+
+
+def test_controls_stand_beside_each_budget() -> None:
+    job = runs.Job("motion", {}, 1, tables.UNTRAINED, 0, [1.0])
+    motion = runs.Trained(job, [runs.Point(0.0, 0, [1, 0, 0, 0], [1, 1, 1, 1])], FOUND[0].video, FOUND[0].group)
+    table = tables.summarise([*FOUND, motion])
+    assert set(table["budget"]) == {"time"}, "no other was compared"
+    row = table.set_index(["score", "method"]).loc[("linear", "motion")]
+    assert (row["mean"], row["clips"]) == (0.25, 0)
+    assert row["lead"] == pytest.approx(7 / 8 - 1 / 4)
+    assert math.isnan(row["clips_per_second"])
+    assert "nan" not in tables.printed(table)
+
+
+def test_a_rival_without_mofore_has_no_lead() -> None:
+    table = tables.summarise(FOUND[3:])
+    assert "lead" not in table
+    assert math.isnan(table["std"].iloc[0])
+    assert "leads" not in tables.printed(table)
+
+
+def test_every_point_has_its_row_and_is_drawn(tmp_path: Path) -> None:
+    motion = runs.Job("motion", {}, 1, tables.UNTRAINED, 0, [1.0])
+    at_once = runs.Trained(motion, [runs.Point(0.0, 0, [1, 0, 0, 0], [1, 1, 1, 1])], FOUND[0].video, FOUND[0].group)
+    found = [*FOUND, trained("byol", 1, [1, 1, 1, 1], [0, 0, 0, 0], "clips"), at_once]
+    points = tables.all_points(found)
+    assert len(points) == 11
+    last = points[(points["budget"] == "time") & (points["seed"] == 2) & (points["point"] == 1)].set_index("method")
+    assert last["linear"].to_dict() == {"byol": 0.25, "mofore": 0.75}
+    tables.draw(points, tables.summarise(found), tmp_path / "objectives.png")
+    image = cv2.imread(str(tmp_path / "objectives.png"))
+    assert image is not None
+    assert image.std() > 5, "not a blank page"

@@ -1,0 +1,101 @@
+"""Clips stay within their video, and the gap is what it is said to be."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mofore.clips.sampling import clip_offsets, clip_span, draw_gap, draw_places, uniform_starts
+from mofore.config import Clip, Forecast
+
+clips = st.builds(
+    Clip,
+    frames=st.integers(2, 16),
+    stride=st.integers(1, 4),
+    size=st.just(56),
+    input=st.sampled_from(["rgb", "residual", "both"]),
+)
+
+LAWS = st.sampled_from(["uniform", "log", "decreasing"])
+
+
+def forecast(gap_min: int, gap_max: int, law: str = "uniform", futures: int = 1) -> Forecast:
+    return Forecast(
+        gap_min=gap_min,
+        gap_max=gap_max,
+        gap_distribution=law,
+        gap_conditioning="gap",
+        futures=futures,
+        weight=1,
+        projection_dim=8,
+        hidden_dim=8,
+    )
+
+
+@given(clip=clips)
+def test_differences_read_one_frame_more(clip: Clip) -> None:
+    offsets = clip_offsets(clip)
+    assert len(offsets) == clip.frames + (clip.input in ("residual", "both"))
+    assert set(np.diff(offsets)) == {clip.stride}
+    assert clip_span(clip) == offsets[-1] + 1
+
+
+@given(
+    span=st.integers(1, 40),
+    gap_min=st.integers(0, 30),
+    wider=st.integers(0, 60),
+    room=st.integers(0, 100),
+    law=LAWS,
+    futures=st.integers(1, 4),
+    seed=st.integers(0, 10_000),
+)
+def test_context_and_futures_fit_their_video(
+    span: int, gap_min: int, wider: int, room: int, law: str, futures: int, seed: int
+) -> None:
+    n_frames = 2 * span + gap_min + room
+    wanted = forecast(gap_min, gap_min + wider, law, futures)
+    context, gap_F = draw_places(n_frames, span, wanted, np.random.default_rng(seed))
+    assert context >= 0
+    assert len(gap_F) == futures
+    assert context + span + gap_F.max() + span <= n_frames
+    assert gap_min <= gap_F.min() <= gap_F.max() <= gap_min + wider
+
+
+@pytest.mark.parametrize("law", ["uniform", "log", "decreasing"])
+def test_gaps_follow_their_law(law: str) -> None:
+    low, high, draws = 3, 12, 20_000
+    rng = np.random.default_rng(0)
+    found = np.bincount([draw_gap(low, high, law, rng) - low for _ in range(draws)], minlength=high - low + 1) / draws
+    gap, count = np.arange(low, high + 1), high - low + 1
+    expected = {
+        "uniform": np.full(count, 1 / count),
+        "log": np.log((2 + gap) / (1 + gap)) / np.log((2 + high) / (1 + low)),
+        "decreasing": np.where(gap == low, 1, 2 * (high + 1 - gap) / count) / count,  # |a - b| of two uniform draws
+    }[law]
+    assert expected.sum() == pytest.approx(1)
+    assert found == pytest.approx(expected, abs=0.012)  # 5 standard deviations at most
+
+
+def test_gaps_and_places_take_all_their_values() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [draw_places(30, 10, forecast(0, 100), rng) for _ in range(2000)]
+    gaps = np.bincount([gap_F[0] for _, gap_F in drawn], minlength=11)
+    assert len(gaps) == 11, "the room caps the gap at 10"
+    assert gaps.min() > 2000 / 11 * 0.6, "the gap is uniform"
+    assert {context for context, gap_F in drawn if gap_F[0] == 5} == set(range(6))
+
+
+@given(clip=clips, n_clips=st.integers(1, 12), room=st.integers(0, 200))
+def test_uniform_clips_reach_from_end_to_end(clip: Clip, n_clips: int, room: int) -> None:
+    span = clip_span(clip)
+    starts = uniform_starts(span + room, span, n_clips)
+    assert len(starts) == n_clips
+    assert starts[0] == 0
+    assert (np.diff(starts) >= 0).all()
+    assert starts[-1] == (room if n_clips > 1 else 0)
+    assert np.diff(starts).max(initial=0) - np.diff(starts).min(initial=room) <= 1
+
+
+def test_one_frame_too_few_is_an_error() -> None:
+    with pytest.raises(ValueError, match="low"):
+        draw_places(2 * 10 + 5 - 1, 10, forecast(5, 5), np.random.default_rng(0))

@@ -1,0 +1,63 @@
+"""Collapse diagnostics at the ends of their ranges, and against their definitions."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mofore.embedding import geometry
+from mofore.embedding.geometry import alignment, effective_rank, spread, uniformity
+
+
+def gaussian(n: int, dim: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, dim)).astype(np.float32)
+
+
+def test_effective_rank_counts_directions() -> None:
+    assert effective_rank(np.ones((50, 8))) == pytest.approx(1, abs=1e-3)
+    assert effective_rank(np.tile(np.eye(8), (5, 1))) == pytest.approx(8, rel=1e-4)
+    flat = gaussian(500, 3) @ gaussian(3, 20, seed=1)
+    assert 2 < effective_rank(flat) <= 3.001
+
+
+def test_spread_tells_collapse_from_health() -> None:
+    assert spread(np.ones((50, 16))) == pytest.approx(0, abs=1e-6)
+    assert spread(gaussian(2000, 64)) == pytest.approx(1, abs=0.03)
+
+
+@given(n=st.integers(1, 40), dim=st.integers(1, 12), scale=st.sampled_from([0.0, 1e-3, 1.0, 50.0]))
+def test_rank_and_spread_equal_their_definitions(n: int, dim: int, scale: float) -> None:
+    """Written anew with torch."""
+    x = (1 + scale * np.random.default_rng(n).normal(size=(n, dim))).astype(np.float32)
+    z = torch.from_numpy(x)
+    share = torch.linalg.svdvals(z) / torch.linalg.svdvals(z).sum().clamp_min(1e-12)
+    rank = torch.exp(-(share * torch.log(share.clamp_min(1e-12))).sum()).item()
+    assert effective_rank(x) == pytest.approx(rank, rel=1e-2)
+    coordinates = torch.nn.functional.normalize(z, dim=1)
+    deviation = coordinates.std(dim=0, unbiased=False).mean().item()
+    assert spread(x) == pytest.approx(deviation * dim**0.5, rel=1e-3, abs=1e-5)
+
+
+def test_rank_of_orthogonal_directions_is_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.repeat(np.eye(12, dtype=np.float32)[:7], 5, axis=0)
+    assert effective_rank(x) == pytest.approx(7)
+    monkeypatch.setattr(geometry, "ROWS_A_BLOCK", 3)
+    assert effective_rank(x) == pytest.approx(7)
+    assert effective_rank(np.zeros((5, 3), np.float32)) == 1
+
+
+def test_alignment_is_0_to_4() -> None:
+    z = gaussian(10, 5)
+    assert alignment(z, 3 * z) == pytest.approx(0, abs=1e-6)
+    assert alignment(z, -z) == pytest.approx(4, abs=1e-5)
+
+
+def test_uniformity_equals_its_definition() -> None:
+    z = gaussian(7, 4)
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    potentials = [math.exp(-2 * float(np.square(z[i] - z[j]).sum())) for i in range(7) for j in range(7) if i < j]
+    assert uniformity(5 * z) == pytest.approx(math.log(sum(potentials) / len(potentials)), abs=1e-5)
+    assert uniformity(np.ones((9, 4))) == pytest.approx(0, abs=1e-6)

@@ -1,0 +1,157 @@
+"""Features of clips: those of the protocol, in the right order, whoever decodes and embeds them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import nn
+
+from mofore.clips.augment import evaluated_part, to_input
+from mofore.clips.sampling import clip_offsets
+from mofore.config import Params
+from mofore.embedding.inference import FloatArray, UniformClips, View, embed_clips, see, seen_input
+from mofore.frames.store import FramesArray, FrameStore
+from mofore.method.encoders import build_encoder
+from mofore.runtime.distributed import SINGLE, Processes
+
+Packer = Callable[..., Path]
+CPU = torch.device("cpu")
+VIEWS: tuple[View, ...] = ("ordered", "shuffled", "still")
+POOL = nn.Sequential(nn.AdaptiveAvgPool3d(2), nn.Flatten())
+
+
+@dataclass(frozen=True)
+class Told(Processes):
+    """One of several processes; what the others have found is given, as nothing here travels between processes."""
+
+    others: list[Any] = field(default_factory=list)
+
+    def collect(self, value: Any) -> list[Any]:
+        if self.is_main:
+            return [value, *self.others]
+        self.others.append(value)
+        return []
+
+
+@pytest.fixture
+def short(params: Params) -> Params:
+    params.clip.frames, params.clip.stride, params.clip.size = 4, 1, 16
+    return params
+
+
+def embed(samples: UniformClips, params: Params, processes: Processes = SINGLE) -> FloatArray:
+    return embed_clips({"a": POOL}, samples, params.runtime, CPU, processes)["a"]
+
+
+@pytest.mark.parametrize("kind", ["rgb", "residual"])
+def test_embeddings_equal_one_clip_at_a_time(pack: Packer, short: Params, kind: str) -> None:
+    short.clip.input = kind
+    videos = FrameStore(pack([12, 30, 7, 9, 21, 14, 8, 11, 10], texture=True))
+    encoder, other = build_encoder("small", 0).eval(), build_encoder("small", 1).eval()
+    uniform = UniformClips(videos, short.clip, 3)
+    found = embed_clips({"a": encoder, "b": other}, uniform, short.runtime, CPU)
+    assert found["a"].shape == (9, 3, 192)
+    assert not np.allclose(found["a"], found["b"])
+    for video in (0, 1, 8):
+        for k, start in enumerate(uniform.starts(video)):
+            frames = evaluated_part(videos.read(video, start + clip_offsets(short.clip)), short.clip)
+            with torch.no_grad():
+                alone = encoder(to_input(torch.from_numpy(frames[None].copy()), kind))
+            assert np.allclose(alone.numpy()[0], found["a"][video, k], atol=1e-4)
+
+
+def test_embedding_leaves_the_encoder_as_it_is(pack: Packer, short: Params) -> None:
+    encoder = build_encoder("small", 0).eval()
+    before = {key: value.clone() for key, value in encoder.state_dict().items()}
+    embed_clips({"a": encoder}, UniformClips(FrameStore(pack([9, 9])), short.clip, 2), short.runtime, CPU)
+    assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+    assert not any(module.training for module in encoder.modules())
+
+
+def test_any_number_of_workers_gives_the_same(pack: Packer, short: Params) -> None:
+    samples = UniformClips(FrameStore(pack([12] * 10, texture=True)), short.clip, 2)
+    alone = embed(samples, short)
+    short.runtime.workers = 2
+    assert (embed(samples, short) == alone).all()
+
+
+def test_any_number_of_processes_gives_the_same(pack: Packer, short: Params) -> None:
+    samples = UniformClips(FrameStore(pack([12] * 21, texture=True)), short.clip, 2)  # three batches
+    alone = embed(samples, short)
+    for count in (2, 3):
+        others: list[Any] = []
+        for rank in range(1, count):
+            assert embed_clips({"a": POOL}, samples, short.runtime, CPU, Told(rank, count, rank, others=others)) == {}
+        assert all(len(batches) == 1 for batches in others)
+        assert (embed(samples, short, Told(0, count, 0, others=others)) == alone).all()
+
+
+def test_a_frame_that_clips_share_is_decoded_once(pack: Packer, short: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos = FrameStore(pack([9]))
+    asked: list[int] = []
+    read = videos.reader.read
+
+    def noting(video: int, frames: npt.NDArray[np.int64]) -> FramesArray:
+        asked.extend(frames.tolist())
+        return read(video, frames)
+
+    monkeypatch.setattr(videos.reader, "read", noting)
+    clips = UniformClips(videos, short.clip, 5)[0]
+    assert clips.shape == (5, 5, 16, 16, 3)
+    assert clips[:, :, 0, 0, 0].tolist() == [[start + t for t in range(5)] for start in range(5)]
+    assert sorted(asked) == list(range(9))
+
+
+def test_a_still_repeats_the_middle_frame_and_shuffling_only_reorders() -> None:
+    frames = torch.arange(6 * 5).reshape(6, 5, 1, 1, 1).expand(6, 5, 2, 2, 3)
+    assert see(frames, "ordered", 0) is frames
+    still = see(frames, "still", 0)
+    assert still.shape == frames.shape
+    assert (still == frames[:, 2:3]).all()
+    shuffled = see(frames, "shuffled", 0)
+    assert (shuffled.sort(dim=1).values == frames).all()
+    orders = {tuple((clip[:, 0, 0, 0] % 5).tolist()) for clip in shuffled}
+    assert len(orders) > 3, "each clip has an order of its own"
+    assert (see(frames, "shuffled", 0) == shuffled).all()
+    assert (see(frames, "shuffled", 1) != shuffled).any()
+
+
+def test_stills_of_differences_are_one_for_all_and_all_others_one_a_clip() -> None:
+    frames = torch.randint(255, (6, 5, 4, 4, 3), dtype=torch.uint8)
+    for kind in ("rgb", "residual"):
+        for view in VIEWS:
+            given = seen_input(frames, view, kind, 0)
+            every = to_input(see(frames, view, 0), kind)
+            assert len(given) == (1 if (view, kind) == ("still", "residual") else 6)
+            assert torch.equal(given.expand_as(every), every)
+
+
+@pytest.mark.parametrize("kind", ["rgb", "residual"])
+def test_controls_see_the_same_clips_another_way(pack: Packer, short: Params, kind: str) -> None:
+    """What mean and spread over time tell: a still does not move; shuffling keeps the mean of colours."""
+    short.clip.input = kind
+    samples = UniformClips(FrameStore(pack([12] * 9, texture=True)), short.clip, 2)
+
+    class Moments(nn.Module):
+        def forward(self, x_BCTHW: torch.Tensor) -> torch.Tensor:
+            mean_BCHW = x_BCTHW.mean(dim=2)
+            return torch.stack(
+                [mean_BCHW.mean(dim=(1, 2, 3)), (x_BCTHW - mean_BCHW[:, :, None]).abs().amax(dim=(1, 2, 3, 4))], 1
+            )
+
+    names: dict[str, View] = {"shuffled": "shuffled", "still": "still"}
+    encoders: dict[str, nn.Module] = dict.fromkeys(["plain", *names], Moments())
+    found = embed_clips(encoders, samples, short.runtime, CPU, views=names)
+    moving = np.arange(9) % 3 > 0  # of the others, all pixels get brighter alike
+    assert (found["plain"][moving, :, 1] > 0.01).all()
+    assert np.allclose(found["still"][:, :, 1], 0, atol=1e-5)
+    if kind == "rgb":
+        assert np.allclose(found["shuffled"][:, :, 0], found["plain"][:, :, 0], atol=1e-4)
+    else:
+        assert np.allclose(found["still"][:, :, 0], 0, atol=1e-6)
+        assert not np.allclose(found["shuffled"], found["plain"])

@@ -1,0 +1,91 @@
+"""Embeddings: of the videos with room for a clip, on disk as promised."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mofore.config import Params
+from mofore.embedding.inference import UniformClips, embed_clips
+from mofore.embedding.store import EMBEDDINGS, read_clip_embeddings, read_embeddings
+from mofore.embedding.views import CLIMATE, embed_rows, leave_out_shorter_than_a_clip, target_videos, write_rows
+from mofore.errors import UserError
+from mofore.frames.store import FrameStore
+from mofore.method.encoders import build_encoder
+from mofore.method.model import MoFore
+from mofore.runtime.distributed import SINGLE
+
+Packer = Callable[..., Path]
+
+
+@pytest.fixture
+def short(params: Params) -> Params:
+    params.clip.frames, params.clip.stride, params.clip.size = 4, 1, 16
+    return params
+
+
+def test_short_videos_are_left_out_and_named(pack: Packer, short: Params) -> None:
+    videos = FrameStore(pack([12, 4, 5]))
+    left_out = leave_out_shorter_than_a_clip(videos, short.clip)
+    assert left_out[["video", "frames"]].values.tolist() == [["class1/v1.avi", 4]]
+    assert videos.table.video.tolist() == ["class0/v0.avi", "class0/v2.avi"]
+
+
+def test_a_clip_longer_than_any_video_is_an_error(pack: Packer, short: Params) -> None:
+    with pytest.raises(UserError, match=r"clip.frames 4 .* need 5 frames, but the longest video has 4"):
+        leave_out_shorter_than_a_clip(FrameStore(pack([4, 3])), short.clip)
+
+
+def test_files_hold_what_the_design_says(
+    pack: Packer, short: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    videos = FrameStore(pack([12, 10, 9, 8]))
+    monkeypatch.chdir(tmp_path)
+    samples = UniformClips(videos, short.clip, 3)
+    x_VKD = np.random.default_rng(0).normal(size=(4, 3, 5)).astype(np.float32)
+    write_rows(samples, videos.table, {"mofore": x_VKD, "mofore_still": x_VKD})
+
+    table = pd.read_parquet(EMBEDDINGS / "mofore.parquet")
+    assert table.columns.tolist() == ["video", "label", "group", "split", "embedding"]
+    assert np.stack(table.embedding.tolist()).dtype == np.float32
+    assert sorted(path.name for path in EMBEDDINGS.iterdir()) == [
+        "mofore.parquet",
+        "mofore_clips.parquet",
+        "mofore_still.parquet",
+    ]
+    read = read_embeddings(EMBEDDINGS, "mofore")
+    assert np.allclose(read.x_ND, x_VKD.mean(axis=1), atol=1e-6)
+    assert read.split.tolist() == ["train", "train", "train", "test"]
+    clips = read_clip_embeddings(EMBEDDINGS, "mofore")
+    assert (clips.x_ND == x_VKD.reshape(12, 5)).all()
+    assert clips.start[:3].tolist() == samples.starts(0).tolist()
+    assert clips.video[3:6].tolist() == ["class1/v1.avi"] * 3
+
+
+def test_rows_are_the_encoder_its_first_weights_and_its_controls(pack: Packer, short: Params) -> None:
+    samples = UniformClips(FrameStore(pack([12] * 8, texture=True)), short.clip, 2)
+    model = MoFore(build_encoder("small", 5), 8, 16).eval()
+    rows = embed_rows(model, samples, short, torch.device("cpu"), SINGLE)
+    assert list(rows) == ["mofore", "random_init", "mofore_shuffled", "mofore_still"]
+    assert len({row.tobytes() for row in rows.values()}) == 4
+    first = build_encoder("small", short.seed).eval()
+    alone = embed_clips({"": first}, samples, short.runtime, torch.device("cpu"))[""]
+    assert (rows["random_init"] == alone).all()
+
+
+def test_targets_are_made_of_all_held_out_videos_and_of_some_of_training() -> None:
+    split = pd.Series(["train"] * 600 + ["test"] * 50)
+    chosen = target_videos(split, seed=0)
+    assert (np.diff(chosen) > 0).all()
+    assert (chosen >= 600).sum() == 50
+    assert len(chosen) == 50 + CLIMATE
+    assert target_videos(split[:20], seed=0).tolist() == list(range(20))
+    assert target_videos(split[:600], seed=0).tolist() == list(range(600)), "none held out: forecasts are scored on all"
+
+
+def test_missing_embeddings_are_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file: run `dvc repro"):
+        read_embeddings(tmp_path, "mofore")

@@ -1,0 +1,109 @@
+"""A sweep's summary: of the runs that may be compared, and no other."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+from mofore.errors import UserError
+from mofore.experiments import sweep
+from mofore.experiments.sweep import Run, comparable, draw, flat, main, parse_experiments, read_runs, summarise
+
+
+def run(gap: Any, seed: int = 1, weight: float = 3.0, top1: float = 0.5, device: str = "cpu") -> Run:
+    params = {"seed": seed, "forecast.gap_max": gap, "contrast.weight": weight, "runtime.device": device}
+    scores = {}
+    for row, lower in (("mofore", 0.0), ("random_init", 0.2)):
+        for name in ("results/linear.json:{}.top1", "results/knn.json:{}.r_at_1"):
+            for end, more in (("", 0.0), ("_low", -0.1), ("_high", 0.1)):
+                scores[name.format(row) + end] = top1 - lower + more
+    return Run(f"run-{gap}-{seed}", params, scores)
+
+
+def test_runs_that_differ_in_other_parameters_are_left_out() -> None:
+    runs = [run(48), run(16), run(16, seed=2, device="cuda"), run(64, weight=1.0)]
+    assert comparable(runs, "forecast.gap_max") == runs[:3]
+    assert comparable(runs, "contrast.weight") == [runs[0]]
+    with pytest.raises(UserError, match=r"params.yaml: no parameter 'forecast.gp'"):
+        comparable(runs, "forecast.gp")
+
+
+def test_scores_are_averaged_over_seeds() -> None:
+    runs = [run(48, top1=0.6), run(8, seed=1, top1=0.5), run(8, seed=2, top1=0.7)]
+    table = summarise(runs, "forecast.gap_max")
+    mofore = table[(table["row"] == "mofore") & (table["score"] == "linear top-1")]
+    assert mofore["forecast.gap_max"].tolist() == [8, 48], "in the order of values, not of runs"
+    assert mofore["runs"].tolist() == [2, 1]
+    assert mofore["mean"].tolist() == pytest.approx([0.6, 0.6])
+    assert mofore["std"].tolist() == pytest.approx([0.1, 0])
+    assert mofore["low"].tolist() == pytest.approx([0.5, 0.5])
+    assert mofore["high"].tolist() == pytest.approx([0.7, 0.7])
+    assert len(table) == 2 * 2 * 2
+
+
+@pytest.mark.parametrize("values", [[16, 48, 64], [False, True], ["residual", "rgb"], [1e-3]])
+def test_a_figure_is_drawn_whatever_the_values_are(values: list[Any], tmp_path: Path) -> None:
+    runs = [run(value) for value in values]
+    picture = tmp_path / "new" / "sweep.png"
+    draw(summarise(runs, "forecast.gap_max"), runs, "forecast.gap_max", picture)
+    image = cv2.imread(str(picture))
+    assert image is not None
+    assert image.std() > 5, "not a blank page"
+
+
+def experiment(name: str, gap: int, scores: dict[str, Any] | None) -> dict[str, Any]:
+    params = {"params.yaml": {"data": {"forecast": {"gap_max": gap}}}}
+    metrics = {"results/linear.json": {"data": scores}} if scores else {}
+    return {"rev": "0123456789", "name": name, "data": {"params": params, "metrics": metrics}, "error": None}
+
+
+def test_what_dvc_shows_is_read_without_the_workspace_and_without_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = {"mofore": {"top1": 0.5}}
+    commit = experiment("main", 48, scores)
+    states = {"ours": "success", "stopped": "failed", "at work": "running"}
+    commit["experiments"] = [
+        {"revs": [experiment(name, 16, scores)], "executor": {"state": state}} for name, state in states.items()
+    ]
+    commit["experiments"] += [
+        {"revs": [experiment("older", 16, scores)], "executor": None},
+        {"revs": [experiment("without scores", 8, None)]},
+        {"revs": [{"rev": "abc", "name": "lost", "data": None, "error": {"msg": "x"}}]},
+    ]
+    shown = [experiment("", 99, scores) | {"rev": "workspace"}, commit]
+    monkeypatch.setattr(sweep, "dvc", lambda *arguments: json.dumps(shown))
+    runs = read_runs()
+    assert [one.name for one in runs] == ["main", "ours", "older"], "DVC shows the commit's scores for a failed run"
+    assert runs[1].params == {"forecast.gap_max": 16}
+    assert runs[1].scores == {"results/linear.json:mofore.top1": 0.5}
+    assert [one.state for one in parse_experiments(shown)[1:4]] == list(states.values())
+
+
+def test_nested_sections_become_flat_names() -> None:
+    assert flat({"a": {"b": {"c": 1}}, "d": 2}) == {"a.b.c": 1, "d": 2}
+
+
+def test_the_command_writes_table_and_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["sweep", "forecast.gap_max"])
+    monkeypatch.setattr(sweep, "read_runs", lambda: [run(48), run(16), run(16, weight=1.0)])
+    main()
+    assert "2 runs; left out 1 run with other changes as well" in capsys.readouterr().out
+    assert (tmp_path / "sweeps/forecast.gap_max.csv").read_text().startswith("forecast.gap_max,row,score,runs,mean")
+    assert (tmp_path / "sweeps/forecast.gap_max.png").stat().st_size > 5000
+
+
+def test_no_runs_and_no_repository_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["sweep", "seed"])
+    with pytest.raises(UserError, match=r"^dvc exp show: "):
+        main()
+    monkeypatch.setattr(sweep, "read_runs", list)
+    with pytest.raises(UserError, match="no run with scores: run `dvc repro` and commit"):
+        main()
+    monkeypatch.setattr("sys.argv", ["sweep"])
+    with pytest.raises(UserError, match="usage"):
+        main()

@@ -1,0 +1,38 @@
+"""A file that lost its end is known by its structure."""
+
+from pathlib import Path
+
+import pytest
+
+from mofore.frames.container import bytes_missing
+from tests.helpers.video_files import SHARED, write_video
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".avi", "MJPG"), (".mp4", "mp4v"), (".mov", "mp4v"), (".mkv", "MJPG")])
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_a_cut_is_seen(tmp_path: Path, suffix: str, codec: str, share: float) -> None:
+    whole = write_video(tmp_path / f"a{suffix}", 20, (320, 240), codec)
+    data = whole.read_bytes()
+    assert not bytes_missing(whole)
+    whole.write_bytes(data + b"appended by somebody")
+    assert not bytes_missing(whole)
+    whole.write_bytes(data[: int(share * len(data))])
+    assert bytes_missing(whole)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"R", b"RIFF", b"\x1aE\xdf\xa3", b"\x1aE\xdf\xa3\x00", b"\0\0\0\0mdat", b"\0\0\0\1mdat", b"GIF89a"]
+)
+def test_scraps_do_no_harm(tmp_path: Path, data: bytes) -> None:
+    file = tmp_path / "a.mp4"
+    file.write_bytes(data)
+    assert bytes_missing(file) in (True, False)
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the shared videos are not here")
+def test_real_videos_are_whole() -> None:
+    videos = [
+        file for file in (SHARED / "videos").rglob("*") if file.suffix in (".avi", ".mp4", ".mov", ".mkv", ".webm")
+    ]
+    assert videos
+    assert not [file for file in videos if bytes_missing(file)]

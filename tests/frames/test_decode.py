@@ -1,0 +1,241 @@
+"""Each odd file is decoded rightly, or left with its reason."""
+
+import io
+import os
+import struct
+import sys
+import wave
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from cv2.typing import MatLike
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mofore.frames.decode import PATIENCE, decode_video, resize
+from mofore.frames.outcome import Extracted
+from tests.helpers.video_files import SHARED, bound_by_permissions, write_video
+
+av = pytest.importorskip("av")
+ODD = SHARED / "videos" / "odd"
+needs_odd = pytest.mark.skipif(not ODD.exists(), reason="the odd videos are not here")
+
+
+def decode(file: Path, short_side: int = 16) -> Extracted:
+    return decode_video(file, io.BytesIO(), short_side, 90, lambda: None)
+
+
+def images(file: Path) -> list[MatLike]:
+    """The frames as they are stored."""
+    out = io.BytesIO()
+    data, at, found = out, 0, []
+    for length in decode_video(file, out, 64, 95, lambda: None).lengths:
+        image = cv2.imdecode(np.frombuffer(data.getvalue()[at : at + length], np.uint8), cv2.IMREAD_COLOR)
+        assert image is not None
+        found.append(image)
+        at += length
+    return found
+
+
+def encode(
+    path: Path,
+    times: Sequence[int],
+    size: tuple[int, int] = (64, 48),
+    codec: str = "mpeg4",
+    pixels: str = "yuv420p",
+    shift: int = 0,
+) -> Path:
+    """Write a video whose frame t is shown at `times[t] - shift` (of 25 a second), ever brighter."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = *size, pixels
+        stream.codec_context.time_base = Fraction(1, 25)
+        packets = []
+        for t, time in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(np.full((size[1], size[0]), 20 + 2 * t, np.uint8), format="gray")
+            frame = frame.reformat(format=pixels)
+            frame.pts, frame.time_base = time, Fraction(1, 25)
+            packets += stream.encode(frame)
+        for packet in packets + stream.encode(None):
+            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("frames", [1, 2, 50])
+def test_short_ones(tmp_path: Path, frames: int) -> None:
+    found = decode(write_video(tmp_path / "a.avi", frames))
+    assert (len(found.lengths), found.status, found.reason) == (frames, "ok", "")
+
+
+def test_variable_frame_rate_gives_each_frame_once(tmp_path: Path) -> None:
+    found = decode(encode(tmp_path / "a.mkv", [0, 1, 2, 30, 31, 90, 100]))
+    assert (len(found.lengths), found.status) == (7, "ok")
+
+
+@pytest.mark.parametrize(("size", "codec", "pixels"), [((51, 37), "ffv1", "yuv444p"), ((64, 48), "ffv1", "gray")])
+def test_odd_sizes_and_gray(tmp_path: Path, size: tuple[int, int], codec: str, pixels: str) -> None:
+    file = encode(tmp_path / "a.mkv", range(5), size, codec, pixels)
+    found = decode(file)
+    assert (len(found.lengths), found.width, found.height, found.status) == (5, *size, "ok")
+    assert np.ptp(images(file)[0], axis=2).max() <= 2
+
+
+def test_edit_list_hides_frames_and_is_no_damage(tmp_path: Path) -> None:
+    file = encode(tmp_path / "a.mp4", range(40), shift=25)
+    assert b"elst" in file.read_bytes()
+    found = decode(file)
+    assert (len(found.lengths), found.status) == (15, "ok")
+    assert abs(int(images(file)[0].mean()) - (20 + 2 * 25)) <= 4  # the 25th is the first to be seen
+
+
+@pytest.mark.parametrize("claimed", [2, 5000])
+def test_wrong_frame_count_in_the_header_is_not_believed(tmp_path: Path, claimed: int) -> None:
+    file = write_video(tmp_path / "a.avi", 20, (320, 240))
+    data = bytearray(file.read_bytes())
+    for at in (data.find(b"avih") + 24, data.find(b"strh") + 40):
+        data[at : at + 4] = struct.pack("<I", claimed)
+    file.write_bytes(data)
+    found = decode(file)
+    assert (len(found.lengths), found.status) == (20, "ok")
+
+
+def test_cut_off_keeps_what_it_has(tmp_path: Path) -> None:
+    file = write_video(tmp_path / "a.avi", 20, (320, 240))
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    found = decode(file)
+    assert 5 <= len(found.lengths) <= 12
+    assert (found.status, found.reason) == ("truncated", f"cut off: {len(found.lengths)} of 20 frames decoded")
+
+
+def test_cut_off_before_its_index_says_so(tmp_path: Path) -> None:
+    file = write_video(tmp_path / "a.mp4", 20, (320, 240), "mp4v")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    assert decode(file).reason == "cut off: not a video, or of a format that neither OpenCV nor PyAV can read"
+
+
+@needs_odd
+def test_frames_after_a_hole_are_left_out() -> None:
+    found = decode(ODD / "corrupted.mp4")
+    assert (len(found.lengths), found.status) == (28, "truncated")
+    assert found.reason == "damaged: 28 of 50 frames decoded"
+
+
+def test_what_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe.avi")
+    Path("folder.avi").mkdir()
+    Path("empty.avi").touch()
+    Path("linked.avi").symlink_to("gone.avi")
+    locked = write_video(Path("locked.avi"))
+    locked.chmod(0)
+    assert decode(Path("pipe.avi")).reason == "a pipe, socket or device, not a file"
+    assert decode(Path("folder.avi")).reason == "a folder, not a file"
+    assert decode(Path("empty.avi")).reason == "empty file, zero bytes"
+    assert decode(Path("linked.avi")).reason == "No such file or directory"
+    with bound_by_permissions():
+        assert decode(locked) == Extracted(reason="Permission denied")
+
+
+def write_sound(path: Path) -> Path:
+    with wave.open(str(path), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(16000))
+    return path
+
+
+def test_what_is_no_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("this is no video\n" * 100)
+    sound = write_sound(tmp_path / "sound.mp4")
+    assert decode(text).reason == "not a video, or of a format that neither OpenCV nor PyAV can read"
+    assert decode(sound).reason == "no video stream, sound only"
+    monkeypatch.setitem(sys.modules, "av", None)
+    for file in (text, sound):
+        assert decode(file).reason == (
+            "not a video, or sound only, or of a format that OpenCV cannot read; "
+            "a second decoder may read it: pip install av"
+        )
+
+
+@needs_odd
+def test_second_decoder_takes_over_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = decode(ODD / "av1_video.mkv")
+    assert (len(found.lengths), found.fps, found.width, found.height, found.status) == (125, 25.0, 640, 360, "ok")
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert decode(ODD / "av1_video.mkv").reason == (
+        "no frame can be decoded (codec AV01); a second decoder may read it: pip install av"
+    )
+
+
+@needs_odd
+@pytest.mark.parametrize("name", ["video_0.mov", "video_90.mov", "unordered.mov", "newtonscradle.gif"])
+def test_both_decoders_see_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_opencv = images(ODD / name)
+    monkeypatch.setattr(cv2.VideoCapture, "isOpened", lambda capture: False)
+    by_pyav = images(ODD / name)
+    assert len(by_opencv) == len(by_pyav) > 0
+    for one, other in zip(by_opencv, by_pyav, strict=True):
+        assert np.abs(one.astype(int) - other).mean() < 2
+
+
+@needs_odd
+def test_rotation_is_honoured() -> None:
+    lying, upright = images(ODD / "video_90.mov")[0], images(ODD / "video_0.mov")[0]
+    assert lying.shape[0] > lying.shape[1]
+    assert upright.shape[0] < upright.shape[1]
+
+
+def test_first_frames_that_fail_are_passed_over(tmp_path: Path) -> None:
+    file = encode(tmp_path / "a.mkv", range(30), codec="mjpeg", pixels="yuvj420p")
+    data = file.read_bytes()
+    start = data.find(b"\xff\xd8")
+    file.write_bytes(data[:start] + bytes(200) + data[start + 200 :])
+    assert len(decode(file).lengths) >= 29
+    assert PATIENCE > 1
+
+
+def test_too_thin_to_store(tmp_path: Path) -> None:
+    found = decode(write_video(tmp_path / "a.avi", 1, (4096, 2)), short_side=64)
+    assert found.reason == "too long and thin to store, 4096x2"
+
+
+def test_frames_that_change_their_size_are_stored_alike(tmp_path: Path) -> None:
+    # Two MPEG-1 streams back to back are one stream whose pictures change their size.
+    sizes = {"a.mpg": (64, 48), "b.mpg": (96, 48)}
+    parts = [write_video(tmp_path / name, 4, size, "PIM1") for name, size in sizes.items()]
+    both = tmp_path / "both.mpg"
+    both.write_bytes(b"".join(part.read_bytes() for part in parts))
+    found = images(both)
+    assert len(found) > 4  # so it went on into the second stream
+    assert {image.shape for image in found} == {(64, 85, 3)}
+
+
+def test_a_playlist_leads_nowhere(tmp_path: Path) -> None:
+    playlist = tmp_path / "a.mp4"
+    playlist.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n")
+    assert decode(playlist).status == "unreadable"
+
+
+def test_bare_name_is_not_taken_for_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert len(decode(write_video(Path("http:x.avi"), 2)).lengths) == 2
+
+
+SIDES = st.integers(16, 300)
+
+
+@given(SIDES, SIDES, st.integers(4, 64), st.integers(4, 64))
+def test_resize_moves_and_brightens_nothing(width: int, height: int, new_width: int, new_height: int) -> None:
+    """A slope from left to right stays where it is, to less than a fifth of a pixel."""
+    slope = (np.arange(width) + 0.5) / width * 255
+    image = np.broadcast_to(slope.round().astype(np.uint8)[None, :, None], (height, width, 3))
+    small = resize(np.ascontiguousarray(image), (new_width, new_height))
+    assert small.shape == (new_height, new_width, 3)
+    assert np.ptp(small.astype(int), axis=(0, 2)).max() <= 1
+    wanted = (np.arange(new_width) + 0.5) / new_width * 255
+    assert np.abs(small[0, :, 0] - wanted)[1:-1].max() < 1.5 + 0.2 * 255 / min(width, new_width)

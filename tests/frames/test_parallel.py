@@ -1,0 +1,108 @@
+"""Packs are made by one process, by many, and by a Dask cluster, all alike."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
+
+import pytest
+
+from mofore.errors import UserError
+from mofore.frames.packs import Pack
+from mofore.frames.parallel import make_packs
+from tests.helpers.processes import decoders, needs_proc, wait_until
+from tests.helpers.video_files import write_video
+
+ROOT = Path(__file__).parents[2]
+
+
+def packs(folder: Path) -> list[Pack]:
+    folder.mkdir()
+    files = [write_video(folder.parent / f"{n}.avi", 20 + n, (320, 240)) for n in range(8)]
+    return [Pack(folder / f"pack-{n:05d}.bin", files[n : n + 2], 16, 90, 60) for n in range(0, 8, 2)]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@needs_proc
+def test_all_backends_make_the_same(tmp_path: Path) -> None:
+    assert list(make_packs(packs(tmp_path / "one"), 1, "loky")) == [2] * 4
+    assert not decoders(os.getpid())
+    assert list(make_packs(packs(tmp_path / "two"), 2, "loky")) == [2] * 4
+    wait_until(lambda: not decoders(os.getpid()))
+    assert len(contents(tmp_path / "one")) == 8
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_an_error_in_a_worker_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()  # where the folder would have to be
+    pack = Pack(tmp_path / "file/pack-00000.bin", [tmp_path / "a.avi"], 16, 90, 60)
+    with pytest.raises(FileExistsError) as raised:
+        list(make_packs([pack, pack], 2, "loky"))
+    assert str(raised.value.filename).startswith(str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_no_thread_of_loky_is_left(tmp_path: Path, good: bool) -> None:
+    """One that still runs while Python exits may make Loky's resource tracker warn of a leak."""
+    made = packs(tmp_path / "packs")
+    if not good:
+        (tmp_path / "file").touch()
+        made.append(Pack(tmp_path / "file/pack-00000.bin", made[0].files, 16, 90, 60))
+    before = set(threading.enumerate())
+    with nullcontext() if good else pytest.raises(FileExistsError):
+        list(make_packs(made, 2, "loky"))
+    assert set(threading.enumerate()) <= before
+
+
+def test_dask_without_an_address_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
+    with pytest.raises(UserError, match=r"DASK_SCHEDULER_ADDRESS is not set: set it to .* tcp://host:8786"):
+        list(make_packs([], 2, "dask"))
+
+
+def test_missing_dask_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UserError, match=r"pip install distributed"):
+        list(make_packs([], 2, "dask"))
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """A scheduler and two workers, each a process of its own, on loopback; its address is in the environment."""
+    pytest.importorskip("distributed")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__WORKER__DAEMON": "false"}
+    log = tmp_path / "log"
+    dask = [sys.executable, "-m", "dask"]
+    options = ["--host", "127.0.0.1", "--no-dashboard"]
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch, log.open("wb") as out:
+
+        def start(*more: str) -> subprocess.Popen[bytes]:
+            process = subprocess.Popen([*dask, *more, *options], env=environment, stderr=out, cwd=tmp_path)
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+            return process
+
+        start("scheduler", "--port", "0")
+        wait_until(lambda: bool(re.search(r"Scheduler at: +tcp", log.read_text())))
+        found = re.search(r"tcp://[\d.:]+", log.read_text())
+        assert found
+        patch.setenv("DASK_SCHEDULER_ADDRESS", found.group())
+        workers = [start("worker", found.group(), "--nthreads", "1") for _ in range(2)]
+        wait_until(lambda: log.read_text().count("Registered to:") >= 2)
+        yield workers
+
+
+@needs_proc
+def test_dask_cluster_of_two_processes_makes_the_same(tmp_path: Path, cluster: list[subprocess.Popen[bytes]]) -> None:
+    list(make_packs(packs(tmp_path / "here"), 1, "loky"))
+    assert list(make_packs(packs(tmp_path / "there"), 1, "dask")) == [2] * 4
+    assert contents(tmp_path / "here") == contents(tmp_path / "there")
+    assert [len(decoders(worker.pid)) for worker in cluster] == [1, 1]

@@ -1,0 +1,47 @@
+"""Encoders: shapes, seeds, and a round trip through the disk."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from mofore.config import Params
+from mofore.errors import UserError
+from mofore.method.encoders import build_encoder, load_encoder, save_encoder
+
+
+@pytest.mark.parametrize(("name", "dim"), [("small", 192), ("r3d_18", 512), ("r2plus1d_18", 512)])
+def test_features_are_one_vector_a_clip(name: str, dim: int) -> None:
+    encoder = build_encoder(name, seed=0).eval()
+    assert encoder.dim == dim
+    with torch.no_grad():
+        assert encoder(torch.randn(2, 3, 4, 32, 32)).shape == (2, dim)
+
+
+def test_the_seed_decides_the_weights_and_nothing_else() -> None:
+    state = torch.get_rng_state()
+    a, b, c = (build_encoder("small", seed).state_dict() for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert not all(torch.equal(a[key], c[key]) for key in a)
+
+
+@pytest.mark.parametrize("name", ["small", "r3d_18"])
+def test_a_saved_encoder_is_rebuilt_exactly(name: str, tmp_path: Path, params: Params) -> None:
+    encoder = build_encoder(name, seed=3)
+    encoder.train()(torch.randn(2, 3, 4, 32, 32))  # moves the statistics of the normalisation
+    clip = replace(params.clip, frames=5, input="rgb")
+    save_encoder(tmp_path / "model", encoder, name, clip)
+    loaded, loaded_name, loaded_clip = load_encoder(tmp_path / "model")
+    x = torch.randn(2, 3, 4, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(encoder.eval()(x), loaded.eval()(x))
+    assert (loaded_name, loaded_clip) == (name, clip)
+    assert json.loads((tmp_path / "model/encoder.json").read_text())["dim"] == encoder.dim
+
+
+def test_no_encoder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="run `dvc repro pretrain`"):
+        load_encoder(tmp_path)

@@ -1,0 +1,93 @@
+"""The networks: shapes, what learns and what follows, and that the gap is heard."""
+
+import pytest
+import torch
+from torch import nn
+
+from mofore.method.encoders import build_encoder
+from mofore.method.model import LONGEST_GAP, GapEmbedding, MoFore
+
+
+@pytest.fixture
+def model() -> MoFore:
+    torch.manual_seed(0)
+    return MoFore(build_encoder("small", seed=0), projection_dim=16, hidden_dim=32)
+
+
+def clips(n: int = 4) -> torch.Tensor:
+    return torch.randn(n, 3, 4, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+def test_shapes(model: MoFore) -> None:
+    gap_BF = torch.tensor([[0, 1, 5], [7, 50, 2]])
+    embedded = model(clips(2), gap_BF, clips(6), clips(6))
+    assert embedded.forecast_NP.shape == embedded.target_NP.shape == embedded.reversed_NP.shape == (6, 16)
+    assert embedded.features_BD.shape == (2, model.encoder.dim)
+    assert embedded.projection_BP.shape == (2, 16)
+
+
+def forecasts(model: MoFore, gap_BF: torch.Tensor) -> torch.Tensor:
+    """[B, F, P]"""
+    n_contexts, futures = gap_BF.shape
+    forecast_NP: torch.Tensor = model(clips(n_contexts), gap_BF, clips(n_contexts * futures), None).forecast_NP
+    return forecast_NP.detach().view(n_contexts, futures, -1)
+
+
+def test_each_future_is_forecast_from_its_context_at_its_gap(model: MoFore) -> None:
+    model.eval()
+    gap_BF = torch.tensor([[0, 9], [40, 3]])
+    both_BFP = forecasts(model, gap_BF)
+    for i in range(2):
+        torch.testing.assert_close(forecasts(model, gap_BF[:, i, None])[:, 0], both_BFP[:, i])
+
+
+def test_a_predictor_told_nothing_or_a_wrong_gap(model: MoFore) -> None:
+    gap_BF, other_BF = torch.tensor([[0], [9], [40]]), torch.tensor([[5], [6], [7]])
+    told_BFP = forecasts(model, gap_BF)
+    model.gap_conditioning = "none"
+    assert torch.equal(forecasts(model, gap_BF), forecasts(model, other_BF))
+    model.gap_conditioning = "shuffled"
+    wrong_BFP = forecasts(model, gap_BF)
+    assert not torch.allclose(wrong_BFP, told_BFP)
+    torch.testing.assert_close(forecasts(model, gap_BF.roll(-1, 0)), told_BFP)  # each is told another one's
+    model.gap_conditioning = "gap"
+    z_BP = torch.randn(3, 16)
+    right_NP = model.eval().predict(z_BP, gap_BF)
+    model.gap_conditioning = "shuffled"
+    assert torch.equal(model.predict(z_BP, gap_BF), right_NP)  # once trained, it is told the truth
+
+
+def test_the_target_has_no_gradient(model: MoFore) -> None:
+    assert not model.target(clips()).requires_grad
+    model(clips(), torch.zeros(4, 1), clips(), None).forecast_NP.sum().backward()
+    assert all(p.grad is None for p in model.ema.parameters())
+    assert all(p.grad is not None for p in model.online.parameters())
+    assert all(p.grad is not None for p in model.predictor.parameters())
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9, 1.0])
+def test_the_ema_encoder_follows(model: MoFore, momentum: float) -> None:
+    before = [p.clone() for p in model.ema.parameters()]
+    with torch.no_grad():
+        for p in model.online.parameters():
+            p.add_(torch.randn_like(p))
+    model.update_ema(momentum)
+    for old, new, online in zip(before, model.ema.parameters(), model.online.parameters(), strict=True):
+        assert torch.allclose(new, momentum * old + (1 - momentum) * online, atol=1e-6)
+
+
+def test_the_forecast_depends_on_the_gap(model: MoFore) -> None:
+    model.eval()
+    near, far = (forecasts(model, torch.full((4, 1), gap)) for gap in (0, 40))
+    assert (near - far).abs().max() > 1e-3
+
+
+def test_gap_embedding_tells_every_pair_of_gaps_apart() -> None:
+    gaps = torch.tensor([0, 1, 2, 3, 5, 8, 16, 32, 64, 128, 500, LONGEST_GAP])
+    distance = torch.cdist(GapEmbedding()(gaps), GapEmbedding()(gaps)) + 9 * torch.eye(len(gaps))
+    assert distance.min() > 0.1
+
+
+def test_the_encoder_that_is_kept_is_the_online_one(model: MoFore) -> None:
+    assert isinstance(model.encoder, nn.Module)
+    assert model.encoder is model.online[0]

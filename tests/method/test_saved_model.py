@@ -1,0 +1,92 @@
+"""The forecaster on disk: a round trip, and no weight lost or kept twice."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from mofore.config import Params
+from mofore.errors import UserError
+from mofore.method.encoders import build_encoder, save_encoder
+from mofore.method.model import MoFore
+from mofore.method.saved_model import forecast_clips, load_forecaster, save_forecaster
+
+
+@pytest.fixture
+def model(tiny: Params) -> MoFore:
+    """A model whose EMA twin, and whose normalisations' statistics, are no longer those of the start."""
+    torch.manual_seed(0)
+    made = MoFore(build_encoder("small", seed=5), tiny.forecast.projection_dim, tiny.forecast.hidden_dim)
+    clips = torch.randn(3, 3, 4, 16, 16)
+    made(clips, torch.tensor([[0], [3], [6]]), clips + 1, None)
+    with torch.no_grad():
+        for weight in made.online.parameters():
+            weight.add_(0.01 * torch.randn_like(weight))
+    made.update_ema(0.5)
+    return made
+
+
+def save(folder: Path, model: MoFore, params: Params) -> Path:
+    save_encoder(folder, model.encoder, "small", params.clip)
+    save_forecaster(folder, model, params.forecast)
+    return folder
+
+
+def test_a_saved_model_is_rebuilt_exactly(tmp_path: Path, model: MoFore, tiny: Params) -> None:
+    loaded, forecast = load_forecaster(save(tmp_path / "model", model, tiny))
+    assert forecast == tiny.forecast
+    assert not any(module.training for module in loaded.modules())
+    before, after = model.state_dict(), loaded.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+    clips, gap = torch.randn(2, 3, 4, 16, 16), torch.tensor([1, 5])
+    with torch.no_grad():
+        before_NP, after_NP = (one.eval()(clips, gap[:, None], clips, None).forecast_NP for one in (model, loaded))
+        assert torch.equal(before_NP, after_NP)
+        assert torch.equal(model.target(clips), loaded.target(clips))
+    assert not any(weight.requires_grad for weight in loaded.ema.parameters())
+
+
+def test_each_weight_is_in_one_file(tmp_path: Path, model: MoFore, tiny: Params) -> None:
+    save(tmp_path, model, tiny)
+    stored = {}
+    for name in ("encoder", "forecaster"):
+        with safe_open(tmp_path / f"{name}.safetensors", "pt") as file:
+            stored[name] = {key: file.get_tensor(key).numel() for key in file.keys()}  # noqa: SIM118 # no mapping
+    assert sum(stored["encoder"].values()) == sum(x.numel() for x in model.encoder.state_dict().values())
+    all_numbers = sum(sum(sizes.values()) for sizes in stored.values())
+    assert all_numbers == sum(x.numel() for x in model.state_dict().values())
+
+
+def test_trained_gaps_are_kept(tmp_path: Path, model: MoFore, tiny: Params) -> None:
+    tiny.forecast.gap_min, tiny.forecast.gap_max = 2, 17
+    _, forecast = load_forecaster(save(tmp_path, model, tiny))
+    assert asdict(forecast) == asdict(tiny.forecast)
+    assert (forecast.gap_min, forecast.gap_max) == (2, 17)
+
+
+@pytest.mark.parametrize("missing", ["forecaster.json", "forecaster.safetensors"])
+def test_what_is_missing_is_said(missing: str, tmp_path: Path, model: MoFore, tiny: Params) -> None:
+    save(tmp_path, model, tiny)
+    (tmp_path / missing).unlink()
+    with pytest.raises(UserError, match=rf"{missing}: no such file: run `dvc repro pretrain`"):
+        load_forecaster(tmp_path)
+
+
+def test_no_model_at_all_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="run `dvc repro pretrain`"):
+        load_forecaster(tmp_path)
+
+
+def test_forecasts_from_features_are_those_from_clips(model: MoFore) -> None:
+    model.eval()
+    clips, context, gap = torch.randn(3, 3, 4, 16, 16), torch.tensor([0, 0, 2, 1]), torch.tensor([0, 7, 1, 30])
+    with torch.no_grad():
+        expected = model(clips[context], gap[:, None], clips[context], None).forecast_NP
+        features = model.encoder(clips).numpy()
+    found = forecast_clips(model, features, context.numpy(), gap.numpy())
+    torch.testing.assert_close(torch.from_numpy(found), expected)
+    assert not torch.allclose(expected[0], expected[1])  # so the gap is heard

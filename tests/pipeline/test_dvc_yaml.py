@@ -1,0 +1,109 @@
+"""dvc.yaml says what each stage really reads: its imports and its params."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+PREPARED = ["download", "extract_frames", "pretrain", "embed", "controls", "supervised"]
+NAMES = [*PREPARED, "linear", "knn", "temporal", "forecast", "structure", "plots", "report"]
+
+
+def imported_files(script: Path) -> set[str]:
+    """The project's files that a script imports, itself included, over any number of steps."""
+    found: set[Path] = set()
+    todo = [script]
+    while todo:
+        file = todo.pop()
+        if file in found:
+            continue
+        found.add(file)
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{file}: relative import, write it out"
+                names = [f"{node.module}.{alias.name}" for alias in node.names] + [node.module or ""]
+            todo += [path for name in names for path in module_files(name)]
+    return {path.relative_to(ROOT).as_posix() for path in found}
+
+
+def module_files(name: str) -> list[Path]:
+    parts = name.split(".")
+    if parts[0] != "mofore":
+        return []
+    packages = [ROOT.joinpath(*parts[: i + 1], "__init__.py") for i in range(len(parts))]
+    return [path for path in [*packages, ROOT.joinpath(*parts).with_suffix(".py")] if path.exists()]
+
+
+def code_deps(stage: str) -> list[str]:
+    """Files of code, and directories of code: the rooms of mofore/."""
+    return [dep for dep in STAGES[stage]["deps"] if dep.startswith(("mofore/", "stages/"))]
+
+
+def covers(dep: str, file: str) -> bool:
+    return dep == file or file.startswith(f"{dep}/")
+
+
+def test_the_stages_are_those_of_the_design() -> None:
+    assert list(STAGES) == NAMES
+    for name, stage in STAGES.items():
+        assert stage["cmd"] == f"python stages/{name}.py"
+        assert stage["desc"]
+
+
+@pytest.mark.parametrize("stage", NAMES)
+def test_code_deps_are_the_import_closure(stage: str) -> None:
+    """Each imported file is a dep or lies in one, and each dep is, or holds, an imported file."""
+    deps, imported = code_deps(stage), imported_files(ROOT / "stages" / f"{stage}.py")
+    assert len(deps) == len(set(deps))
+    assert [file for file in imported if not any(covers(dep, file) for dep in deps)] == []
+    assert [dep for dep in deps if not any(covers(dep, file) for file in imported)] == []
+    directories = [dep for dep in deps if not dep.endswith(".py")]
+    assert all((ROOT / dep / "__init__.py").exists() for dep in directories)
+    assert [Path(dep).parent for dep in directories] == [Path("mofore")] * len(directories), "whole rooms"
+
+
+def test_the_closure_follows_imports_over_many_steps() -> None:
+    imported = imported_files(ROOT / "stages" / "pretrain.py")
+    assert {"mofore/method/objective.py", "mofore/clips/augment.py", "mofore/utils/files.py"} <= imported
+
+
+@pytest.mark.parametrize("stage", PREPARED)
+def test_an_edit_of_evaluation_report_or_experiments_never_retrains(stage: str) -> None:
+    later = {f"mofore/{room}" for room in ("evaluation", "report", "experiments", "cli")}
+    if stage != "controls":  # its features are of evaluation
+        assert not later & set(code_deps(stage))
+
+
+@pytest.mark.parametrize("stage", NAMES)
+def test_listed_params_are_those_that_are_read(stage: str) -> None:
+    files = imported_files(ROOT / "stages" / f"{stage}.py")
+    read = {name for file in files for name in re.findall(r"\bparams\.(\w+)", (ROOT / file).read_text())}
+    read -= {"yaml", "runtime"}
+    listed = {entry.split(".")[0] for entry in STAGES[stage].get("params", [])}
+    assert read <= listed, "a param that is read but not listed does not re-run the stage"
+    assert "runtime" not in listed, "device and workers must not change results"
+
+
+def test_every_package_init_is_free_of_imports() -> None:
+    for init in (ROOT / "mofore").rglob("__init__.py"):
+        tree = ast.parse(init.read_text())
+        assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)], init
+
+
+def test_results_are_in_git_and_data_is_not() -> None:
+    for stage in STAGES.values():
+        for kind in ("metrics", "plots"):
+            for entry in stage.get(kind, []):
+                ((path, settings),) = entry.items()
+                assert path.startswith("results/")
+                assert settings["cache"] is False
+        for out in stage.get("outs", []):
+            assert isinstance(out, str)
+            assert out.startswith("data/") or out == "results/report.html"

@@ -1,0 +1,196 @@
+"""The whole pipeline under DVC, small, in a repository of its own."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.helpers.small_project import SMALL, commit, edit, make_project, run
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run of the whole pipeline, committed."""
+    project = tmp_path_factory.mktemp("pipeline") / "mofore"
+    make_project(project, SMALL)
+    run("dvc", "repro", cwd=project)
+    commit(project)
+    return project
+
+
+STAGES = [
+    *("download", "extract_frames", "pretrain", "embed", "controls", "supervised"),
+    *("linear", "knn", "temporal", "forecast", "structure", "plots", "report"),
+]
+ROWS = ["mofore", "random_init", "mofore_shuffled", "mofore_still", "metadata", "appearance", "motion"]
+
+
+def test_every_result_is_there(project: Path) -> None:
+    keys = {
+        "linear": {"top1", "top1_low", "top1_high", "top5", "C", "cv_top1", "cv_top1_std"},
+        "knn": {
+            "top1",
+            "top1_low",
+            "r_at_1",
+            "r_at_1_high",
+            "r_at_5",
+            "r_at_10",
+            "r_at_20",
+            "r_at_50",
+            "centred_r_at_1",
+        },
+        "structure": {"effective_rank", "uniformity"},
+    }
+    for name, wanted in keys.items():
+        scores = json.loads((project / f"results/{name}.json").read_text())
+        assert list(scores) == ROWS
+        assert all(wanted <= set(score) for score in scores.values())
+        if name != "structure":
+            leads = {"lead", "lead_low", "lead_high"}
+            assert [leads <= set(score) for score in scores.values()] == [False] + 6 * [True]
+    temporal = json.loads((project / "results/temporal.json").read_text())
+    assert list(temporal) == ["mofore", "random_init"]
+    assert {"same_video", "other_videos", "margin", "margin_in_sd", "effective_rank"} <= set(temporal["mofore"])
+    forecast = json.loads((project / "results/forecast.json").read_text())["mofore"]
+    assert {"skill_persistence", "skill_climatology_low", "gap_use", "accuracy_videos"} <= set(forecast)
+    pretrained = json.loads((project / "results/pretrain.json").read_text())
+    assert {"loss", "effective_rank", "clips_per_second", "seconds", "data_wait"} <= set(pretrained)
+    for name in ROWS:
+        folder = "controls" if name in ROWS[4:] else "embeddings"
+        embeddings = pd.read_parquet(project / f"data/{folder}/{name}.parquet")
+        assert embeddings.columns.tolist() == ["video", "label", "group", "split", "embedding"]
+        assert len(embeddings) == 14 * 4
+    assert (project / "data/model/encoder.safetensors").exists()
+    assert "random weights" in (project / "results/report.html").read_text()
+
+
+def test_a_group_moved_to_the_other_side_stops_the_run(project: Path, tmp_path: Path) -> None:
+    """A leak, made by hand: one video of a training group becomes a test video."""
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy, symlinks=True, ignore=shutil.ignore_patterns(".dvc", ".git"))
+    frames = copy / "data/frames/videos.csv"
+    videos = pd.read_csv(frames, keep_default_na=False)
+    train = videos[videos.split == "train"].iloc[0]
+    videos.loc[videos.index[videos.split == "test"][0], "group"] = train.group
+    frames.unlink()  # it is a link to DVC's cache
+    videos.to_csv(frames, index=False)
+    for stage in ("pretrain", "embed", "controls"):
+        done = run("python", f"stages/{stage}.py", cwd=copy, status=1)
+        assert done.stderr.startswith(f"error: data/frames/videos.csv: group '{train.group}' is in train and in test")
+        assert len(done.stderr.splitlines()) == 1
+
+    file = copy / "data/embeddings/mofore.parquet"
+    embeddings = pd.read_parquet(file)
+    embeddings.loc[embeddings.index[embeddings.split == "test"][0], "group"] = train.group
+    file.unlink()
+    embeddings.to_parquet(file, index=False)
+    for stage in ("linear", "knn", "temporal", "forecast", "structure"):
+        done = run("python", f"stages/{stage}.py", cwd=copy, status=1)
+        assert f"mofore.parquet: group '{train.group}' is in train and in test" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_at_once_after_all_is_up_to_date_and_committed(project: Path) -> None:
+    assert "up to date" in run("dvc", "repro", cwd=project).stdout
+    assert run("git", "status", "--porcelain", cwd=project).stdout == ""
+
+
+def test_an_edit_to_plotting_does_not_retrain(project: Path) -> None:
+    file = project / "mofore/report/overview.py"
+    text = file.read_text()
+    file.write_text(text + "\n# edited\n")
+    stale = run("dvc", "status", cwd=project).stdout
+    file.write_text(text)
+    assert re.findall(r"^(\w+):", stale, flags=re.MULTILINE) == ["plots"]
+
+
+def test_a_machine_setting_re_runs_nothing(project: Path) -> None:
+    text = (project / "params.yaml").read_text()
+    edit(project, {"runtime.workers": 2})
+    stale = run("dvc", "status", cwd=project).stdout
+    (project / "params.yaml").write_text(text)
+    assert "up to date" in stale
+
+
+def test_an_experiment_changes_the_lines_it_names_and_can_be_compared(project: Path) -> None:
+    before = (project / "params.yaml").read_text().splitlines()
+    run("dvc", "exp", "run", "-S", "forecast.gap_max=20", "-n", "gap20", cwd=project)
+    after = (project / "params.yaml").read_text().splitlines()
+    changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
+    assert len(changed) == 1
+    assert re.match(r"  gap_max: 20 +#", changed[0][1])
+
+    assert "gap20" in run("dvc", "exp", "show", "--csv", cwd=project).stdout
+    metrics = json.loads(run("dvc", "metrics", "diff", "main", "gap20", "--json", cwd=project).stdout)
+    assert "results/pretrain.json" in str(metrics)
+    run("dvc", "plots", "diff", "main", "gap20", cwd=project)
+    assert (project / "dvc_plots/index.html").stat().st_size > 100_000
+    run("git", "checkout", "-q", ".", cwd=project)
+    run("dvc", "checkout", cwd=project)
+
+
+def test_a_typo_stops_before_anything_is_lost(project: Path) -> None:
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("gap_max:", "gap_mx:"))
+    for stage in STAGES:
+        done = run("python", f"stages/{stage}.py", cwd=project, status=1)
+        assert done.stderr.splitlines() == [
+            "error: params.yaml: unknown key 'forecast.gap_mx' - did you mean 'forecast.gap_max'?"
+        ]
+    (project / "params.yaml").write_text(text)
+    assert "up to date" in run("dvc", "status", cwd=project).stdout
+
+
+def test_own_videos_without_labels(project: Path, tmp_path: Path) -> None:
+    own, copy = tmp_path / "own videos", tmp_path / "copy"
+    own.mkdir()
+    for i, video in enumerate(sorted((project / "data/raw/videos").rglob("*.avi"))[:24]):
+        shutil.copy(video, own / f"clip {i}.avi")
+    shutil.copytree(project, copy, symlinks=True, ignore=shutil.ignore_patterns("data", ".dvc", ".git"))
+    (copy / "data/videos").mkdir(parents=True)
+    edit(copy, {"data.source": "folder", "data.path": own})
+    said = {}
+    for stage in STAGES:
+        said[stage] = run("python", f"stages/{stage}.py", cwd=copy).stdout
+    assert "no labels" in said["linear"]
+    assert "no labels" in said["knn"]
+    for name in ("linear", "knn"):
+        assert json.loads((copy / f"results/{name}.json").read_text()) == {row: {} for row in ROWS}
+    assert "same_video" in json.loads((copy / "results/temporal.json").read_text())["mofore"]
+    assert "skill_persistence" in json.loads((copy / "results/forecast.json").read_text())["mofore"]
+    assert (copy / "results/report.html").stat().st_size > 50_000
+    assert not list((copy / "data/raw").rglob("*.avi")), "a user's videos are never copied"
+
+
+def test_a_video_added_to_ones_own_folder_is_noticed(project: Path, tmp_path: Path) -> None:
+    videos = sorted((project / "data/raw/videos").rglob("*.avi"))
+    text = (project / "params.yaml").read_text()
+    lock = (project / "dvc.lock").read_text()
+    new = tmp_path / "new.avi"
+    shutil.copy(videos[10], new)
+    own = tmp_path / "own"
+    own.mkdir()
+    for i, video in enumerate(videos[:9]):
+        shutil.copy(video, own / f"{i}.avi")
+    edit(project, {"data.source": "folder", "data.path": own})
+    run("dvc", "repro", "extract_frames", cwd=project)
+    assert "up to date" in run("dvc", "status", "extract_frames", cwd=project).stdout
+    shutil.move(new, own / "new.avi")
+    assert re.search(rf"modified: +{own}", run("dvc", "status", "extract_frames", cwd=project).stdout)
+    run("dvc", "repro", "extract_frames", cwd=project)
+    assert "new.avi" in (project / "data/frames/videos.csv").read_text()
+    (project / "params.yaml").write_text(text)
+    (project / "dvc.lock").write_text(lock)
+    run("dvc", "checkout", cwd=project)
+
+
+def test_clips_longer_than_any_video_stop_before_training(project: Path) -> None:
+    text = (project / "params.yaml").read_text()
+    edit(project, {"clip.frames": 100, "clip.stride": 4})
+    done = run("python", "stages/pretrain.py", cwd=project, status=1)
+    (project / "params.yaml").write_text(text)
+    assert len(done.stderr.splitlines()) == 1
+    assert "clip.frames 100 x clip.stride 4" in done.stderr

@@ -1,0 +1,120 @@
+"""The report in a real browser without network. PROBE looks at it from within, and tells the page around it."""
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.report_pages import HACK, KINDS, report
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+
+PROBE = """<script>
+addEventListener("load", async () => {
+  const root = document.documentElement, sticking = [];
+  for (const details of document.querySelectorAll("details")) details.open = true;
+  await Promise.all([...document.images].map(image => image.decode().catch(() => 0)));
+  for (const svg of document.querySelectorAll("svg")) {
+    const box = svg.getBoundingClientRect();
+    for (const text of svg.querySelectorAll("text")) {
+      const t = text.getBoundingClientRect();
+      if (t.left < box.left - 3 || t.right > box.right + 3 || t.top < box.top - 3 || t.bottom > box.bottom + 3)
+        sticking.push(text.textContent);
+    }
+  }
+  const scale = svg => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+  const sizes = [...document.querySelectorAll("svg text")].map(
+    text => parseFloat(getComputedStyle(text).fontSize) * scale(text.ownerSVGElement));
+  parent.postMessage({
+    images: document.images.length, broken: [...document.images].filter(image => !image.naturalWidth).length,
+    hidden: [...document.querySelectorAll("img, svg")].filter(one => one.getBoundingClientRect().width < 60).length,
+    width: root.scrollWidth, inner: innerWidth, sticking: sticking, smallest: Math.min(...sizes),
+    hacked: root.dataset.hacked || "",
+  }, "*");
+});
+</script>"""
+AROUND = """<!doctype html><body>
+<iframe src="page.html" style="border:0;width:360px;height:900px"></iframe>
+<iframe src="page.html" style="border:0;width:1280px;height:900px"></iframe>
+<script>
+  const seen = [];
+  addEventListener("message", message => document.body.dataset.seen = JSON.stringify(seen.push(message.data) && seen));
+</script>"""
+
+
+@pytest.fixture(params=KINDS)
+def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return report(request.param, tmp_path_factory)
+
+
+@pytest.fixture
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return report("labelled", tmp_path_factory)
+
+
+def browse(page: Path, tmp_path: Path) -> tuple[str, str]:
+    """The page's tags after loading, in a browser for which no host exists, and what the browser logged."""
+    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    command += ["--enable-logging=stderr", "--v=0", "--virtual-time-budget=10000", "--dump-dom", page.as_uri()]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=True, env=os.environ | {"LC_ALL": "C.UTF-8"})
+    return done.stdout.decode("utf-8"), done.stderr.decode("utf-8", "replace")
+
+
+def complaints(log: str) -> list[str]:
+    return [line for line in log.splitlines() if "CONSOLE" in line]
+
+
+def look(page: Path, tmp_path: Path) -> list[dict[str, Any]]:
+    """What PROBE sees on a phone and on a wide screen, with scripts allowed."""
+    text = page.read_text("utf-8")
+    policy = re.findall(r'<meta http-equiv="Content-Security-Policy"[^>]*>', text)
+    assert len(policy) == 1
+    (tmp_path / "page.html").write_text(text.replace(policy[0], PROBE), "utf-8")
+    (tmp_path / "around.html").write_text(AROUND)
+    dom, _ = browse(tmp_path / "around.html", tmp_path)
+    seen: list[dict[str, Any]] = json.loads(html.unescape(re.findall(r'data-seen="([^"]*)"', dom)[0]))
+    return sorted(seen, key=lambda one: int(one["inner"]))
+
+
+def test_browser_has_nothing_to_complain_of(page: Path, tmp_path: Path) -> None:
+    dom, log = browse(page, tmp_path)
+    assert complaints(log) == []
+    assert "What was run" in dom
+    assert "data-hacked" not in dom
+
+
+def test_browser_complains_of_what_is_wrong(labelled: Path, tmp_path: Path) -> None:
+    flaws = '<img src="http://example.com/x.png"><script>1</script><img src="absent.png">'
+    flawed = tmp_path / "flawed.html"
+    flawed.write_text(labelled.read_text("utf-8").replace("</main>", f"{flaws}</main>"), "utf-8")
+    assert len(complaints(browse(flawed, tmp_path)[1])) == 3
+
+
+def test_browser_shows_every_picture_in_a_page_that_fits(page: Path, tmp_path: Path) -> None:
+    seen = look(page, tmp_path)
+    assert [one["inner"] for one in seen] == [360, 1280]
+    for one in seen:
+        assert one["width"] <= one["inner"], "nothing sticks out to the right"
+        assert one["images"] >= 48
+        assert one["broken"] == one["hidden"] == 0
+        assert one["sticking"] == [], "no words outside of a chart"
+        assert one["smallest"] >= 7.5, "pixels of the smallest letters in charts"
+        assert one["hacked"] == "", "no name ran as a script, though scripts may run here"
+
+
+def test_the_probe_sees_flaws(labelled: Path, tmp_path: Path) -> None:
+    flawed = tmp_path / "flawed.html"
+    flaw = f'<img src="data:image/webp;base64,AAAA"><div style="width:2000px">wide</div><script>{HACK}</script>'
+    flawed.write_text(labelled.read_text("utf-8").replace("</main>", f"{flaw}</main>"), "utf-8")
+    phone, _ = look(flawed, tmp_path)
+    assert phone["broken"] == 1
+    assert phone["width"] > 360
+    assert phone["hacked"] == "1"

@@ -1,0 +1,217 @@
+"""The report: what it says, and that it needs nothing but itself."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.helpers.report_pages import KINDS, NASTY, page_of, report, run_report
+from tests.helpers.report_project import make_project
+from tests.helpers.synthetic_results import CLASSES
+
+ROOT = Path(__file__).parents[2]
+VOID = {"meta", "img", "source", "br"}
+
+
+@pytest.fixture(params=KINDS)
+def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return report(request.param, tmp_path_factory)
+
+
+@pytest.fixture
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return report("labelled", tmp_path_factory)
+
+
+@pytest.fixture
+def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return report("nasty", tmp_path_factory)
+
+
+@pytest.fixture
+def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return report("unlabelled", tmp_path_factory)
+
+
+class Parsed(HTMLParser):
+    """The tags of a page, and its words outside of charts by the tag that they stand in."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.open: list[str] = []
+        self.words: list[tuple[str, str]] = []
+        self.feed(path.read_text("utf-8"))
+        assert self.open == [], "every tag is closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes something else"
+
+    def handle_data(self, data: str) -> None:
+        if self.open and "style" not in self.open:
+            self.words.append((self.open[-1], data))
+
+    def texts(self, tag: str) -> list[str]:
+        return [data for open_tag, data in self.words if open_tag == tag]
+
+    def named(self, tag: str) -> list[dict[str, str]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+def test_page_is_well_formed_and_says_what_it_shows(page: Path) -> None:
+    parsed = Parsed(page)
+    ids = Counter(attrs["id"] for _, attrs in parsed.tags if "id" in attrs)
+    assert max(ids.values()) == 1
+    assert all(image["alt"] for image in parsed.named("img"))
+    assert all(len(drawing["aria-label"]) > 20 for drawing in parsed.named("svg"))
+    assert len(parsed.named("caption")) == len(parsed.named("table"))
+    assert all("scope" in attrs for attrs in parsed.named("th"))
+    assert all(attrs["href"][1:] in ids for attrs in parsed.named("a"))
+    used = {attrs["xlink:href"][1:] for attrs in parsed.named("use")}
+    clipped = {attrs["clip-path"][5:-1] for _, attrs in parsed.tags if "clip-path" in attrs}
+    assert used | clipped <= set(ids)
+    assert [attrs["content"] for attrs in parsed.named("meta") if attrs.get("name") == "viewport"]
+
+
+def test_page_refers_to_nothing_outside_itself(page: Path) -> None:
+    parsed = Parsed(page)
+    refers = ("src", "srcset", "href", "xlink:href", "action", "data", "poster")
+    urls = [attrs[name] for _, attrs in parsed.tags for name in refers if name in attrs]
+    assert urls
+    assert all(url.startswith(("#", "data:image/")) for url in urls)
+    assert {name for name, _ in parsed.tags} & {"script", "link", "iframe", "object", "base", "form"} == set()
+    assert not any(name.startswith("on") for _, attrs in parsed.tags for name in attrs)
+    styles = " ".join(re.findall(r"<style>(.*?)</style>", page.read_text("utf-8"), re.DOTALL))
+    styles += " ".join(attrs.get("style", "") for _, attrs in parsed.tags)
+    assert "@import" not in styles
+    assert all(url.startswith("#") for url in re.findall(r"url\((.*?)\)", styles))
+    assert page.stat().st_size < 1_500_000
+
+
+def test_nothing_but_the_input_decides_the_bytes(labelled: Path) -> None:
+    before = labelled.read_bytes()
+    assert page_of(labelled.parents[1]).read_bytes() == before
+
+
+def test_table_has_every_row_with_scores_leads_and_what_it_is(labelled: Path) -> None:
+    project = labelled.parents[1]
+    linear, knn = (json.loads((project / "results" / f"{name}.json").read_text()) for name in ("linear", "knn"))
+    rows = re.findall(r"<tr><th scope=\"row\">(.*?)</tr>", labelled.read_text("utf-8"), re.DOTALL)
+    for row, words in (("mofore", "MoFore"), ("random_init", "random weights"), ("supervised", "trained on labels")):
+        (found,) = [cells for cells in rows if cells.startswith(f"{words} <small>")]
+        cells = [re.sub("<[^>]+>", " ", cell).split() for cell in re.findall(r"<td>(.*?)</td>", found, re.DOTALL)]
+        wanted = [f"{100 * linear[row][f'top1{end}']:.1f}" for end in ("", "_low", "_high")]
+        assert [part for part in cells[0] if part != "to"] == wanted
+        assert cells[2][0] == f"{100 * knn[row]['r_at_1']:.1f}"
+        lead = "" if row == "mofore" else f"{100 * linear[row]['lead']:+.1f}"
+        assert "".join(cells[1][:1]) == lead
+
+
+def test_cross_validated_and_centred_scores_stand_in_the_table(labelled: Path, tmp_path: Path) -> None:
+    project = shutil.copytree(labelled.parents[1], tmp_path / "copy")
+    new = {
+        "linear": {"cv_top1": 0.123, "cv_top1_std": 0.045},
+        "knn": {
+            **{"centred_r_at_1": 0.234, "centred_r_at_1_low": 0.222, "centred_r_at_1_high": 0.246},
+            **{"cv_r_at_1": 0.345, "cv_r_at_1_std": 0.067},
+        },
+    }
+    for name, scores in new.items():
+        path = project / "results" / f"{name}.json"
+        found = json.loads(path.read_text())
+        path.write_text(json.dumps({row: found[row] | (scores if row == "mofore" else {}) for row in found}))
+    text = page_of(project).read_text("utf-8")
+    assert '<td>23.4<small class="range">22.2 to 24.6</small></td>' in text
+    assert "<td>12.3<small>± 4.5</small></td>" in text
+    assert "<td>34.5<small>± 6.7</small></td>" in text
+
+
+def test_verdict_and_warnings_come_first(nasty: Path) -> None:
+    text = nasty.read_text("utf-8")
+    places = [text.index(part) for part in ('class="verdict"', 'class="warnings"', "<table", "<figure")]
+    assert places == sorted(places)
+    warnings = text[places[1] : places[2]]
+    assert "Too few groups" in warnings
+    assert "3 videos could not be read" in warnings
+
+
+def test_a_control_that_wins_stands_in_the_first_paragraph(labelled: Path, tmp_path: Path) -> None:
+    project = shutil.copytree(labelled.parents[1], tmp_path / "copy")
+    linear = json.loads((project / "results" / "linear.json").read_text())
+    linear["metadata"] |= {"top1": 0.99, "lead": -0.08, "lead_low": -0.12, "lead_high": -0.02}
+    (project / "results" / "linear.json").write_text(json.dumps(linear))
+    run = run_report(project)
+    text = html.unescape((project / "results" / "report.html").read_text("utf-8"))
+    words = "MoFore is beaten by a control: file metadata (linear top-1 99% against MoFore's 91%)."
+    assert f'<p class="verdict"><b>{words}' in text
+    assert "MoFore is beaten by file metadata" in run.stdout
+
+
+def test_names_and_reasons_are_shown_as_they_are(nasty: Path) -> None:
+    parsed = Parsed(nasty)
+    words = {html.unescape(data) for _, data in parsed.words}
+    for name in NASTY:
+        assert name in words, "as the title of a query, and as a class"
+    assert all(f"{name}.avi" in parsed.texts("th") for name in NASTY[:3])
+
+
+def test_params_are_all_there_but_the_machine(labelled: Path) -> None:
+    (text,) = [data for tag, data in Parsed(labelled).words if tag == "pre"]
+    assert "gap_max: 48" in text
+    assert "runtime" not in text
+
+
+def test_what_cannot_be_scored_is_said(unlabelled: Path) -> None:
+    text = unlabelled.read_text("utf-8")
+    assert "No verdict on what the embeddings know of classes" in text
+    assert "No labels to score with" in text
+    assert "✓ right" not in text
+    assert Parsed(unlabelled).texts("h3").count("Forecast skill") == 1
+
+
+def test_tables_without_rows_and_no_held_out_videos(tmp_path: Path) -> None:
+    """No video has room for two clips, and none is held out."""
+    project = make_project(tmp_path, [])
+    for name in ("forecast", "forecast_accuracy", "temporal", "speed", "gaps"):
+        path = project / "results" / f"{name}.csv"
+        pd.read_csv(path).iloc[:0].to_csv(path, index=False)
+    (project / "results" / "forecast.json").write_text('{"mofore": {}}')
+    temporal = json.loads((project / "results" / "temporal.json").read_text())
+    alive = {row: {name: scores[name] for name in ("effective_rank", "spread")} for row, scores in temporal.items()}
+    (project / "results" / "temporal.json").write_text(json.dumps(alive))
+    for path in (project / "data/embeddings/mofore.parquet", project / "data/frames/videos.csv"):
+        read, write = (pd.read_parquet, "to_parquet") if path.suffix == ".parquet" else (pd.read_csv, "to_csv")
+        getattr(read(path).assign(split="train"), write)(path, index=False)
+    text = page_of(project).read_text("utf-8")
+    assert text.count("No video has room for two clips") >= 4
+    assert "no held-out videos" in text
+
+
+def test_a_missing_result_is_named(tmp_path: Path) -> None:
+    project = make_project(tmp_path, CLASSES[:2])
+    (project / "results" / "speed.csv").unlink()
+    run = run_report(project)
+    assert run.returncode == 1
+    assert run.stderr == "error: results/speed.csv: no such file: run `dvc repro`\n"
+    assert not (project / "results" / "report.html").exists()
+
+
+def test_needs_no_torch() -> None:
+    code = "import sys, mofore.report.page, mofore.report.filmstrips; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -1,0 +1,229 @@
+"""Several processes learn what one alone would, from the same batches."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mofore.clips.dataset import Sample
+from mofore.config import Params
+from mofore.errors import StoppedError, UserError
+from mofore.frames.store import FrameStore
+from mofore.runtime.distributed import SINGLE, Processes, init_distributed, launch
+from mofore.training.checkpoint import Checkpoint
+from mofore.training.log import StepLog
+from mofore.training.pretrain import pretrain
+from mofore.training.step import make_train_state, train_step
+from tests.helpers.launched import together
+
+ROWS = 6  # of a batch
+CPU = torch.device("cpu")
+Packer = Callable[..., Path]
+
+
+def batch(seed: int) -> Sample:
+    """Two futures a context. Some videos of one group fall to different processes, whether there are two or three."""
+    generator = torch.Generator().manual_seed(seed)
+    frames = torch.randint(0, 256, (ROWS, 3, 5, 16, 16, 3), dtype=torch.uint8, generator=generator)
+    colour = torch.eye(3, 4).expand(ROWS, 2, 3, 4)
+    gap = torch.randint(0, 50, (ROWS, 2), generator=generator)
+    return Sample(frames[:, 0], frames[:, 1:], colour[:, 0], colour, gap, torch.tensor([0, 0, 1, 2, 1, 3]))
+
+
+def three_steps(processes: Processes, params: Params) -> list[Any]:
+    """Scalars, embeddings and gradients of each step, and the networks at the end."""
+    state, seen = make_train_state(params, CPU, processes), []
+    mine = processes.shard(list(range(ROWS)))
+    for seed in range(3):
+        step = train_step(state, Sample(*(field[mine] for field in batch(seed))), params, momentum=0.5)
+        seen += [*step, {name: p.grad.clone() for name, p in state.model.named_parameters() if p.grad is not None}]
+    return [*seen, dict(state.model.state_dict())]
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_steps_are_those_of_one_process_with_the_same_batch(count: int, tiny: Params, tmp_path: Path) -> None:
+    tiny.pretrain.lr = 1e-4  # AdamW blows up rounding errors of small gradients, from the second step on
+    assert tiny.contrast.time_reversed_negatives
+    assert min(tiny.forecast.weight, tiny.contrast.weight, tiny.decorrelation.weight) > 0
+    expected = three_steps(SINGLE, tiny)
+    first, rest = len(StepLog._fields), len(StepLog._fields) + 1
+    largest = max(float(gradient.abs().max()) for gradient in expected[first].values())  # sets what float32 rounds away
+    for found in together(count, tmp_path / "many", three_steps, tiny):
+        torch.testing.assert_close(found[:first], expected[:first], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(found[first], expected[first], rtol=1e-5, atol=1e-5 * largest)
+        for one, wanted in zip(found[rest:], expected[rest:], strict=True):
+            torch.testing.assert_close(one, wanted, rtol=1e-2, atol=2e-4 * largest)
+
+
+def talk(processes: Processes) -> dict[str, Any]:
+    rank, own = processes.rank, torch.full((2, 3), float(processes.rank), requires_grad=True)
+    gathered = processes.gather(own)
+    (torch.arange(len(gathered))[:, None] * gathered).sum().backward()
+    said = {
+        "gathered": gathered.detach(),
+        "gradient": own.grad,
+        "numbers": processes.gather(torch.tensor([10 * rank, 10 * rank + 1])),
+        "any": [processes.any(False), processes.any(rank == 1), processes.any(True)],
+        "collected": processes.collect({"rank": rank}),
+        "processes": processes,
+    }
+    return said
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_processes_talk_in_the_order_of_their_ranks(count: int, tmp_path: Path) -> None:
+    for rank, said in enumerate(together(count, tmp_path / "many", talk)):
+        assert said["gathered"].tolist() == [[float(row // 2)] * 3 for row in range(2 * count)]
+        assert said["gradient"].tolist() == [[2.0 * rank] * 3, [2.0 * rank + 1] * 3]
+        assert said["numbers"].tolist() == [10 * (row // 2) + row % 2 for row in range(2 * count)]
+        assert said["any"] == [False, True, True]
+        assert said["collected"] == ([{"rank": other} for other in range(count)] if rank == 0 else [])
+        assert said["processes"] == Processes(rank, count, rank, count)
+        assert said["processes"].is_main == (rank == 0)
+
+
+def fail(processes: Processes, failing: list[int]) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mofore.runtime.distributed.GRACE", 0)
+        try:
+            with processes.together():
+                if processes.rank in failing:
+                    raise UserError("mend me")
+        except (UserError, SystemExit) as ended:
+            return repr(ended)
+    return "goes on"
+
+
+@pytest.mark.parametrize("failing", [[], [0], [1], [0, 1]])
+def test_what_the_user_must_mend_in_one_ends_all(failing: list[int], tmp_path: Path) -> None:
+    ends = ["UserError('mend me')" if rank in failing else "SystemExit(1)" for rank in range(2)]
+    assert together(2, tmp_path / "many", fail, failing) == (ends if failing else ["goes on"] * 2)
+
+
+def test_processes_without_their_launcher_are_orphaned() -> None:
+    assert not Processes(0, 2).launcher_gone
+    assert Processes(0, 2, launcher=os.getpid()).launcher_gone
+    assert not Processes(launcher=os.getpid()).launcher_gone, "one alone has no launcher"
+
+
+def test_one_alone_talks_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    rows = torch.arange(3)
+    with init_distributed() as processes:
+        assert processes == SINGLE
+        assert processes.gather(rows) is rows
+        assert (processes.any(True), processes.any(False)) == (True, False)
+        assert processes.collect("x") == ["x"]
+
+
+def test_a_batch_is_shared_in_order() -> None:
+    rows = list("abcdef")
+    assert [Processes(rank, 3).shard(rows) for rank in range(3)] == [["a", "b"], ["c", "d"], ["e", "f"]]
+    assert SINGLE.shard(rows) == rows
+
+
+def test_a_batch_that_cannot_be_shared_is_an_error(pack: Packer, tiny: Params) -> None:
+    with pytest.raises(
+        UserError,
+        match=r"^params.yaml: pretrain.batch_size is 4, but must be a multiple of the 3 processes that share it$",
+    ):
+        pretrain(tiny, FrameStore(pack([20] * 5)), Processes(rank=1, count=3))
+
+
+def pretrain_until(
+    processes: Processes, params: Params, frames: Path, saved: Path, stop: tuple[int, int] | None = None
+) -> tuple[int, str] | None:
+    """Status and message of the run's end, if it does not end by itself; the process `stop[0]` gets a signal."""
+    done = 0
+
+    def counted(*args: Any) -> StepLog:
+        nonlocal done
+        left = train_step(*args)
+        done += 1
+        if (processes.rank, done) == stop:
+            signal.raise_signal(signal.SIGTERM)
+        return left
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mofore.training.pretrain.train_step", counted)
+        try:
+            pretrain(params, FrameStore(frames), processes, Checkpoint(saved, 1e9))
+        except StoppedError as stopped:
+            return stopped.status, str(stopped)
+    return None
+
+
+def at_the_end(folder: Path) -> dict[str, Any]:
+    """The state last saved, without what a clock gives."""
+    state = Checkpoint(folder, 0).load(CPU)
+    assert state
+    return {key: value for key, value in state.items() if key not in ("seconds", "waited")}
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_signal_to_one_stops_all_and_they_go_on_bit_for_bit(
+    rank: int, pack: Packer, tiny: Params, tmp_path: Path
+) -> None:
+    frames = pack([20] * 9, texture=True)
+    end = together(2, tmp_path / "undisturbed", pretrain_until, tiny, frames, tmp_path / "expected")
+    assert end == [None, None]
+
+    end = together(2, tmp_path / "stopped", pretrain_until, tiny, frames, tmp_path / "found", (rank, 3))
+    said = "pretrain: stopped by SIGTERM after step 3 of 6: saved, the same command goes on from there"
+    assert end == [(143, said), (143, "")]
+    assert at_the_end(tmp_path / "found")["step"] == 3
+    end = together(2, tmp_path / "resumed", pretrain_until, tiny, frames, tmp_path / "found")
+    assert end == [None, None]
+    torch.testing.assert_close(at_the_end(tmp_path / "found"), at_the_end(tmp_path / "expected"), rtol=0, atol=0)
+
+
+@pytest.fixture
+def not_launched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # `launch` sets it if nobody has
+    monkeypatch.setattr(sys, "argv", ["stages/pretrain.py", "a b"])
+
+
+@pytest.mark.usefixtures("not_launched")
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        "no-such-launcher -n 2",
+        "",
+        "$NO_SUCH_LAUNCHER",
+        "'torchrun",
+    ],
+)
+def test_a_launcher_that_is_not_there_is_an_error(launcher: str) -> None:
+    with pytest.raises(UserError) as caught:
+        launch(launcher)
+    assert str(caught.value) == (
+        f"params.yaml: runtime.launcher '{launcher}' cannot be started: use none, or a command like "
+        "torchrun --nproc-per-node 2"
+    )
+
+
+@pytest.mark.usefixtures("not_launched")
+def test_the_launcher_gets_the_script_and_variables(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NODES", "3")
+    launcher = "printf '<%s>' --nnodes $NODES --rdzv=${NODES}x $NO_SUCH_NAME"
+    process = multiprocessing.get_context("fork").Process(target=launch, args=(launcher,))
+    process.start()
+    process.join(30)
+    assert process.exitcode == 0
+    assert capfd.readouterr().out == "<--nnodes><3><--rdzv=3x><$NO_SUCH_NAME><stages/pretrain.py><a b>"
+
+
+@pytest.mark.usefixtures("not_launched")
+def test_nothing_is_launched_twice_or_without_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    launch("none")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    launch("no-such-launcher")

@@ -1,0 +1,68 @@
+"""Runs that share a machine take a GPU each."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+NAMES = ("GPU-a", "GPU-b")
+HOLD = """
+import sys
+from mofore.runtime import gpu_lock as gpus
+gpus.PATIENCE = 0.05
+print(gpus.hold_free_gpu(sys.argv[1:]), flush=True)
+sys.stdin.read()
+"""
+Run = subprocess.Popen[str]
+
+
+@pytest.fixture
+def hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Run]]:
+    """Starts a process that takes a GPU, prints its number, and holds it until its input ends."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    started: list[Run] = []
+
+    def start() -> Run:
+        pipe = subprocess.PIPE
+        run = subprocess.Popen([sys.executable, "-c", HOLD, *NAMES], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        started.append(run)
+        return run
+
+    yield start
+    for run in started:
+        run.kill()
+        run.communicate()
+
+
+def number(run: Run) -> int:
+    assert run.stdout
+    return int(run.stdout.readline())
+
+
+@pytest.mark.parametrize("end", ["ends", "killed"])
+def test_a_third_run_waits_until_a_gpu_is_free(end: str, hold: Callable[[], Run]) -> None:
+    runs = [hold(), hold()]
+    numbers = [number(run) for run in runs]
+    assert sorted(numbers) == [0, 1]
+
+    third = hold()
+    assert third.stderr
+    assert third.stderr.readline() == "all GPUs (2) are in use by other runs of mofore: waiting for one to be free\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        third.wait(0.3)
+    if end == "killed":
+        runs[1].kill()
+    else:
+        runs[1].communicate()
+    assert number(third) == numbers[1]
+    assert third.communicate()[1] == "", "told more than once"
+
+
+def test_one_gpu_after_the_other(hold: Callable[[], Run]) -> None:
+    first = hold()
+    assert number(first) == 0
+    assert number(hold()) == 1
+    first.communicate()
+    assert number(hold()) == 0

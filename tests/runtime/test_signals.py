@@ -1,0 +1,86 @@
+"""Stop signals are noted; only who cannot wait ends the work at once."""
+
+import signal
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from mofore.runtime.signals import ECHO, STOPPING, StopSignals, leave_stopping_to_the_parent
+
+
+def handlers() -> list[Any]:
+    return [signal.getsignal(number) for number in STOPPING]
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_signal_is_noted_and_the_work_goes_on(number: signal.Signals) -> None:
+    before = handlers()
+    with StopSignals() as signals:
+        assert signals.received is None
+        signal.raise_signal(number)
+        assert signals.received is number
+    assert handlers() == before
+
+
+def test_handlers_come_back_after_an_error() -> None:
+    before = handlers()
+    with suppress(ZeroDivisionError), StopSignals():
+        assert handlers() != before
+        raise ZeroDivisionError
+    assert handlers() == before
+
+
+def test_the_first_signal_counts() -> None:
+    with StopSignals() as signals:
+        for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGUSR1):
+            signal.raise_signal(number)
+        assert signals.received is signal.SIGUSR1
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_ctrl_c_ends_at_once_unless_it_is_an_echo(
+    first: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with StopSignals() as signals:
+        signal.raise_signal(first)
+        now += 0.9 * ECHO
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:  # which would end all the tests
+            pytest.fail("an echo is no second Ctrl-C")
+        now += 0.2 * ECHO
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert signals.received is first
+
+
+def test_no_handlers_are_set_off_the_main_thread() -> None:
+    before, inside, errors = handlers(), [], []
+
+    def work() -> None:
+        try:
+            with StopSignals() as signals:
+                inside.extend(handlers())
+            assert signals.received is None
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert (inside, handlers(), errors) == (before, before, [])
+
+
+def test_helpers_leave_stopping_to_their_parent_but_it_can_end_them() -> None:
+    with StopSignals() as signals:  # puts the handlers back
+        leave_stopping_to_the_parent()
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGUSR1)
+        assert signals.received is None
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -1,0 +1,67 @@
+"""README's SLURM job, with stand-ins for SLURM's two commands: it saves, queues itself again, and goes on."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.processes import needs_proc, wait_until
+from tests.helpers.small_project import ROOT, SMALL, environment, make_project, run
+
+pytestmark = [needs_proc, pytest.mark.skipif(shutil.which("pkill") is None, reason="needs pkill")]
+
+
+def job() -> str:
+    (script,) = re.findall(r"```bash\n(#!/bin/bash\n#SBATCH.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    return str(script)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    project, commands = tmp_path / "mofore", tmp_path / "bin"
+    make_project(project, {**SMALL, "pretrain.epochs": 60, "pretrain.knn_every": 0, "runtime.checkpoint": 1})
+    text = (project / "params.yaml").read_text()
+    (launcher,) = re.findall(r"`(srun torchrun[^`]+)`", (ROOT / "README.md").read_text())
+    launcher = " ".join(launcher.split()).replace("--nproc-per-node gpu", "--nproc-per-node 2")
+    (project / "params.yaml").write_text(re.sub(r"launcher: none +#.*", f"launcher: {launcher}", text))
+    commands.mkdir()
+    (commands / "srun").write_text('#!/bin/sh\nexec "$@"\n')
+    (commands / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/said\n')
+    for command in commands.iterdir():
+        command.chmod(0o755)
+    (tmp_path / "job.sh").write_text(job())
+    run("dvc", "repro", "extract_frames", cwd=project)
+    return project
+
+
+def start(project: Path) -> "subprocess.Popen[bytes]":
+    slurm = {"SLURM_NNODES": "1", "SLURM_JOB_ID": "4711", "SLURMD_NODENAME": "127.0.0.1"}
+    known = environment(project)
+    return subprocess.Popen(
+        ["bash", project.parent / "job.sh"],
+        cwd=project,
+        env={**known, **slurm, "PATH": f"{project.parent / 'bin'}{os.pathsep}{known['PATH']}"},
+        stdout=(project.parent / "log").open("ab"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def test_the_job_saves_queues_itself_again_and_goes_on(project: Path) -> None:
+    log, said = project.parent / "log", project.parent / "said"
+    running = start(project)
+    wait_until(lambda: bool(list((project / ".scratch/pretrain").glob("*/last.pt"))), 120)
+    running.send_signal(signal.SIGUSR1)
+    running.wait(60)
+    assert said.read_text() == "requeue 4711\n"
+    stopped = re.findall(r"stopped by SIGTERM after step (\d+) of \d+: saved", log.read_text())
+    assert len(stopped) == 1, log.read_text()
+
+    assert start(project).wait(240) == 0
+    assert said.read_text() == "requeue 4711\n", "once all is done it does not queue itself again"
+    assert f"goes on from a checkpoint, after step {stopped[0]}\n" in log.read_text()
+    assert (project / "results/overview.png").exists()

@@ -1,0 +1,243 @@
+"""A checkpoint appears in one piece or not at all, and belongs to one work."""
+
+import compileall
+import multiprocessing
+import random
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from mofore.config import Params
+from mofore.errors import UserError
+from mofore.runtime.distributed import SINGLE, Processes
+from mofore.training.checkpoint import Checkpoint, checkpoint, stage_key
+from tests.helpers.processes import wait_until
+
+ROOT = Path(__file__).parents[2]
+CPU = torch.device("cpu")
+Packer = Callable[..., Path]
+
+
+def state(step: int, numbers: int = 4) -> dict[str, Any]:
+    return {"step": step, "weights": torch.full((numbers,), float(step)), "rows": [{"loss": 0.1, "epoch": 1}]}
+
+
+def reload(folder: Path) -> dict[str, Any] | None:
+    """What another process would find."""
+    return Checkpoint(folder, 0).load(CPU)
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    assert reload(tmp_path) is None
+    saved = Checkpoint(tmp_path / "new", 0)
+    assert saved.left() == "there is no checkpoint yet"
+    for step in (3, 4):
+        assert saved.save(state(step))
+        torch.testing.assert_close(reload(tmp_path / "new"), state(step), rtol=0, atol=0)
+        assert saved.left() == f"the last checkpoint is of step {step}"
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["last.pt"]
+
+    resumed = Checkpoint(tmp_path / "new", 0)
+    resumed.load(CPU)
+    assert resumed.left() == "the last checkpoint is of step 4"
+
+
+def test_the_next_one_is_due_after_the_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 50.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    saved = Checkpoint(tmp_path, 10)
+    for _ in range(2):
+        now += 9
+        assert not saved.due()
+        now += 1
+        assert saved.due()
+        saved.save(state(1))
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "other", "no step"])
+def test_a_damaged_one_is_told_with_what_to_do(tmp_path: Path, damage: str) -> None:
+    Checkpoint(tmp_path, 0).save(state(3))
+    file = tmp_path / "last.pt"
+    whole = file.read_bytes()
+    if damage == "no step":
+        torch.save({"weights": torch.ones(1)}, file)
+    else:
+        file.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "other": b"not a checkpoint"}[damage])
+    with pytest.raises(UserError) as caught:
+        reload(tmp_path)
+    assert str(caught.value) == f"{file}: damaged: delete it, and the run starts from the beginning"
+
+
+def test_a_full_disk_is_told_and_the_one_before_stays(tiny_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved, numbers = Checkpoint(tiny_disk, 0), 10_000  # 40 KB: one has room, two have not
+    assert saved.save(state(7, numbers))
+    assert not saved.save(state(8, numbers))
+    assert capsys.readouterr().err == (
+        f"warning: no space left on the device writing {tiny_disk}/last.pt: the last checkpoint is of step 7; "
+        "free some space\n"
+    )
+    torch.testing.assert_close(reload(tiny_disk), state(7, numbers), rtol=0, atol=0)
+    assert [file.name for file in tiny_disk.iterdir()] == ["last.pt"], "leaves the room it has taken"
+    assert saved.left() == "the last checkpoint is of step 7"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_the_first_one_on_a_full_disk_and_the_next_when_there_is_room(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "last.part").symlink_to("/dev/full")
+    saved = Checkpoint(tmp_path, 0)
+    assert not saved.save(state(1))
+    assert "last.pt: there is no checkpoint yet; free some space" in capsys.readouterr().err
+    assert saved.save(state(2))
+    torch.testing.assert_close(reload(tmp_path), state(2), rtol=0, atol=0)
+
+
+def test_what_is_no_full_disk_comes_out(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        Checkpoint(tmp_path / "file", 0).save(state(1))
+
+
+def changed_since(file: Path, mtime_ns: int) -> bool:
+    return file.stat().st_mtime_ns != mtime_ns
+
+
+def save_on_and_on(folder: Path) -> None:
+    torch.set_num_threads(1)  # threads do not come along into a forked process
+    saved = Checkpoint(folder, 0)
+    step = (saved.load(CPU) or {"step": 0})["step"]
+    while True:
+        step += 1
+        saved.save(state(step, 100_000))
+
+
+def test_killed_while_it_writes_it_leaves_one_that_can_be_read(tmp_path: Path) -> None:
+    rng, file, step, torn = random.Random(0), tmp_path / "last.pt", 1, 0
+    Checkpoint(tmp_path, 0).save(state(step))
+    for kill in range(40):
+        process = multiprocessing.get_context("fork").Process(target=save_on_and_on, args=(tmp_path,), daemon=True)
+        before = file.stat().st_mtime_ns
+        process.start()
+        wait_until(partial(changed_since, file, before))
+        time.sleep(rng.uniform(0, 0.01))
+        process.kill()
+        process.join()
+        found = reload(tmp_path)
+        assert found is not None
+        assert found["step"] > step, f"kill {kill}"
+        step = found["step"]
+        torch.testing.assert_close(found, state(step, 100_000), rtol=0, atol=0)
+        torn += file.with_suffix(".part").exists()
+    assert torn, "no kill came while it wrote"
+
+
+@pytest.fixture
+def project(tmp_path: Path, pack: Packer, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with dvc.yaml, the code that pretraining depends on, and frames."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    shutil.copy(ROOT / "dvc.yaml", "dvc.yaml")
+    shutil.copy(ROOT / ".dvcignore", ".dvcignore")
+    for dep in yaml.safe_load(Path("dvc.yaml").read_text())["stages"]["pretrain"]["deps"]:
+        if dep.startswith("mofore") and (ROOT / dep).is_dir():
+            shutil.copytree(ROOT / dep, dep, ignore=shutil.ignore_patterns("__pycache__"))
+        elif (ROOT / dep).is_file():
+            Path(dep).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / dep, dep)
+    Path("data").mkdir()
+    pack([3, 3]).rename("data/frames")
+    return tmp_path
+
+
+def test_key_stands_for_params_code_and_data(project: Path, params: Params) -> None:
+    keys = [stage_key("pretrain", params)]
+
+    def changed() -> bool:
+        keys.append(stage_key("pretrain", params))
+        return keys[-1] not in keys[:-1]
+
+    assert not changed()
+    params.runtime.workers, params.runtime.device, params.runtime.checkpoint = 7, "cuda", 1.5
+    params.embed.clips, params.knn.k, params.frames.short_side = 99, 99, 99
+    assert not changed(), "of no concern to the stage"
+
+    params.forecast.gap_max += 1
+    assert changed()
+    params.seed += 1
+    assert changed()
+    for name in (
+        "mofore/method/losses.py",
+        "stages/pretrain.py",
+        "data/frames/index.npy",
+        "data/frames/pack-00001.bin",
+    ):
+        content = bytearray((project / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (project / name).write_bytes(content)
+        assert changed(), name
+    (project / "data/frames/pack-00001.bin").rename("data/frames/pack-00002.bin")
+    assert changed()
+
+
+def test_key_does_not_change_with_byte_code_caches_and_editors(project: Path, params: Params) -> None:
+    before = stage_key("pretrain", params)
+    assert compileall.compile_dir(project / "mofore", quiet=1)
+    assert list((project / "mofore/method").rglob("*.pyc"))
+    for left in (".ipynb_checkpoints/step.py", ".mypy_cache/x.json", ".step.py.swp", "step.py~", ".DS_Store"):
+        file = project / "mofore/training" / left
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("left behind")
+    assert stage_key("pretrain", params) == before
+    (project / "mofore/training/new.py").write_text("")
+    assert stage_key("pretrain", params) != before
+
+
+def test_key_is_of_the_file_lengths_where_packs_are_long(project: Path, params: Params) -> None:
+    pack = project / "data/frames/pack-00000.bin"
+    pack.write_bytes(bytes(3 << 20))
+    before = stage_key("pretrain", params)
+    pack.write_bytes(bytes((3 << 20) + 1))
+    assert stage_key("pretrain", params) != before
+
+
+@pytest.mark.usefixtures("project")
+def test_two_runs_of_the_same_work_are_refused_and_of_other_work_not(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Processes, "any", lambda _, yes: yes)  # no other process is asked
+    with checkpoint("pretrain", params, SINGLE) as saved:
+        with (
+            pytest.raises(UserError, match="another run is doing the same, stage pretrain with these params: wait"),
+            checkpoint("pretrain", params, SINGLE),
+        ):
+            pass
+        saved.save(state(5))
+        with checkpoint("pretrain", params, Processes(rank=1, count=2)) as shared:  # of the same run
+            assert (shared.load(CPU) or {})["step"] == 5
+        assert saved.load(CPU) is not None
+        params.seed += 1
+        with checkpoint("pretrain", params, SINGLE) as other:
+            assert other.file != saved.file
+            assert other.load(CPU) is None
+
+
+@pytest.mark.usefixtures("project")
+def test_it_stays_after_an_error_and_goes_when_all_is_well(params: Params) -> None:
+    params.runtime.checkpoint = 12
+    with suppress(ZeroDivisionError), checkpoint("pretrain", params, SINGLE) as saved:
+        assert saved.file.parent == Path.cwd() / ".scratch/pretrain" / stage_key("pretrain", params)
+        assert saved.every == 12
+        saved.save(state(9))
+        raise ZeroDivisionError
+    with checkpoint("pretrain", params, SINGLE) as saved:
+        assert (saved.load(CPU) or {})["step"] == 9
+    assert not saved.file.parent.exists()

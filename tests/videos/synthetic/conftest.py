@@ -1,0 +1,20 @@
+"""A small demo, made once: 14 classes, 4 groups, 1 video each."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from mofore.videos.synthetic.make import make_demo
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes says more of the machine than of us
+settings.load_profile("untimed")
+
+GROUPS, CLIPS, SEED = 4, 1, 5
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("demo")
+    make_demo(root, GROUPS, CLIPS, SEED, workers=2)
+    return root

@@ -1,0 +1,49 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mofore.videos.synthetic.actions import ACTIONS
+from mofore.videos.synthetic.appearance import HEIGHT, WIDTH, Image, Look, draw_look
+from mofore.videos.synthetic.clip import draw_clip
+from mofore.videos.synthetic.draw import draw_frames
+from mofore.videos.synthetic.scene import MARGIN, draw_background
+
+
+@pytest.fixture(scope="module")
+def group() -> tuple[Look, Image]:
+    rng = np.random.default_rng(0)
+    look = draw_look(rng)
+    return look, draw_background(rng, look)
+
+
+def test_background_has_room_for_the_camera_and_is_the_rngs(group: tuple[Look, Image]) -> None:
+    background = group[1]
+    assert background.shape == (HEIGHT + 2 * MARGIN, WIDTH + 2 * MARGIN, 3)
+    rng = np.random.default_rng(0)
+    assert np.array_equal(draw_background(rng, draw_look(rng)), background)
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_a_figure_moves_and_fills_a_good_part_of_the_picture(name: str, group: tuple[Look, Image]) -> None:
+    look, background = group
+    clip = draw_clip(np.random.default_rng(3))
+    still = replace(clip, camera=clip.camera * 0, gain=clip.gain**0, place_x=0.0)
+    frames = np.array(list(draw_frames(name, look, background, still)), np.float64)
+    assert frames.shape == (clip.frames, HEIGHT, WIDTH, 3)
+    plain = background[MARGIN:-MARGIN, MARGIN:-MARGIN].astype(float)
+    rows, columns = np.nonzero(np.abs(frames - plain).mean(axis=(0, 3)) > 12)
+    assert np.ptp(rows) > 0.5 * HEIGHT
+    assert abs(columns.mean() - WIDTH / 2) < 0.2 * WIDTH
+    moving = (frames.mean(axis=3).std(axis=0) > 8).mean()
+    assert 0.01 < moving < 0.4
+
+
+def test_background_moves_with_the_camera(group: tuple[Look, Image]) -> None:
+    look, background = group
+    clip = draw_clip(np.random.default_rng(3))
+    moved = replace(clip, camera=np.full_like(clip.camera, 5), place_x=-5.0, place_y=-5.0)
+    stays = replace(clip, camera=np.zeros_like(clip.camera), place_x=0.0, place_y=0.0)
+    a, b = next(draw_frames("Bow", look, background, moved)), next(draw_frames("Bow", look, background, stays))
+    corner = np.abs(a[5:25, 5:40].astype(float) - b[:20, :35]).mean()
+    assert corner < 3  # only noise
