@@ -22,7 +22,7 @@ from mofore.config import PARAMS_FILE, check_params, load_params
 from mofore.errors import UserError, run_stage
 from mofore.evaluation.bootstrap import Interval
 from mofore.experiments.ablation_chart import draw
-from mofore.experiments.sweep import Run, dvc, flat, read_experiments
+from mofore.experiments.runs import Run, dvc, flat, read_experiments
 from mofore.utils.files import write_csv
 from mofore.utils.text import counted
 
@@ -30,7 +30,7 @@ Values = dict[str, Any]  # parameters by flat names, as for -S
 
 FOLDER = Path("ablations")
 SEEDS = (1, 2, 3)
-TARGETS = ("linear", "knn", "forecast")  # the stages that score: no pictures, no report
+TARGETS = ("report",)  # the stage that writes the scores of all others into one file
 BUDGET: Values = {  # of all runs, the default among them
     "pretrain.epochs": 12,
     "pretrain.min_steps": 0,
@@ -83,11 +83,11 @@ ABLATIONS: dict[str, dict[str, Values]] = {  # {}: as params.yaml has it
 }
 
 SCORES = {  # where each stands, and what it is called
-    "linear": ("results/linear.json:mofore.top1", "linear top-1"),
-    "r_at_1": ("results/knn.json:mofore.r_at_1", "retrieval R@1"),
-    "skill": ("results/forecast.json:mofore.skill_persistence", "forecast skill"),  # against persistence
+    "linear": ("mofore.linear", "linear top-1"),
+    "r_at_1": ("mofore.r_at_1", "retrieval R@1"),
+    "skill": ("mofore.skill", "forecast skill"),  # against persistence
 }
-FACTS = {"effective_rank": "results/pretrain.json:effective_rank"}  # no speeds: runs share the machine
+FACTS = {"effective_rank": "mofore.effective_rank"}  # no speeds: runs share the machine
 COMMAND = "python -m mofore.experiments.ablations"
 COMMANDS = f"Made by: {COMMAND} queue && dvc queue start; at the end, {COMMAND}"
 PRINTED = [column for score in SCORES for column in (score, f"delta_{score}_low", f"delta_{score}_high")]

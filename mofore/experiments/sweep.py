@@ -6,10 +6,7 @@ values scores are averaged: three seeds, or the three splits of UCF101 (`python 
 data.split`).
 """
 
-import json
-import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,84 +17,15 @@ from matplotlib.figure import Figure
 
 from mofore.config import PARAMS_FILE
 from mofore.errors import UserError, run_stage
+from mofore.experiments.runs import Run, read_runs
 from mofore.report.style import BLUE, RED
 from mofore.utils.files import write_csv, writing
 from mofore.utils.text import counted
 
 FOLDER = Path("sweeps")
 REPEATS = ("seed", "data.split")  # what may differ between runs that are averaged
-SCORES = {  # file and score of a row; what it is called; its colour
-    ("results/linear.json", "top1"): ("linear top-1", BLUE),
-    ("results/knn.json", "r_at_1"): ("retrieval R@1", RED),
-}
+SCORES = {"linear": ("linear top-1", BLUE), "r_at_1": ("retrieval R@1", RED)}  # name in figures, and colour
 ROWS = {"mofore": "-", "random_init": "--"}  # and how their lines are drawn
-
-
-@dataclass
-class Run:
-    """One experiment: its parameters and scores, by flat names; no scores before it has ended well."""
-
-    name: str
-    params: dict[str, Any]
-    scores: dict[str, float]
-    state: str = "success"  # success | queued | running | failed
-
-
-def read_runs() -> list[Run]:
-    """The current commit, first, and its experiments, those that failed or wait left out.
-
-    Raises:
-        UserError: DVC cannot tell.
-    """
-    return [run for run in read_experiments() if run.scores]
-
-
-def read_experiments() -> list[Run]:
-    """As `read_runs`, with those that failed or wait."""
-    return parse_experiments(json.loads(dvc("exp", "show", "--json")))
-
-
-def dvc(*arguments: str) -> str:
-    """Run a DVC command.
-
-    Returns:
-        What it prints.
-
-    Raises:
-        UserError: it failed; says why, in DVC's words.
-    """
-    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError(f"dvc {' '.join(arguments[:2])}: {done.stderr.rpartition('ERROR: ')[2].strip()}")
-    return done.stdout
-
-
-def parse_experiments(shown: list[dict[str, Any]]) -> list[Run]:
-    """As `read_experiments`, of what `dvc exp show --json` prints."""
-    found = []
-    for commit in shown:
-        if commit["rev"] != "workspace":
-            found.append((commit, "success"))
-            for experiment in commit.get("experiments") or []:
-                found.append((experiment["revs"][0], (experiment.get("executor") or {}).get("state", "success")))
-    runs = []
-    for entry, state in found:
-        data = entry.get("data") or {}
-        params = (data.get("params") or {}).get(PARAMS_FILE, {}).get("data") or {}
-        scores: dict[str, float] = {}
-        if state == "success":  # until then, and after a failure, DVC shows the commit's scores, which git holds
-            for path, held in (data.get("metrics") or {}).items():
-                scores |= {f"{path}:{name}": value for name, value in flat(held.get("data") or {}).items()}
-        runs.append(Run(entry.get("name") or entry["rev"][:7], flat(params), scores, state))
-    return runs
-
-
-def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} as {"a.b": 1}."""
-    found: dict[str, Any] = {}
-    for name, value in nested.items():
-        found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return found
 
 
 def comparable(runs: list[Run], key: str) -> list[Run]:
@@ -126,9 +54,9 @@ def summarise(runs: list[Run], key: str) -> pd.DataFrame:
     """
     lines = []
     values = sorted({run.params[key] for run in runs}, key=lambda value: (isinstance(value, str), value))
-    for (path, score), (title, _) in SCORES.items():
+    for score, (title, _) in SCORES.items():
         for row in ROWS:
-            name = f"{path}:{row}.{score}"
+            name = f"{row}.{score}"
             for value in values:
                 own = [run.scores for run in runs if run.params[key] == value and name in run.scores]
                 if own:
@@ -145,7 +73,7 @@ def draw(table: pd.DataFrame, runs: list[Run], key: str, picture: Path) -> None:
     ax = figure.add_subplot()
     values = list(dict.fromkeys(table[key]))
     at = {value: place for place, value in enumerate(values)}  # evenly spaced: sweeps are often 8, 16, 32, words, ...
-    for (path, score), (title, colour) in SCORES.items():
+    for score, (title, colour) in SCORES.items():
         for row, dashes in ROWS.items():
             line = table[(table["row"] == row) & (table["score"] == title)]
             if line.empty:
@@ -153,7 +81,7 @@ def draw(table: pd.DataFrame, runs: list[Run], key: str, picture: Path) -> None:
             x = line[key].map(at)
             ax.plot(x, line["mean"], dashes, color=colour, label=f"{title}, {row}")
             ax.fill_between(x, line["low"], line["high"], color=colour, alpha=0.12 if row == "mofore" else 0.05, lw=0)
-            dots = [(at[run.params[key]], run.scores.get(f"{path}:{row}.{score}")) for run in runs]
+            dots = [(at[run.params[key]], run.scores.get(f"{row}.{score}")) for run in runs]
             ax.plot(*zip(*[dot for dot in dots if dot[1] is not None], strict=True), "o", color=colour, ms=4, alpha=0.7)
     ax.set_xticks(range(len(values)), [str(value) for value in values])
     ax.set(xlabel=key, ylabel="share of test videos", ylim=(0, 1))

@@ -33,7 +33,8 @@ def writing(path: Path, mode: Literal["wb", "r+b"] = "wb") -> Iterator[BinaryIO]
 
 
 def write_json(path: Path, value: object) -> None:
-    """One value as indented JSON."""
+    """Write one value as indented JSON. A file of that name is replaced: it may be a link into DVC's cache."""
+    path.unlink(missing_ok=True)
     with writing(path) as file:
         file.write((json.dumps(value, indent=2) + "\n").encode())
 

@@ -1,6 +1,5 @@
 """A sweep's summary: of the runs that may be compared, and no other."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +8,15 @@ import pytest
 
 from mofore.errors import UserError
 from mofore.experiments import sweep
-from mofore.experiments.sweep import Run, comparable, draw, flat, main, parse_experiments, read_runs, summarise
+from mofore.experiments.runs import Run
+from mofore.experiments.sweep import comparable, draw, main, summarise
 
 
 def run(gap: Any, seed: int = 1, weight: float = 3.0, top1: float = 0.5, device: str = "cpu") -> Run:
     params = {"seed": seed, "forecast.gap_max": gap, "contrast.weight": weight, "runtime.device": device}
     scores = {}
     for row, lower in (("mofore", 0.0), ("random_init", 0.2)):
-        for name in ("results/linear.json:{}.top1", "results/knn.json:{}.r_at_1"):
+        for name in ("{}.linear", "{}.r_at_1"):
             for end, more in (("", 0.0), ("_low", -0.1), ("_high", 0.1)):
                 scores[name.format(row) + end] = top1 - lower + more
     return Run(f"run-{gap}-{seed}", params, scores)
@@ -51,37 +51,6 @@ def test_a_figure_is_drawn_whatever_the_values_are(values: list[Any], tmp_path: 
     image = cv2.imread(str(picture))
     assert image is not None
     assert image.std() > 5, "not a blank page"
-
-
-def experiment(name: str, gap: int, scores: dict[str, Any] | None) -> dict[str, Any]:
-    params = {"params.yaml": {"data": {"forecast": {"gap_max": gap}}}}
-    metrics = {"results/linear.json": {"data": scores}} if scores else {}
-    return {"rev": "0123456789", "name": name, "data": {"params": params, "metrics": metrics}, "error": None}
-
-
-def test_what_dvc_shows_is_read_without_the_workspace_and_without_failures(monkeypatch: pytest.MonkeyPatch) -> None:
-    scores = {"mofore": {"top1": 0.5}}
-    commit = experiment("main", 48, scores)
-    states = {"ours": "success", "stopped": "failed", "at work": "running"}
-    commit["experiments"] = [
-        {"revs": [experiment(name, 16, scores)], "executor": {"state": state}} for name, state in states.items()
-    ]
-    commit["experiments"] += [
-        {"revs": [experiment("older", 16, scores)], "executor": None},
-        {"revs": [experiment("without scores", 8, None)]},
-        {"revs": [{"rev": "abc", "name": "lost", "data": None, "error": {"msg": "x"}}]},
-    ]
-    shown = [experiment("", 99, scores) | {"rev": "workspace"}, commit]
-    monkeypatch.setattr(sweep, "dvc", lambda *arguments: json.dumps(shown))
-    runs = read_runs()
-    assert [one.name for one in runs] == ["main", "ours", "older"], "DVC shows the commit's scores for a failed run"
-    assert runs[1].params == {"forecast.gap_max": 16}
-    assert runs[1].scores == {"results/linear.json:mofore.top1": 0.5}
-    assert [one.state for one in parse_experiments(shown)[1:4]] == list(states.values())
-
-
-def test_nested_sections_become_flat_names() -> None:
-    assert flat({"a": {"b": {"c": 1}}, "d": 2}) == {"a.b.c": 1, "d": 2}
 
 
 def test_the_command_writes_table_and_figure(

@@ -5,7 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,27 @@ def edit(project: Path, values: Mapping[str, object]) -> None:
             lines[i] = re.sub(r": +\S+", f": {left.pop(name)}", line, count=1)
     assert not left, left
     (project / "params.yaml").write_text("\n".join(lines) + "\n")
+
+
+@contextmanager
+def restored(*files: Path) -> Iterator[None]:
+    """Write files back as they were, however the block ends, so that one failure does not cascade."""
+    before = {file: file.read_bytes() for file in files}
+    try:
+        yield
+    finally:
+        for file, content in before.items():
+            file.write_bytes(content)
+
+
+@contextmanager
+def restored_project(project: Path) -> Iterator[None]:
+    """Bring a committed project back to its commit, however the block ends."""
+    try:
+        yield
+    finally:
+        run("git", "checkout", "-q", ".", cwd=project)
+        run("dvc", "checkout", "-f", cwd=project)
 
 
 def make_project(project: Path, values: Mapping[str, object]) -> None:

@@ -3,9 +3,11 @@
 MOFORE_KILLS=30 pytest tests/test_interruption.py kills it more often than the suite does.
 """
 
+import compileall
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from tests.helpers.processes import descendants, needs_proc, wait_until
 from tests.helpers.small_project import SMALL, commit, environment, make_project, run
 
 KILLS = int(os.environ.get("MOFORE_KILLS", "4"))
-INTERVAL = 1.0  # seconds between two checkpoints
+INTERVAL = 0.5  # seconds between two checkpoints
 PRETRAIN = {
     "repro": ("dvc", "repro", "--single-item", "--force", "pretrain"),
     "exp run": ("dvc", "exp", "run", "--single-item", "--force", "pretrain"),
@@ -27,7 +29,7 @@ PRETRAIN = {
     "queue": ("dvc", "exp", "run", "--queue", "--single-item", "--force", "pretrain"),
 }
 
-pytestmark = needs_proc
+pytestmark = [needs_proc, pytest.mark.slow, pytest.mark.xdist_group("interruption")]
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +38,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = tmp_path_factory.mktemp("interruption") / "mofore"
     longer: dict[str, object] = {
         "demo.clips": 2,
-        "pretrain.epochs": 40,
-        "pretrain.knn_every": 20,
+        "pretrain.epochs": 16,
+        "pretrain.knn_every": 8,
         "runtime.checkpoint": INTERVAL,
     }
     make_project(project, {**SMALL, **longer})
@@ -104,6 +106,24 @@ def test_processes_whose_launcher_is_killed_save_and_stop(
     run("dvc", "checkout", "-f", "pretrain", cwd=project)
 
 
+def test_a_run_is_resumed_after_a_fresh_byte_compile(project: Path) -> None:
+    """Byte-code beside the code must not change the checkpoint's key, or the work done would be lost."""
+    command = (str(Path(sys.executable).parent / "python"), "stages/pretrain.py")
+    shutil.rmtree(project / "mofore/method/__pycache__", ignore_errors=True)
+    with subprocess.Popen(command, cwd=project, env=environment(project), stderr=subprocess.PIPE, text=True) as stage:
+        wait_until(lambda: bool(checkpoints(project)), 60)
+        stage.terminate()
+        said = stage.communicate()[1]
+    (stopped,) = re.findall(r"stopped by SIGTERM after step (\d+) of \d+: saved", said)
+    assert compileall.compile_dir(project / "mofore", quiet=1, force=True)
+    assert list((project / "mofore/method").rglob("*.pyc"))
+    done = run(*command, cwd=project)
+    assert re.search(rf"step {stopped}\n", done.stderr), done.stderr
+    assert not checkpoints(project)
+    run("git", "checkout", "-q", ".", cwd=project)
+    run("dvc", "checkout", "-f", "pretrain", cwd=project)
+
+
 def checkpoints(project: Path) -> list[Path]:
     return list((project / ".scratch/pretrain").glob("*/last.pt"))
 
@@ -140,7 +160,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(project: Path, kill: int) -> Non
     dvc = start(project, mode)
     try:
         wait_until(lambda: bool(checkpoints(project)), 120)
-        time.sleep(rng.uniform(0, 3))
+        time.sleep(rng.uniform(0, 1.5))
         running = stage_processes()
         age = time.time() - max((file.stat().st_mtime for file in checkpoints(project)), default=0)
         if number == signal.SIGINT and mode != "queue":

@@ -1,5 +1,6 @@
 """The whole pipeline under DVC, small, in a repository of its own."""
 
+import compileall
 import json
 import re
 import shutil
@@ -8,17 +9,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.helpers.small_project import SMALL, commit, edit, make_project, run
+from tests.helpers.small_project import edit, restored, restored_project, run
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished_project")]
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small run of the whole pipeline, committed."""
-    project = tmp_path_factory.mktemp("pipeline") / "mofore"
-    make_project(project, SMALL)
-    run("dvc", "repro", cwd=project)
-    commit(project)
-    return project
+@pytest.fixture
+def project(finished_project: Path) -> Path:
+    return finished_project
+
+
+def stale_stages(project: Path) -> list[str]:
+    """The stages that DVC would run, as far as it knows before it has run any."""
+    return re.findall(r"^(\w+):", run("dvc", "status", cwd=project).stdout, flags=re.MULTILINE)
 
 
 STAGES = [
@@ -98,49 +101,65 @@ def test_at_once_after_all_is_up_to_date_and_committed(project: Path) -> None:
     assert run("git", "status", "--porcelain", cwd=project).stdout == ""
 
 
-def test_an_edit_to_plotting_does_not_retrain(project: Path) -> None:
-    file = project / "mofore/report/overview.py"
-    text = file.read_text()
-    file.write_text(text + "\n# edited\n")
-    stale = run("dvc", "status", cwd=project).stdout
-    file.write_text(text)
-    assert re.findall(r"^(\w+):", stale, flags=re.MULTILINE) == ["plots"]
+@pytest.mark.parametrize(
+    ("edited", "stale"),
+    [
+        ("mofore/report/overview.py", ["plots", "report"]),
+        ("mofore/experiments/sweep.py", []),
+        (
+            "mofore/evaluation/knn.py",
+            ["controls", "linear", "knn", "temporal", "forecast", "structure", "plots", "report"],
+        ),
+        ("mofore/training/step.py", ["pretrain", "supervised"]),
+        ("mofore/method/losses.py", ["pretrain", "embed", "supervised", "forecast"]),
+    ],
+)
+def test_an_edit_to_plotting_does_not_retrain(project: Path, edited: str, stale: list[str]) -> None:
+    """An edit of a room makes stale just the stages that import it."""
+    with restored(project / edited):
+        with (project / edited).open("a") as file:
+            file.write("\n# edited\n")
+        assert stale_stages(project) == stale
+
+
+def test_byte_code_and_caches_make_no_stage_stale(project: Path) -> None:
+    assert compileall.compile_dir(project / "mofore", quiet=1, force=True)
+    (project / "mofore/method/.ipynb_checkpoints").mkdir(exist_ok=True)
+    (project / "mofore/method/.ipynb_checkpoints/losses.py").write_text("left behind by an editor")
+    assert stale_stages(project) == []
 
 
 def test_a_machine_setting_re_runs_nothing(project: Path) -> None:
-    text = (project / "params.yaml").read_text()
-    edit(project, {"runtime.workers": 2})
-    stale = run("dvc", "status", cwd=project).stdout
-    (project / "params.yaml").write_text(text)
-    assert "up to date" in stale
+    with restored(project / "params.yaml"):
+        edit(project, {"runtime.workers": 2})
+        assert stale_stages(project) == []
 
 
 def test_an_experiment_changes_the_lines_it_names_and_can_be_compared(project: Path) -> None:
     before = (project / "params.yaml").read_text().splitlines()
-    run("dvc", "exp", "run", "-S", "forecast.gap_max=20", "-n", "gap20", cwd=project)
-    after = (project / "params.yaml").read_text().splitlines()
-    changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
-    assert len(changed) == 1
-    assert re.match(r"  gap_max: 20 +#", changed[0][1])
+    with restored_project(project):
+        run("dvc", "exp", "run", "-S", "forecast.gap_max=20", "-n", "gap20", cwd=project)
+        after = (project / "params.yaml").read_text().splitlines()
+        changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
+        assert len(changed) == 1
+        assert re.match(r"  gap_max: 20 +#", changed[0][1])
 
-    assert "gap20" in run("dvc", "exp", "show", "--csv", cwd=project).stdout
-    metrics = json.loads(run("dvc", "metrics", "diff", "main", "gap20", "--json", cwd=project).stdout)
-    assert "results/pretrain.json" in str(metrics)
-    run("dvc", "plots", "diff", "main", "gap20", cwd=project)
-    assert (project / "dvc_plots/index.html").stat().st_size > 100_000
-    run("git", "checkout", "-q", ".", cwd=project)
-    run("dvc", "checkout", cwd=project)
+        assert "gap20" in run("dvc", "exp", "show", "--csv", cwd=project).stdout
+        metrics = json.loads(run("dvc", "metrics", "diff", "main", "gap20", "--json", cwd=project).stdout)
+        assert "results/metrics.json" in str(metrics)
+        run("dvc", "plots", "diff", "main", "gap20", cwd=project)
+        assert (project / "dvc_plots/index.html").stat().st_size > 100_000
 
 
 def test_a_typo_stops_before_anything_is_lost(project: Path) -> None:
-    text = (project / "params.yaml").read_text()
-    (project / "params.yaml").write_text(text.replace("gap_max:", "gap_mx:"))
-    for stage in STAGES:
-        done = run("python", f"stages/{stage}.py", cwd=project, status=1)
-        assert done.stderr.splitlines() == [
-            "error: params.yaml: unknown key 'forecast.gap_mx' - did you mean 'forecast.gap_max'?"
-        ]
-    (project / "params.yaml").write_text(text)
+    params = project / "params.yaml"
+    with restored(params):
+        params.write_text(params.read_text().replace("gap_max:", "gap_mx:"))
+        for stage in STAGES:
+            done = run("python", f"stages/{stage}.py", cwd=project, status=1)
+            assert done.stderr.splitlines() == [
+                "error: params.yaml: unknown key 'forecast.gap_mx' - did you mean 'forecast.gap_max'?"
+            ]
     assert "up to date" in run("dvc", "status", cwd=project).stdout
 
 
@@ -167,30 +186,25 @@ def test_own_videos_without_labels(project: Path, tmp_path: Path) -> None:
 
 def test_a_video_added_to_ones_own_folder_is_noticed(project: Path, tmp_path: Path) -> None:
     videos = sorted((project / "data/raw/videos").rglob("*.avi"))
-    text = (project / "params.yaml").read_text()
-    lock = (project / "dvc.lock").read_text()
     new = tmp_path / "new.avi"
     shutil.copy(videos[10], new)
     own = tmp_path / "own"
     own.mkdir()
     for i, video in enumerate(videos[:9]):
         shutil.copy(video, own / f"{i}.avi")
-    edit(project, {"data.source": "folder", "data.path": own})
-    run("dvc", "repro", "extract_frames", cwd=project)
-    assert "up to date" in run("dvc", "status", "extract_frames", cwd=project).stdout
-    shutil.move(new, own / "new.avi")
-    assert re.search(rf"modified: +{own}", run("dvc", "status", "extract_frames", cwd=project).stdout)
-    run("dvc", "repro", "extract_frames", cwd=project)
-    assert "new.avi" in (project / "data/frames/videos.csv").read_text()
-    (project / "params.yaml").write_text(text)
-    (project / "dvc.lock").write_text(lock)
-    run("dvc", "checkout", cwd=project)
+    with restored_project(project):
+        edit(project, {"data.source": "folder", "data.path": own})
+        run("dvc", "repro", "extract_frames", cwd=project)
+        assert "up to date" in run("dvc", "status", "extract_frames", cwd=project).stdout
+        shutil.move(new, own / "new.avi")
+        assert re.search(rf"modified: +{own}", run("dvc", "status", "extract_frames", cwd=project).stdout)
+        run("dvc", "repro", "extract_frames", cwd=project)
+        assert "new.avi" in (project / "data/frames/videos.csv").read_text()
 
 
 def test_clips_longer_than_any_video_stop_before_training(project: Path) -> None:
-    text = (project / "params.yaml").read_text()
-    edit(project, {"clip.frames": 100, "clip.stride": 4})
-    done = run("python", "stages/pretrain.py", cwd=project, status=1)
-    (project / "params.yaml").write_text(text)
+    with restored(project / "params.yaml"):
+        edit(project, {"clip.frames": 100, "clip.stride": 4})
+        done = run("python", "stages/pretrain.py", cwd=project, status=1)
     assert len(done.stderr.splitlines()) == 1
     assert "clip.frames 100 x clip.stride 4" in done.stderr

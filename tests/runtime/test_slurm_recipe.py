@@ -1,4 +1,4 @@
-"""README's SLURM job, with stand-ins for SLURM's two commands: it saves, queues itself again, and goes on."""
+"""The SLURM job of docs/distributed.md, run with stand-ins for SLURM: it saves, requeues itself and resumes."""
 
 import os
 import re
@@ -12,20 +12,23 @@ import pytest
 from tests.helpers.processes import needs_proc, wait_until
 from tests.helpers.small_project import ROOT, SMALL, environment, make_project, run
 
-pytestmark = [needs_proc, pytest.mark.skipif(shutil.which("pkill") is None, reason="needs pkill")]
+pytestmark = [needs_proc, pytest.mark.slow, pytest.mark.skipif(shutil.which("pkill") is None, reason="needs pkill")]
+
+
+DOCS = ROOT / "docs" / "distributed.md"
 
 
 def job() -> str:
-    (script,) = re.findall(r"```bash\n(#!/bin/bash\n#SBATCH.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    (script,) = re.findall(r"```bash\n(#!/bin/bash\n#SBATCH.*?)```", DOCS.read_text(), flags=re.DOTALL)
     return str(script)
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     project, commands = tmp_path / "mofore", tmp_path / "bin"
-    make_project(project, {**SMALL, "pretrain.epochs": 60, "pretrain.knn_every": 0, "runtime.checkpoint": 1})
+    make_project(project, {**SMALL, "pretrain.epochs": 24, "pretrain.knn_every": 0, "runtime.checkpoint": 0.5})
     text = (project / "params.yaml").read_text()
-    (launcher,) = re.findall(r"`(srun torchrun[^`]+)`", (ROOT / "README.md").read_text())
+    (launcher,) = re.findall(r"`(srun torchrun[^`]+)`", DOCS.read_text())
     launcher = " ".join(launcher.split()).replace("--nproc-per-node gpu", "--nproc-per-node 2")
     (project / "params.yaml").write_text(re.sub(r"launcher: none +#.*", f"launcher: {launcher}", text))
     commands.mkdir()

@@ -1,0 +1,67 @@
+"""The few numbers by which experiments are compared, out of all results of a run.
+
+`results/metrics.json` is what `dvc exp show` and `dvc metrics diff` print: one column or line for each number, so there
+are a dozen. `results/scores.csv` has the main scores of every representation with their intervals; sweeps and ablations
+read it from the commits of experiments.
+"""
+
+import pandas as pd
+
+from mofore.report.results import Results, Scores
+
+DECIMALS = 3
+MEASURES = {  # of results/scores.csv: the file and the name of the score there
+    "linear": ("linear", "top1"),
+    "r_at_1": ("knn", "r_at_1"),
+    "skill": ("forecast", "skill_persistence"),
+}
+
+
+def headline_metrics(results: Results) -> dict[str, float]:
+    """The headline numbers, the most important first; those that the run has no labels or pairs for are absent.
+
+    Returns:
+        linear: top-1 accuracy of the linear probe, 0 to 1;
+        lin-rand, lin-motion: its lead over random weights and over hand-made motion, -1 to 1;
+        R@1, R@1-rand, R@1-motion: retrieval at 1 and the same leads;
+        skill: forecast skill against persistence, at most 1;
+        gap_use: skill against the same forecast with a shuffled gap, at most 1;
+        margin: temporal stability, in standard deviations of the similarity of unlike clips;
+        rank: effective rank of the last targets of pretraining;
+        seconds: of pretraining; clips/s: of pretraining.
+    """
+    found = {
+        "linear": _of(results.linear, "mofore", "top1"),
+        "lin-rand": _of(results.linear, "random_init", "lead"),
+        "lin-motion": _of(results.linear, "motion", "lead"),
+        "R@1": _of(results.knn, "mofore", "r_at_1"),
+        "R@1-rand": _of(results.knn, "random_init", "lead"),
+        "R@1-motion": _of(results.knn, "motion", "lead"),
+        "skill": _of(results.forecast, "mofore", "skill_persistence"),
+        "gap_use": _of(results.forecast, "mofore", "gap_use"),
+        "margin": _of(results.temporal, "mofore", "margin_in_sd"),
+        "rank": results.pretrain.get("effective_rank"),
+        "seconds": results.pretrain.get("seconds"),
+        "clips/s": results.pretrain.get("clips_per_second"),
+    }
+    return {name: round(value, DECIMALS) for name, value in found.items() if value is not None}
+
+
+def score_table(results: Results) -> pd.DataFrame:
+    """The main scores: columns row (a representation), measure (of MEASURES, and effective_rank), score, low, high.
+
+    low and high are the 95 % interval over groups; the effective rank has none.
+    """
+    lines: list[tuple[str, str, float, float | None, float | None]] = []
+    for measure, (file, name) in MEASURES.items():
+        scores: Scores = getattr(results, file)
+        for row, values in scores.items():
+            if name in values:
+                lines.append((row, measure, values[name], values[f"{name}_low"], values[f"{name}_high"]))
+    if "effective_rank" in results.pretrain:
+        lines.append(("mofore", "effective_rank", results.pretrain["effective_rank"], None, None))
+    return pd.DataFrame(lines, columns=["row", "measure", "score", "low", "high"])
+
+
+def _of(scores: Scores, row: str, name: str) -> float | None:
+    return scores.get(row, {}).get(name)
