@@ -1,3 +1,3 @@
 """MoFore: self-supervised video representation learning by momentum-guided semantic forecasting."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

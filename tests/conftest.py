@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from mofore.config import Params, load_params
-from tests.helpers.small_project import SMALL, commit, make_project, run
 
 ROOT = Path(__file__).parents[1]
 Packer = Callable[..., Path]
@@ -27,19 +26,6 @@ def params() -> Params:
     loaded = load_params(ROOT / "params.yaml")
     loaded.runtime.device, loaded.runtime.workers, loaded.runtime.precision = "cpu", 0, "fp32"
     return loaded
-
-
-@pytest.fixture(scope="session")
-def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small run of the whole pipeline, committed. Whoever changes it brings it back (see `restored_project`).
-
-    Tests that use it carry the mark `xdist_group("finished_project")`: one process runs them all, and makes it once.
-    """
-    project = tmp_path_factory.mktemp("finished") / "mofore"
-    make_project(project, SMALL)
-    run("dvc", "repro", cwd=project)
-    commit(project)
-    return project
 
 
 @pytest.fixture

@@ -116,6 +116,15 @@ def _write_scores(results: Path, classes: list[str], rng: np.random.Generator) -
     (results / "knn.json").write_text(json.dumps(knn))
     _write_csv(results / "retrieval.csv", ["encoder", "k", "recall", "low", "high"], recall)
 
+    main_scores = [
+        (row, measure, score, *_around(score))
+        for measure, of_row in (("linear", linear), ("r_at_1", knn))
+        for row, found in of_row.items()
+        for score in ([found["top1"]] if found else [])
+    ]
+    lines = [*main_scores, ("mofore", "skill", 0.3, 0.25, 0.35), ("mofore", "effective_rank", 41.5, None, None)]
+    _write_csv(results / "scores.csv", ["row", "measure", "score", "low", "high"], lines)
+
     for probe in ("linear", "knn"):
         scores = [
             (row, label, np.clip(SCORES[row] + rng.normal(0, 0.1), 0, 1)) for row in ENCODERS for label in classes

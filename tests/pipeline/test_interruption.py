@@ -29,7 +29,7 @@ PRETRAIN = {
     "queue": ("dvc", "exp", "run", "--queue", "--single-item", "--force", "pretrain"),
 }
 
-pytestmark = [needs_proc, pytest.mark.slow, pytest.mark.xdist_group("interruption")]
+pytestmark = [needs_proc, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -212,6 +212,11 @@ def test_classes_have_a_bar_and_a_whisker_each(drawn: dict[str, str]) -> None:
     assert len(marks(drawn["retrieval"], "line mark")) == 2 * len(SCORES)
 
 
+def test_scores_of_each_representation_have_a_bar_and_a_whisker(drawn: dict[str, str]) -> None:
+    bars, whiskers = marks(drawn["scores"], "bar"), marks(drawn["scores"], "rule mark")
+    assert len(bars) == len(whiskers) == 2 * 2 * len(SCORES) + 3, "linear and R@1 with labels; skill in all revisions"
+
+
 def test_gaps_have_a_bar_each(drawn: dict[str, str]) -> None:
     bars = marks(drawn["gaps"], "bar")
     assert len(bars) == 3 * 49

@@ -5,18 +5,37 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
+import nbformat
 import pandas as pd
 import pytest
+from nbclient import NotebookClient
 
-from tests.helpers.small_project import edit, restored, restored_project, run
+from tests.helpers.small_project import (
+    ROOT,
+    SMALL,
+    commit,
+    edit,
+    environment,
+    make_project,
+    restored,
+    restored_project,
+    run,
+)
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished_project")]
+pytestmark = pytest.mark.slow
+NOTEBOOK = Path("notebooks/open_a_run.ipynb")
 
 
-@pytest.fixture
-def project(finished_project: Path) -> Path:
-    return finished_project
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run of the whole pipeline, committed. A test that changes it brings it back."""
+    project = tmp_path_factory.mktemp("pipeline") / "mofore"
+    make_project(project, SMALL)
+    run("dvc", "repro", cwd=project)
+    commit(project)
+    return project
 
 
 def stale_stages(project: Path) -> list[str]:
@@ -208,3 +227,26 @@ def test_clips_longer_than_any_video_stop_before_training(project: Path) -> None
         done = run("python", "stages/pretrain.py", cwd=project, status=1)
     assert len(done.stderr.splitlines()) == 1
     assert "clip.frames 100 x clip.stride 4" in done.stderr
+
+
+def test_every_cell_runs_and_shows_the_scores_of_the_run(project: Path) -> None:
+    read: Any = nbformat.read  # has no types
+    notebook = read(ROOT / NOTEBOOK, as_version=4)
+    folder = project / NOTEBOOK.parent
+    folder.mkdir(exist_ok=True)
+    client = NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+    client.execute(env=environment(project))
+
+    shown = "\n".join(str(output) for cell in notebook.cells for output in cell.get("outputs", []))
+    linear = json.loads((project / "results/linear.json").read_text())
+    for row, scores in linear.items():
+        assert row in shown
+        assert f"{scores['top1']:.3f} ({scores['top1_low']:.3f} to {scores['top1_high']:.3f})" in shown
+    assert "image/png" in shown, "frames of the neighbours"
+    assert "-> embedding (1, " in shown
+
+
+def test_the_notebook_is_kept_without_outputs() -> None:
+    """They would be of one machine, and change with every run."""
+    cells = json.loads((ROOT / NOTEBOOK).read_text())["cells"]
+    assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in cells)
