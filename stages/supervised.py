@@ -39,12 +39,12 @@ def train_and_embed(params: Params) -> None:
     from mofore.embedding.views import leave_out_shorter_than_a_clip
     from mofore.runtime.device import keep_freed_memory, pick_device  # torch takes seconds: only where it is needed
     from mofore.runtime.distributed import init_distributed, launch
-    from mofore.training.supervised import train_on_labels, why_not
+    from mofore.training.supervised import train_on_labels, why_untrainable
 
     videos = FrameStore(Path("data/frames"))
     leave_out_shorter_than_a_clip(videos, params.clip)
     train = videos.some(((videos.table.split == "train") & (videos.table.label != "")).to_numpy().nonzero()[0])
-    if lacking := why_not(train, params.pretrain.batch_size):
+    if lacking := why_untrainable(train, params.pretrain.batch_size):
         leave_out(f"not trained: {lacking}")
         return
 

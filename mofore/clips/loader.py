@@ -1,4 +1,4 @@
-"""Batches of samples, made ahead of the computing by processes that take only the time it leaves.
+"""Batches of samples, prefetched by low-priority processes while the training computes.
 
 On a CPU, decoding and computing share the cores. Even a step that uses all of them leaves some of their time unused,
 between its parallel loops: about a tenth of it, measured on 2 cores, and more than decoding takes. So the processes

@@ -29,7 +29,7 @@ View = Literal["ordered", "shuffled", "still"]
 VIDEOS_A_BATCH = 8
 
 
-def see(frames_BTHWC: Tensor, view: View, seed: int) -> Tensor:
+def apply_view(frames_BTHWC: Tensor, view: View, seed: int) -> Tensor:
     """The frames of each clip as they are, in a random order of its own, or the middle one repeated; same shape.
 
     An encoder that scores as well on shuffled frames does not use their order; on a still, not their motion.
@@ -48,7 +48,7 @@ def seen_input(frames_BTHWC: Tensor, view: View, input: str, seed: int) -> Tenso
 
     That is so for stills of differences: all are 0.
     """
-    frames_BTHWC = see(frames_BTHWC, view, seed)
+    frames_BTHWC = apply_view(frames_BTHWC, view, seed)
     return to_input(frames_BTHWC[:1] if view == "still" and input == "residual" else frames_BTHWC, input)
 
 

@@ -11,7 +11,7 @@ targets have length 1. The references are
     climatology   the future looks as always: the mean target of training clips, the best of all constants
 
 A forecast told a wrong gap, that of another pair, shows whether the predictor uses the gap. And since a small error
-does not say that futures can be told apart, each forecast also has to pick its own among other clips.
+does not say that futures can be told apart, each forecast must also be nearest to its own future among other clips.
 
 Every two clips of a video that do not overlap are a pair, the earlier one its context. Pairs of a group are alike, so
 intervals are by bootstrap over groups.
@@ -117,13 +117,13 @@ def score_pairs(
         guesses = {"forecast": forecast_NP, "shuffled_gap": misled_NP, "persistence": target_KP[context]}
         for column, guess_NP in (guesses | {"climatology": climate_P}).items():
             scores[column][at] = _distances(guess_NP, target_KP[future])
-        for column, picked_N in _picks(forecast_NP, target_KP, context, future, other_CP).items():
-            scores[column][at] = picked_N
+        for column, correct_N in _accuracies(forecast_NP, target_KP, context, future, other_CP).items():
+            scores[column][at] = correct_N
     return pairs[["group", "gap"]].assign(**scores)
 
 
 def by_gap(pairs: pd.DataFrame, bins: int, trained: Forecast) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Skill and right picks against the gap, with 95 % intervals; no rows where they are not defined.
+    """Skill and accuracy against the gap, with 95 % intervals; no rows where they are not defined.
 
     Args:
         pairs: as from `score_pairs`.
@@ -138,7 +138,7 @@ def by_gap(pairs: pd.DataFrame, bins: int, trained: Forecast) -> tuple[pd.DataFr
     bin_N = gap_bins(gap_N, bins, trained)
     gap_B = np.bincount(bin_N, gap_N) / np.bincount(bin_N)
     trained_B = (gap_B >= trained.gap_min) & (gap_B <= trained.gap_max)
-    found = scores(pairs, bin_N) if len(pairs) else {}
+    found = score_bins(pairs, bin_N) if len(pairs) else {}
     skill, accuracy = [], []
     for series, name in SKILL_SERIES.items():
         skill += [(series, gap_B[b], *found[name][b], trained_B[b]) for b in range(len(gap_B))]
@@ -156,7 +156,7 @@ def summary(pairs: pd.DataFrame, trained: Forecast) -> dict[str, float]:
     Returns:
         skill_persistence, skill_climatology, skill_shuffled_gap: see SKILL_SERIES;
         gap_use: skill of the forecast against the same told a wrong gap; above 0 if the predictor uses the gap;
-        accuracy_videos, accuracy_moments: shares of right picks; and, with the context as the forecast,
+        accuracy_videos, accuracy_moments: accuracies; and, with the context as the forecast,
             accuracy_videos_persistence; all these with _low and _high, their 95 % interval;
         accuracy_videos_chance, accuracy_moments_chance;
         pairs, their number; gap_mean, video frames; trained, share of pairs with a gap that training had.
@@ -164,7 +164,7 @@ def summary(pairs: pd.DataFrame, trained: Forecast) -> dict[str, float]:
     if not len(pairs):
         return {}
     found: dict[str, float] = {}
-    for name, score_13 in scores(pairs, np.zeros(len(pairs), np.int64)).items():
+    for name, score_13 in score_bins(pairs, np.zeros(len(pairs), np.int64)).items():
         score, low, high = score_13[0].tolist()
         if np.isnan(score) or name == "accuracy_moments_persistence":  # persistence ignores the gap: chance
             continue
@@ -173,7 +173,7 @@ def summary(pairs: pd.DataFrame, trained: Forecast) -> dict[str, float]:
     return found | {"pairs": len(pairs), "gap_mean": float(pairs.gap.mean()), "trained": float(within.mean())}
 
 
-def scores(pairs: pd.DataFrame, bin_N: IntArray) -> dict[str, Numbers]:
+def score_bins(pairs: pd.DataFrame, bin_N: IntArray) -> dict[str, Numbers]:
     """Each of SKILLS and ACCURACIES in every bin, [B, 3]: the score, low and high; NaN where it is not defined."""
     tops, bottoms = zip(*(SKILLS | ACCURACIES).values(), strict=True)
     ratio_BS3 = ratios(pairs[list(tops)].to_numpy(), pairs[list(bottoms)].to_numpy(), bin_N, pairs.group.to_numpy(str))
@@ -259,10 +259,10 @@ def _distances(guess_NP: FloatArray, own_NP: FloatArray) -> Numbers:
     return np.where(distance_N < ROUNDING, 0, distance_N)
 
 
-def _picks(
+def _accuracies(
     forecast_NP: FloatArray, target_KP: FloatArray, context_N: IntArray, future_N: IntArray, other_CP: FloatArray
 ) -> dict[str, Numbers]:
-    """Right picks of the forecast and of persistence, and their chance, by column of the pairs.
+    """Accuracy of the forecast and of persistence, and of chance, by column of the pairs.
 
     Args:
         other_CP: futures of other videos.
@@ -272,19 +272,19 @@ def _picks(
     pair_KK[context_N, future_N] = True
     moment_NK = pair_KK[context_N]  # later clips that do not overlap with the context
     moment_NK[every_N, future_N] = False
-    picked: dict[str, Numbers] = {}
+    correct: dict[str, Numbers] = {}
     for suffix, guess_NP in (("", forecast_NP), ("_persistence", target_KP[context_N])):
         similarity_NK = guess_NP @ target_KP.T
         own_N1 = similarity_NK[every_N, future_N][:, None]
-        picked[f"video{suffix}"] = _right(own_N1, guess_NP @ other_CP.T)
-        picked[f"moment{suffix}"] = _right(own_N1, np.where(moment_NK, similarity_NK, -np.inf))
+        correct[f"video{suffix}"] = _correct(own_N1, guess_NP @ other_CP.T)
+        correct[f"moment{suffix}"] = _correct(own_N1, np.where(moment_NK, similarity_NK, -np.inf))
     for kind, others_N in (("video", np.full(len(future_N), len(other_CP))), ("moment", moment_NK.sum(axis=1))):
-        picked[f"{kind}_open"] = open_N = (others_N > 0).astype(np.float64)
-        picked[f"{kind}_chance"] = open_N / (1 + others_N)
-    return picked
+        correct[f"{kind}_open"] = open_N = (others_N > 0).astype(np.float64)
+        correct[f"{kind}_chance"] = open_N / (1 + others_N)
+    return correct
 
 
-def _right(own_N1: FloatArray, other_NC: FloatArray) -> Numbers:
+def _correct(own_N1: FloatArray, other_NC: FloatArray) -> Numbers:
     """Is the own similarity above all others? Of equal ones, one is picked at random: the share that is expected.
 
     0 where there are no others; those that are no candidates are -inf.

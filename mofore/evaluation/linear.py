@@ -23,7 +23,7 @@ from mofore.splits import group_folds
 from mofore.utils.workers import in_processes
 
 C_GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # candidates for LogisticRegression's C
-MOST_STEPS = 2000  # of the solver; far more than it takes
+MAX_ITER = 2000  # of the solver; far more than it needs
 
 
 @dataclass
@@ -49,21 +49,23 @@ def evaluate_linear(test: Embeddings, train: Embeddings, holdout: float, seed: i
         class that train has not cannot be predicted: its test videos count as wrong.
     """
     with threadpool_limits(1):
-        strength = choose_c(train, holdout, seed)
-        classifier = _classifier(strength).fit(train.x_ND, train.label)
+        c = choose_c(train, holdout, seed)
+        classifier = _classifier(c).fit(train.x_ND, train.label)
         probability_NC = classifier.predict_proba(test.x_ND)
     ranked_NC = classifier.classes_[np.argsort(-probability_NC, axis=1, kind="stable")]
     hit_NC = ranked_NC == test.label[:, None]
     scores = with_interval("top1", hit_NC[:, 0], test.group)
-    scores |= {"top5": float(hit_NC[:, :5].any(axis=1).mean()), "C": strength}
+    scores |= {"top5": float(hit_NC[:, :5].any(axis=1).mean()), "C": c}
     return LinearResult(scores, ranked_NC[:, 0], hit_NC[:, 0])
 
 
 def choose_c(train: Embeddings, holdout: float, seed: int) -> float:
-    """The C that does best on held-out training groups, each group held out once; of equals, the strongest.
+    """The C with the best accuracy on held-out training groups, each held out once; of equals, the smallest.
 
-    One hold-out alone, of the two dozen groups that a small folder has, chooses by luck. With fewer than two groups, or
-    where each hold-out leaves one class to learn from, C is 1.
+    C is the inverse of the regularisation strength.
+
+    A single hold-out would choose by luck in a small folder of two dozen groups. With fewer than two groups, or where
+    each hold-out leaves one class to learn from, C is 1.
     """
     right = dict.fromkeys(C_GRID, 0)
     for check_N in group_folds(train.label.tolist(), train.group.tolist(), round(1 / holdout), seed):
@@ -72,9 +74,7 @@ def choose_c(train: Embeddings, holdout: float, seed: int) -> float:
             continue
         scaler = StandardScaler().fit(fit.x_ND)
         fit_ND, check_ND = scaler.transform(fit.x_ND), scaler.transform(check.x_ND)
-        classifier = LogisticRegression(
-            max_iter=MOST_STEPS, warm_start=True
-        )  # each fit begins where the last has ended
+        classifier = LogisticRegression(max_iter=MAX_ITER, warm_start=True)  # each fit starts from the one before
         for c in C_GRID:
             predicted_N = classifier.set_params(C=c).fit(fit_ND, fit.label).predict(check_ND)
             right[c] += int((predicted_N == check.label).sum())
@@ -121,5 +121,5 @@ def evaluate_rows(
     return results
 
 
-def _classifier(strength: float) -> Pipeline:
-    return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=MOST_STEPS))
+def _classifier(c: float) -> Pipeline:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=MAX_ITER))

@@ -29,7 +29,7 @@ LEAST_DEVIATION = 1e-3  # of similarities; less is rounding, too
 
 
 @dataclass
-class Temporal:
+class TemporalScores:
     """Scores of one encoder, and how they run over gap and position.
 
     similarity: columns kind ("same video", "same class", "other class"; instead of the last two "other videos", where
@@ -64,7 +64,7 @@ class Steps(NamedTuple):
     speed: Reals
 
 
-def evaluate_temporal(clips: ClipEmbeddings, videos: Embeddings, span: int, bins: int) -> Temporal:
+def evaluate_temporal(clips: ClipEmbeddings, videos: Embeddings, span: int, bins: int) -> TemporalScores:
     """Stability of one encoder, and whether it comes from collapse.
 
     Args:
@@ -101,7 +101,9 @@ def evaluate_temporal(clips: ClipEmbeddings, videos: Embeddings, span: int, bins
 
     near = pd.DataFrame({"gap": pairs.gap, "similarity": pairs.similarity, "group": group_V[pairs.video]})
     along = pd.DataFrame({"position": steps.position, "speed": steps.speed, "group": group_V[steps.video]})
-    return Temporal(scores, _beside_levels(_binned(near, pairs.gap, bins), scores), _binned(along, steps.step, bins))
+    return TemporalScores(
+        scores, _beside_levels(_binned(near, pairs.gap, bins), scores), _binned(along, steps.step, bins)
+    )
 
 
 def same_video(u_VKD: FloatArray, start_VK: Integers, span: int) -> ClipPairs:

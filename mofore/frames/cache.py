@@ -1,4 +1,4 @@
-"""Frames that stay in memory once they are decoded.
+"""A memory cache of decoded frames.
 
 A small collection is gone through tens of times, and decoding a frame costs ten times what taking it from memory does.
 

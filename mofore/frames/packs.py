@@ -66,7 +66,7 @@ def _sidecar(pack: Path) -> Path:
 
 
 def scratch_key(files: Iterable[Path], *more: object) -> str:
-    """Stands for the videos, by name, size and time of change, the decoders, their code, and whatever `more` says."""
+    """A hash of the videos (name, size and time of change), the decoders, their code, and `more`."""
     key = blake2b(repr(more).encode(), digest_size=12)
     for name in ("opencv-python-headless", "opencv-python", "av"):
         with suppress(importlib.metadata.PackageNotFoundError):

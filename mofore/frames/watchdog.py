@@ -22,8 +22,8 @@ from mofore.frames.outcome import Extracted
 from mofore.utils.files import writing
 
 HEARTBEAT_SECONDS = 1.0  # seconds between signs of life
-START = 300.0  # seconds that a child has to import its modules, be the disk ever so slow
-_mine = threading.local()
+START_TIMEOUT = 300.0  # seconds for a child to import its modules, on however slow a disk
+_thread = threading.local()
 
 
 class ChildLostError(Exception):
@@ -69,15 +69,15 @@ def write_pack(pack: Path, files: list[Path], short_side: int, quality: int, sta
 
 
 def _child() -> "_Child":
-    child: _Child | None = getattr(_mine, "child", None)
+    child: _Child | None = getattr(_thread, "child", None)
     if child is None or not child.lives():
-        child = _mine.child = _Child()
+        child = _thread.child = _Child()
     return child
 
 
 def end_child() -> None:
     """End this thread's child, if there is one."""
-    child: _Child | None = _mine.__dict__.pop("child", None)
+    child: _Child | None = _thread.__dict__.pop("child", None)
     if child is not None:
         child.kill()
 
@@ -103,7 +103,7 @@ class _Child:
                 command, env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.PIPE, pass_fds=[theirs.fileno()]
             )
         try:
-            self._receive(START)
+            self._receive(START_TIMEOUT)
         except (TimeoutError, ChildLostError) as error:
             raise RuntimeError(f"the decoder does not start: {error}") from None
 

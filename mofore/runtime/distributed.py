@@ -25,7 +25,7 @@ from mofore.runtime.sync_batchnorm import synchronise
 from mofore.utils.workers import worker_count
 
 T = TypeVar("T")
-GRACE = 2.0  # seconds
+EXIT_DELAY = 2.0  # seconds before a process ends because another one failed
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Processes:
 
     @property
     def is_main(self) -> bool:
-        """Is this the one that writes files and tells?"""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
     def shard(self, rows: list[T]) -> list[T]:
-        """The part of the rows that this process works on; they divide by the number of processes."""
+        """This process's part of the rows, whose number is a multiple of the number of processes."""
         size = len(rows) // self.count
         return rows[self.rank * size : (self.rank + 1) * size]
 
@@ -61,7 +61,7 @@ class Processes:
 
         Gradients flow to the rows of this process only. That is enough: all processes compute the same loss, so each
         gets the gradient of the whole for its own rows, those where they stand as another's negatives included.
-        `Replicated` then averages over processes what should be summed: multiply the loss by `count`.
+        DistributedDataParallel then averages over processes what should be summed: multiply the loss by `count`.
         """
         if self.count == 1:
             return x_B
@@ -71,7 +71,7 @@ class Processes:
         return torch.cat(parts)
 
     def any(self, yes: bool) -> bool:
-        """Does any process say yes? All ask at the same point; on the CPU, so that a GPU's queue never runs dry."""
+        """Whether any process has `yes`. All call it at the same point; on the CPU, to avoid a device sync."""
         if self.count == 1:
             return yes
         said = torch.tensor(int(yes))
@@ -88,12 +88,12 @@ class Processes:
 
     @property
     def launcher_gone(self) -> bool:
-        """Has the launcher gone, killed for instance? Then nobody waits for what its processes do."""
+        """Whether the launcher has ended, killed for instance, so that nobody waits for its processes."""
         return self.count > 1 and os.getppid() != self.launcher
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What the user must mend in one process ends all of them; that one tells."""
+        """A UserError in one process ends all of them; only that process prints it."""
         error = None
         try:
             yield
@@ -105,8 +105,10 @@ class Processes:
             self.end_in_silence()
 
     def end_in_silence(self) -> NoReturn:
-        """End this process, since another one ends with an error and tells it."""
-        time.sleep(GRACE)  # as soon as one has ended, launchers end the others, who may not have told yet
+        """End this process without a message, because another one ends with an error and prints it."""
+        time.sleep(
+            EXIT_DELAY
+        )  # launchers end all processes once one has ended; the failing one needs time to print its message
         raise SystemExit(1)
 
     def replicate(self, networks: nn.Module, device: torch.device) -> nn.Module:
@@ -151,7 +153,7 @@ def launch(launcher: str) -> None:
 
 @contextmanager
 def init_distributed() -> Iterator[Processes]:
-    """Join the processes that a launcher has started; without one, be alone.
+    """Initialise torch.distributed if a launcher has started this process; else yield SINGLE.
 
     Processes of one machine share its cores.
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mofore.utils.progress import tell
 
-PATIENCE = 1.0  # seconds between two looks for a free GPU
+POLL_SECONDS = 1.0  # between two tries to lock a GPU
 
 
 def hold_free_gpu(names: Sequence[str]) -> int:
@@ -35,4 +35,4 @@ def hold_free_gpu(names: Sequence[str]) -> int:
         if not told:
             tell(f"all GPUs ({len(names)}) are in use by other runs of mofore: waiting for one to be free")
             told = True
-        time.sleep(PATIENCE)
+        time.sleep(POLL_SECONDS)

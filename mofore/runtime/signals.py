@@ -7,7 +7,7 @@ from types import FrameType
 from typing import Any
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # Ctrl-C; a cluster's or a system's end; SLURM's warning
-ECHO = 3.0  # seconds in which the same Ctrl-C may come again, sent on by a launcher that got it, too
+DUPLICATE_SECONDS = 3.0  # seconds in which the same Ctrl-C may come again, sent on by a launcher that got it, too
 
 
 class StopSignals:
@@ -26,7 +26,7 @@ class StopSignals:
     def _note(self, number: int, _: FrameType | None) -> None:
         if self.received is None:
             self.received, self._at = signal.Signals(number), time.monotonic()
-        elif number == signal.SIGINT and time.monotonic() - self._at > ECHO:
+        elif number == signal.SIGINT and time.monotonic() - self._at > DUPLICATE_SECONDS:
             raise KeyboardInterrupt
 
     def __exit__(self, *_: object) -> None:

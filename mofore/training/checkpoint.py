@@ -1,8 +1,8 @@
-"""Checkpoints of work that may be stopped or killed at any time: `.scratch/STAGE/KEY/last.pt`.
+"""Checkpoints of a stage that may be stopped or killed at any time: `.scratch/STAGE/KEY/last.pt`.
 
-The key stands for all that the stage depends on, so a changed parameter, file of code or video never goes on from an
-old run. A checkpoint appears in one piece or not at all. Nothing of this is DVC's: DVC would delete it, or restore an
-older one, before a run.
+The key is a hash of all that the stage depends on. So after a change of a parameter, of code or of a video, a run never
+resumes from an old checkpoint. Checkpoints are written atomically. They are no outputs of DVC, which would delete them,
+or restore older ones, before a run.
 """
 
 import io
@@ -27,20 +27,20 @@ from mofore.utils.files import writing
 from mofore.utils.progress import tell
 from mofore.utils.scratch import folder_until_done, scratch
 
-HEAD = 1 << 20  # bytes of each pack that are hashed; the index, hashed whole, knows the length of every frame in it
+HASHED_BYTES = 1 << 20  # of each pack of frames; the index, hashed whole, has the length of every frame in it
 
 
 class Checkpoint:
-    """The last state of a run, in a folder that belongs to it."""
+    """The file that holds the last saved state of a run."""
 
     def __init__(self, folder: Path, every: float) -> None:
         """`every`: seconds between two checkpoints."""
         self.file, self.every = folder / "last.pt", every
         self.saved_at = time.monotonic()
-        self.step = 0  # the last one saved
+        self.step = 0  # of the last saved state
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
-        """The state saved last, its tensors on `device`; None if there is none.
+        """The last saved state, with its tensors on `device`; None if there is none.
 
         Raises:
             UserError: it cannot be read.
@@ -55,13 +55,13 @@ class Checkpoint:
         return state
 
     def due(self) -> bool:
-        """Is it time for another one?"""
+        """Is it time to save again?"""
         return time.monotonic() - self.saved_at >= self.every
 
     def save(self, state: dict[str, Any]) -> bool:
-        """Save tensors, numbers, strings, and lists and maps of them; among them `step`.
+        """Save a state, which has `step` and holds tensors, numbers, strings, and lists and maps of them.
 
-        A full disk is told, but does not end the run: the checkpoint before stays as it is. Returns False then.
+        On a full disk it warns, keeps the checkpoint before and returns False; the run continues.
         """
         image = io.BytesIO()
         torch.save(state, image)
@@ -77,35 +77,35 @@ class Checkpoint:
             if not no_space(error):
                 raise
             part.unlink(missing_ok=True)
-            tell(f"warning: no space left on the device writing {self.file}: {self.left()}; free some space")
+            tell(f"warning: no space left on the device writing {self.file}: {self.describe()}; free some space")
             return False
         self.step = state["step"]
         return True
 
-    def left(self) -> str:
-        """What can be gone on from, in words."""
+    def describe(self) -> str:
+        """Which step a run would resume from, for messages."""
         return f"the last checkpoint is of step {self.step}" if self.step else "there is no checkpoint yet"
 
 
 @contextmanager
 def checkpoint(stage: str, params: Params, processes: Processes) -> Iterator[Checkpoint]:
-    """Hold the checkpoint of a stage of `dvc.yaml`; delete it if all goes well, that is after the results are written.
+    """Hold the checkpoint of a stage of `dvc.yaml`, and delete it when the block ends well, its results written.
 
-    The first of several processes saves; the others only load, from a file system that they share.
+    Of several processes the first saves; the others only load, from a file system that they share.
 
     Raises:
-        UserError: another run of the same work is going on.
+        UserError: another process runs the same stage with the same parameters.
     """
     folder = scratch(stage) / stage_key(stage, params)
     with ExitStack() as held:
         with processes.together():
             if processes.is_main:
-                held.enter_context(folder_until_done(folder, f"doing the same, stage {stage} with these params"))
+                held.enter_context(folder_until_done(folder, f"running stage {stage} with the same parameters"))
         yield Checkpoint(folder, params.runtime.checkpoint)
 
 
 def stage_key(stage: str, params: Params, file: Path = Path("dvc.yaml")) -> str:
-    """Stands for all that a stage depends on by `dvc.yaml`: its sections of params, its code and its data."""
+    """A hash of all that a stage depends on by `dvc.yaml`: its sections of params, its code and its data."""
     described = yaml.safe_load(file.read_text())["stages"][stage]
     values = asdict(params)
     key = blake2b(json.dumps({name: values[name] for name in described["params"]}).encode(), digest_size=12)
@@ -113,7 +113,7 @@ def stage_key(stage: str, params: Params, file: Path = Path("dvc.yaml")) -> str:
         for path in _dep_files(Path(dep)):
             key.update(f"{path.as_posix()} {path.stat().st_size}\0".encode())
             with path.open("rb") as opened:
-                key.update(opened.read(HEAD if path.name.startswith("pack-") else -1))
+                key.update(opened.read(HASHED_BYTES if path.name.startswith("pack-") else -1))
     return key.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Watching over a training run: progress line, warnings, checkpoints, and the end of a run that went wrong."""
+"""What happens between the steps of a run: progress line, collapse warning, checkpoints, stop on signals and errors."""
 
 import math
 import signal
@@ -11,23 +11,23 @@ from mofore.errors import StoppedError, UserError
 from mofore.runtime.device import uses_bf16
 from mofore.runtime.signals import StopSignals
 from mofore.training.checkpoint import Checkpoint
-from mofore.training.state import Run
+from mofore.training.state import TrainingRun
 from mofore.utils.progress import tell
 
-ENOUGH = 64  # embeddings to judge a collapse by
+MIN_SAMPLES = 64  # embeddings; with fewer no collapse is reported
 
 
 class Monitor:
-    """Looks at a run between its steps."""
+    """Checks a run between its steps, reports on it and saves it."""
 
-    def __init__(self, run: Run, steps: int, checkpoint: Checkpoint | None) -> None:
-        """`steps`: of the whole run; `checkpoint`: where it is saved, if it is."""
+    def __init__(self, run: TrainingRun, steps: int, checkpoint: Checkpoint | None) -> None:
+        """`steps`: of the whole run. Without `checkpoint` nothing is saved."""
         self.run, self.steps, self.checkpoint = run, steps, checkpoint
         self.warned = False
         self._resumed_at = run.step, run.seconds
 
     def until_stopped(self, batches: Iterable[Sample], signals: StopSignals) -> Iterator[Sample]:
-        """The same batches, until this or another process gets a signal to stop. Then the run is saved.
+        """The same batches, until this or another process receives a stop signal. Then the run is saved.
 
         Raises:
             StoppedError: it was stopped.
@@ -36,7 +36,7 @@ class Monitor:
         while True:
             try:
                 batch = next(batches, None)
-            except RuntimeError:  # loader processes may have got the signal, too, and be gone
+            except RuntimeError:  # the signal may have ended the loader processes, too
                 if not signals.received:
                     raise
                 self._stop(signals.received)
@@ -48,15 +48,15 @@ class Monitor:
 
     def _stop(self, number: signal.Signals | None) -> NoReturn:
         saved, number = self.save(), number or signal.SIGTERM
-        state = "saved, the same command goes on from there" if saved else f"not saved, {self._left()}"
+        state = "saved, run the same command to resume" if saved else f"not saved, {self._last_checkpoint()}"
         said = f"pretrain: stopped by {number.name} after step {self.run.step} of {self.steps}: {state}"
         raise StoppedError(said if self.run.train_state.processes.is_main else "", number)
 
-    def _left(self) -> str:
-        return self.checkpoint.left() if self.checkpoint else "no checkpoints were asked for"
+    def _last_checkpoint(self) -> str:
+        return self.checkpoint.describe() if self.checkpoint else "no checkpoints were asked for"
 
     def check_loss(self) -> None:
-        """Look at the loss of the last step. Called one step later, so that a GPU's queue never runs dry.
+        """Check the loss of the previous step. Reading the current one would make the CPU wait for the device.
 
         Raises:
             UserError: it is not a finite number.
@@ -65,7 +65,7 @@ class Monitor:
             self._broken(f"the loss is {loss}")
 
     def check_weights(self) -> None:
-        """Look at weights and running statistics, before they count as a result.
+        """Check weights and running statistics before they become the result.
 
         Raises:
             UserError: some are not finite numbers.
@@ -76,21 +76,20 @@ class Monitor:
     def _broken(self, what: str) -> NoReturn:
         run, p = self.run, self.run.params
         if not run.train_state.processes.is_main:
-            run.train_state.processes.end_in_silence()  # all processes see the same
+            run.train_state.processes.end_in_silence()  # all processes meet the same error; the first reports it
         causes = [f"pretrain.lr {p.pretrain.lr:g} is too high", f"pretrain.warmup {p.pretrain.warmup:g} too short"]
         if p.contrast.weight and p.contrast.temperature < 0.05:
             causes.append(f"contrast.temperature {p.contrast.temperature:g} too low")
         if uses_bf16(p.runtime, next(run.train_state.model.parameters()).device):
             causes.append("bf16 too coarse (try runtime.precision fp32)")
-        raise UserError(
-            f"pretrain: {what} after step {run.step} of {self.steps}: likely {', or '.join(causes)}; {self._left()}"
-        )
+        where = f"after step {run.step} of {self.steps}"
+        raise UserError(f"pretrain: {what} {where}: likely {', or '.join(causes)}; {self._last_checkpoint()}")
 
-    def look(self) -> dict[str, str]:
-        """Health in a few words, for the progress line; a collapse is told, once, with what to change."""
+    def progress_line(self) -> dict[str, str]:
+        """Loss, collapse diagnostics and speed for the progress bar. Warns once of a collapse, with what to change."""
         run, health = self.run, self.run.log.health()
         reason = collapse(health["effective_rank"], health["spread"])
-        if reason and not self.warned and run.log.samples >= ENOUGH:
+        if reason and not self.warned and run.log.samples >= MIN_SAMPLES:
             self.warned = True
             tell(
                 f"warning: pretrain: the embeddings collapse, {reason}, after step {run.step} of {self.steps}: raise "
@@ -106,11 +105,11 @@ class Monitor:
         }
 
     def save(self) -> bool:
-        """Save the run, if it is to be saved, by this process, and worth it; say whether it was saved."""
+        """Save on rank 0 if loss and weights are finite; returns whether it was saved."""
         if not self.checkpoint or not self.run.train_state.processes.is_main:
             return False
-        worth_it = math.isfinite(self.run.log.loss) and self._finite_weights()  # else the next step tells
-        return worth_it and self.checkpoint.save(self.run.state())
+        finite = math.isfinite(self.run.log.loss) and self._finite_weights()  # if not, the next check ends the run
+        return finite and self.checkpoint.save(self.run.state())
 
     def _finite_weights(self) -> bool:
         return all(bool(values.isfinite().all()) for values in self.run.train_state.model.state_dict().values())

@@ -1,6 +1,6 @@
-"""Does training help? The nearest neighbour's label, on training videos, while training goes on.
+"""A kNN score of the training videos during pretraining, to follow its progress in the log.
 
-Labels are looked at here, for the log, and nowhere in the training itself.
+Only this score uses labels; the training itself does not.
 
 Shapes: V videos, K clips, D feature dimensions.
 """
@@ -15,33 +15,33 @@ from mofore.config import Params
 from mofore.embedding.inference import UniformClips, embed_clips
 from mofore.frames.store import FrameStore
 
-VIDEOS = 512  # at most
-CLIPS = 2  # a video
+MAX_VIDEOS = 512
+CLIPS_A_VIDEO = 2
 
 
 class OnlineKnn:
-    """Leave one group out: is the nearest training video of another group of the same class?"""
+    """Leave one group out: does the nearest training video of another group have the same label?"""
 
     def __init__(self, videos: FrameStore, params: Params) -> None:
-        """Take the labelled videos, some of them if they are many."""
+        """Use the labelled videos, a random sample of them if they are many."""
         labelled = (videos.table.label != "").to_numpy()
         rows = np.flatnonzero(labelled)
-        if len(rows) > VIDEOS:
-            rows = np.random.default_rng(params.seed).choice(rows, VIDEOS, replace=False)
+        if len(rows) > MAX_VIDEOS:
+            rows = np.random.default_rng(params.seed).choice(rows, MAX_VIDEOS, replace=False)
         some = videos.some(np.sort(rows))
         self.label, self.group = some.table.label.to_numpy(str), some.table.group.to_numpy(str)
-        self.samples, self.runtime = UniformClips(some, params.clip, CLIPS), params.runtime
+        self.samples, self.runtime = UniformClips(some, params.clip, CLIPS_A_VIDEO), params.runtime
 
     @property
     def possible(self) -> bool:
-        """Are there two classes and two groups?"""
+        """Whether there are at least two classes and two groups."""
         return len(set(self.label)) > 1 and len(set(self.group)) > 1
 
     def score(self, encoder: nn.Module, device: torch.device) -> float:
-        """Share of videos, 0 to 1; the encoder is left in the mode it was in."""
-        learning = encoder.training
+        """Share of videos whose nearest neighbour has their label, 0 to 1. The encoder's mode is kept."""
+        was_training = encoder.training
         features_VKD = embed_clips({"": encoder.eval()}, self.samples, self.runtime, device)[""]
-        encoder.train(learning)
+        encoder.train(was_training)
         return nearest_of_another_group(features_VKD.mean(axis=1), self.label, self.group)
 
 

@@ -1,4 +1,4 @@
-"""Momentum-Guided Semantic Forecasting: the run, from the first step or from a checkpoint to the last."""
+"""A pretraining run: from the first step, or from a checkpoint, to the last step."""
 
 import math
 from contextlib import closing
@@ -21,16 +21,16 @@ from mofore.training.checkpoint import Checkpoint
 from mofore.training.monitor import Monitor
 from mofore.training.online_knn import OnlineKnn
 from mofore.training.optim import cosine, learning_rate
-from mofore.training.state import Run
+from mofore.training.state import TrainingRun
 from mofore.training.step import train_step
 from mofore.utils.progress import progress, tell
 
-HEALTH_EVERY_STEPS = 50  # steps between two looks at the run's health
+HEALTH_EVERY_STEPS = 50  # steps between two updates of the collapse diagnostics in the progress line
 
 
 @dataclass
 class Pretrained:
-    """What a run gives: the model, one log row an epoch, and how fast it was."""
+    """The result of a run: the model, a log with one row an epoch, and the speed."""
 
     model: MoFore
     log: pd.DataFrame
@@ -42,12 +42,12 @@ class Pretrained:
 def pretrain(
     params: Params, videos: FrameStore, processes: Processes = SINGLE, checkpoint: Checkpoint | None = None
 ) -> Pretrained:
-    """Train on the videos given; their labels are looked at for the log only.
+    """Train on the given videos; their labels are used for the kNN score in the log only.
 
     Args:
         videos: training videos, each long enough for two clips and the smallest gap (see `leave_out_short`).
         processes: those that share the work.
-        checkpoint: where to go on from, and to save to; without one nothing is saved.
+        checkpoint: the run resumes from it and saves to it; without one nothing is saved.
 
     Raises:
         UserError: fewer videos than one batch, a batch that the processes cannot share, or the loss is not finite.
@@ -57,54 +57,58 @@ def pretrain(
     _check_batch(len(videos), p.batch_size, processes)
     device = pick_device(runtime, processes)
     keep_freed_memory()
-    run = Run(params, device, processes)
+    run = TrainingRun(params, device, processes)
     if checkpoint and (state := checkpoint.load(device)):
         run.restore(state)
         if processes.is_main:
-            tell(f"pretrain: goes on from a checkpoint, after step {run.step}")
+            tell(f"pretrain: resumed from step {run.step}")
 
-    keep = runtime.cache * 1e9 if device.type == "cpu" else 0  # loader processes for a GPU would each keep the same
-    keepers = max(1, helper_count(runtime.workers)) * processes.local_count
-    pairs = ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed, keep / keepers)
+    # Only on a CPU does a video always go to the same loader process; elsewhere each would cache all videos.
+    cache_bytes = runtime.cache * 1e9 if device.type == "cpu" else 0
+    loaders = max(1, helper_count(runtime.workers)) * processes.local_count
+    samples = ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed, cache_bytes / loaders)
     epochs = epochs_of(p, len(videos))
     batches = EpochSampler(len(videos), p.batch_size, epochs, params.seed, run.step, processes)
     knn = OnlineKnn(videos, params) if p.knn_every and processes.is_main else None
-    watch = Monitor(run, batches.steps, checkpoint)
+    monitor = Monitor(run, batches.steps, checkpoint)
 
-    with StopSignals() as signals, closing(load_batches(pairs, batches, runtime.workers, device)) as loaded:
+    with StopSignals() as signals, closing(load_batches(samples, batches, runtime.workers, device)) as loaded:
         bar = progress(run.timed(loaded), batches.steps, "pretrain", "step", run.step, hidden=not processes.is_main)
-        for host_batch in watch.until_stopped(bar, signals):
+        for host_batch in monitor.until_stopped(bar, signals):
             lr, momentum = set_schedule(run.train_state.optimizer, params, (run.step + 1) / batches.steps)
-            watch.check_loss()
+            monitor.check_loss()
             run.log.add(train_step(run.train_state, to_device(host_batch, device), params, momentum))
             run.step += 1
 
             if run.step % HEALTH_EVERY_STEPS == 0:
-                watch.check_loss()
+                monitor.check_loss()
             if run.step % HEALTH_EVERY_STEPS == 0 and processes.is_main:
-                bar.set_postfix(watch.look())
+                bar.set_postfix(monitor.progress_line())
             if run.step % batches.steps_per_epoch == 0:
-                watch.check_loss()
+                monitor.check_loss()
                 epoch = run.step // batches.steps_per_epoch
                 row = {"epoch": epoch} | run.log.end_epoch() | {"lr": lr, "momentum": momentum}
                 if knn and knn.possible and (epoch % p.knn_every == 0 or epoch == epochs):
                     row["knn"] = knn.score(run.train_state.model.encoder, device)
                 run.rows.append(row)
             if run.step == batches.steps or (checkpoint and checkpoint.due()):
-                watch.save()
-    watch.check_weights()
+                monitor.save()
+    monitor.check_weights()
 
     clips, seconds = 2 * p.batch_size * batches.steps, max(run.seconds, 1e-9)
     return Pretrained(run.train_state.model, pd.DataFrame(run.rows), seconds, clips / seconds, run.waited / seconds)
 
 
 def epochs_of(pretrain: Pretrain, videos: int) -> int:
-    """How often a run passes over its videos: `epochs` times, or as often as `min_steps` take."""
+    """Number of epochs of a run: `epochs`, or more if `min_steps` takes more."""
     return max(pretrain.epochs, math.ceil(pretrain.min_steps / (videos // pretrain.batch_size)))
 
 
 def set_schedule(optimizer: AdamW, params: Params, share: float) -> tuple[float, float]:
-    """Set the learning rate for a step that ends when `share` of the run is done; return it and the momentum."""
+    """Set the learning rate of the next step, and return it and the momentum.
+
+    `share`: part of the run that is done after this step, 0 to 1.
+    """
     lr = learning_rate(params.pretrain.lr, params.pretrain.warmup, share)
     for group in optimizer.param_groups:
         group["lr"] = lr
@@ -125,10 +129,10 @@ def _check_batch(videos: int, batch_size: int, processes: Processes) -> None:
 
 
 def leave_out_short(videos: FrameStore, params: Params) -> pd.DataFrame:
-    """Leave out videos too short for a context, the smallest gap and a future.
+    """Drop videos that are too short for a context, the smallest gap and a future.
 
     Returns:
-        The videos left out, with columns video, frames, reason.
+        The dropped videos, with columns video, frames, reason.
 
     Raises:
         UserError: no video is long enough.

@@ -1,7 +1,7 @@
-"""A training run as a thing that can be saved and restored.
+"""The whole state of a pretraining run, which checkpoints save and restore.
 
-Every draw comes from (seed, epoch, video) and every schedule from the step, so a run that goes on from a checkpoint
-does what it would have done without the break: bit for bit where the processor repeats itself, as CPUs do.
+Every random draw follows from (seed, epoch, video) and every schedule from the step. So a resumed run does what it
+would have done without the interruption: bit for bit where the processor is deterministic, as CPUs are.
 """
 
 import time
@@ -17,8 +17,8 @@ from mofore.training.log import TrainingLog
 from mofore.training.step import make_train_state
 
 
-class Run:
-    """All that changes from step to step; it can be saved and restored after any of them."""
+class TrainingRun:
+    """All that changes from step to step. It can be saved and restored after any step."""
 
     def __init__(self, params: Params, device: torch.device, processes: Processes) -> None:
         self.params = params
@@ -26,7 +26,7 @@ class Run:
         self.log = TrainingLog(params.pretrain.batch_size)
         self.rows: list[dict[str, float]] = []
         self.step = 0  # steps done
-        self.seconds = self.waited = 0.0
+        self.seconds = self.waited = 0.0  # of the whole run, and of these the time spent waiting for batches
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -44,7 +44,7 @@ class Run:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Take over the state from a checkpoint."""
         self.train_state.model.load_state_dict(state["model"])
         self.train_state.optimizer.load_state_dict(state["optimizer"])
         self.train_state.memory_bank.restore(state["memory_bank"])
@@ -56,7 +56,7 @@ class Run:
             torch.cuda.set_rng_state_all([one.cpu() for one in state["random_cuda"]])
 
     def timed(self, batches: Iterator[Sample]) -> Iterator[Sample]:
-        """The same batches; meanwhile, count seconds, and those among them that were spent waiting for a batch."""
+        """The same batches; counts in `seconds` the time they take, and in `waited` the time spent waiting for them."""
         while True:
             asked = time.perf_counter()
             batch = next(batches, None)

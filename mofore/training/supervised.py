@@ -1,7 +1,7 @@
-"""The ceiling to compare with: the same encoder, trained from scratch on the labels of the training videos.
+"""The supervised ceiling: the same encoder, trained from scratch on the labels of the training videos.
 
-Clips, augmentation, optimiser and schedule are those of pretraining; a linear layer and the cross-entropy stand in the
-place of its heads and losses. The weights after the last epoch count: none is chosen by what it does on other videos.
+Clips, augmentation, optimiser and schedule are those of pretraining; a linear layer with cross-entropy replaces its
+heads and losses. The weights after the last epoch are used, so no selection sees other videos.
 
 Shapes: B clips of this process, T frames, H = W side of a clip, C = 3 colours, V videos, L classes.
 """
@@ -39,7 +39,7 @@ class Labelled(NamedTuple):
 
 
 class LabelledClips(Dataset[Labelled]):
-    """A random clip of a video, augmented, indexed by (epoch, video); its draws come from these and the seed alone."""
+    """A random augmented clip of a video, indexed by (epoch, video). All draws follow from these and the seed."""
 
     def __init__(self, videos: FrameStore, params: Params) -> None:
         self.clip, self.augment, self.seed = params.clip, params.augment, params.seed
@@ -49,7 +49,7 @@ class LabelledClips(Dataset[Labelled]):
         self.classes = len(classes_L)
 
     def video(self, key: tuple[int, int]) -> int:
-        """Number of the video of a key."""
+        """The video of a key, by number."""
         return key[1]
 
     def __getitem__(self, key: tuple[int, int]) -> Labelled:
@@ -60,8 +60,8 @@ class LabelledClips(Dataset[Labelled]):
         return Labelled(clip_THWC, random_colour(self.augment, rng), self.label_V[video])
 
 
-def why_not(videos: FrameStore, batch_size: int) -> str:
-    """What these labelled training videos lack to be trained on; nothing if they are enough."""
+def why_untrainable(videos: FrameStore, batch_size: int) -> str:
+    """Why these labelled training videos cannot be trained on; empty if they can."""
     classes = videos.table.label.nunique()
     if classes < 2:
         return f"the training videos have {counted(classes, 'label')}, and it takes two"
@@ -76,11 +76,11 @@ def train_on_labels(
     """Train for `supervised.epochs`.
 
     Args:
-        videos: labelled training videos, each at least one clip long, and enough of them (see `why_not`).
+        videos: labelled training videos, each at least one clip long, and enough of them (see `why_untrainable`).
         processes: those that share the work.
 
     Returns:
-        The encoder, in eval mode; and the share of the last epoch's clips that were recognised, 0 to 1.
+        The encoder, in eval mode; and its training accuracy over the clips of the last epoch, 0 to 1.
 
     Raises:
         UserError: the weights are no longer finite.
@@ -94,7 +94,7 @@ def train_on_labels(
     model = nn.Sequential(encoder, nn.Linear(dim, clips.classes)).to(device).train()
     network = processes.replicate(model, device)
     optimizer = adamw(model, p.lr, p.weight_decay)
-    recognised: list[Tensor] = []
+    accuracies: list[Tensor] = []  # of the steps
 
     with closing(load_batches(clips, batches, params.runtime.workers, device)) as loaded:
         bar = progress(loaded, batches.steps, "supervised", "step", hidden=not processes.is_main)
@@ -108,9 +108,9 @@ def train_on_labels(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            recognised.append((logits_BL.argmax(dim=1) == batch.label).float().mean())
+            accuracies.append((logits_BL.argmax(dim=1) == batch.label).float().mean())
 
     if not all(bool(weight.isfinite().all()) for weight in model.parameters()):
         raise UserError("params.yaml: supervised training left no finite weights: lower pretrain.lr")
-    last_epoch = processes.gather(torch.stack(recognised[-batches.steps_per_epoch :]))
+    last_epoch = processes.gather(torch.stack(accuracies[-batches.steps_per_epoch :]))
     return encoder.eval(), float(last_epoch.mean())

@@ -1,4 +1,4 @@
-"""Writing files so that a full disk is told by name, and before the work if it can be."""
+"""Write files so that an error on a full disk names the file, and check the free space beforehand."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Reading tables back whose words come from outside: a class may be called NA, or 1."""
+"""Read tables whose text comes from outside: a class may be called NA, or 1."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Words for messages and closing lines."""
+"""Text for messages: counts with their nouns, and lists of names."""
 
 from collections.abc import Sequence
 

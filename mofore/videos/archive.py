@@ -1,4 +1,4 @@
-"""Unpacking a ZIP or RAR archive that nobody vouches for.
+"""Unpack a ZIP or RAR archive from an untrusted source.
 
 What an archive says of its members is checked before the first is written: none may leave the folder, none may be a
 link, and together they may not be absurdly many or large. Python cannot decompress RAR, so a tool of the system does.
@@ -22,8 +22,8 @@ from mofore.errors import UserError
 from mofore.utils.files import need_space
 from mofore.utils.progress import progress, tell
 
-MOST_FILES = 200_000
-MOST_BYTES = 100 * 10**9
+MAX_FILES = 200_000
+MAX_BYTES = 100 * 10**9
 
 # In order of preference: those that know all of RAR first. 7zz, 7z: as 7-Zip is named here and there.
 SEVEN_ZIP = ["x", "-y", "-bd", "-o{folder}", "--", "{archive}"]
@@ -38,7 +38,7 @@ RAR_TOOLS = {
 
 @dataclass(frozen=True)
 class Member:
-    """What an archive says of one member.
+    """One member of an archive, as the archive describes it.
 
     Attributes:
         name: its path in the archive.
@@ -63,7 +63,7 @@ def unpack(archive: Path, folder: Path) -> None:
             can unpack it.
         OSError: the disk is full.
     """
-    # RAR first: that looks at the first bytes, the check for ZIP looks for a mark that any file may have near its end.
+    # RAR is tested first, by its first bytes; the test for ZIP searches for a mark that any file may have near its end.
     if rarfile.is_rarfile(archive):
         _unpack_rar(archive, folder)
     elif zipfile.is_zipfile(archive):
@@ -87,7 +87,7 @@ def check_members(archive: Path, members: Iterable[Member], folder: Path) -> Non
         if not member.plain:
             raise UserError(f"{archive}: '{member.name}' is a link or the like, not a file: get an archive without")
     total = sum(member.bytes for member in members)
-    if len(members) > MOST_FILES or total > MOST_BYTES:
+    if len(members) > MAX_FILES or total > MAX_BYTES:
         raise UserError(
             f"{archive}: would unpack to {len(members):,} files of {total / 1e9:,.1f} GB, far more than UCF101: get a "
             "clean archive"
@@ -153,7 +153,7 @@ def _unpack_rar(archive: Path, folder: Path) -> None:
         ran = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, check=False, preexec_fn=_end_with_parent
         )
-        # The tool has read the archive anew, and might have read it otherwise than was checked above.
+        # The tool has read the archive again, and may have read it differently from the check above.
         written = [path.lstat() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
         plain = all(stat.S_ISREG(status.st_mode) for status in written)
         if ran.returncode == 0 and plain and sizes == sorted(status.st_size for status in written):
@@ -168,7 +168,7 @@ def _unpack_rar(archive: Path, folder: Path) -> None:
 
 
 def _end_with_parent() -> None:
-    """Have the kernel kill a tool whose parent was killed; it would go on to fill data/raw while a new run does so."""
+    """Have the kernel kill the tool when its parent is killed; else it would write into data/raw beside a new run."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 

@@ -1,4 +1,4 @@
-"""A user's folder of videos: what it holds, and what its `videos.csv` says of them.
+"""Read a user's folder of videos, and the `videos.csv` that may describe them.
 
 Without `videos.csv` every video counts; the first folder of its path is its label, a loose file is unlabelled.
 `videos.csv` names the videos to use, with the columns path, label, group and split, any but path optional.
@@ -90,7 +90,7 @@ def find_files(root: Path) -> list[str]:
                 continue
             if os.path.isdir(entry.path):
                 (links if entry.is_symlink() else folders).append(Path(entry.path))
-            elif entry.is_symlink() or entry.is_file():  # a link that leads nowhere is found too, and named later
+            elif entry.is_symlink() or entry.is_file():  # a dangling link is listed, too, and reported later
                 files.append(_relative(Path(entry.path), root))
     return sorted(files)
 
@@ -126,7 +126,7 @@ def _read_table(table: Path) -> list[Video]:
         if path.is_absolute() or ".." in path.parts:
             raise UserError(f"{where}: '{name}' leads out of the folder: give a path relative to {table.parent}")
         if name in videos:
-            raise UserError(f"{where}: '{name}' stands there twice: keep one")
+            raise UserError(f"{where}: '{name}' is listed twice: keep one")
         if not os.path.isfile(table.parent / name):
             raise UserError(f"{where}: '{name}' does not exist: correct the path or take the line out")
         video = Video(name, row.get("label", _folder_label(name)), row.get("group", ""), row.get("split", ""))

@@ -53,7 +53,7 @@ def read_splits(splits: Path, split: int) -> list[Video]:
 
 
 def finer_groups(videos: list[Video]) -> tuple[list[Video], int]:
-    """Make groups stand on one side of the split only: first the movie, then its part in a class, then a clip alone.
+    """Refine groups until each is on one side of the split: the movie, then the movie within a class, then the clip.
 
     Returns:
         The videos, and how many have a group smaller than their movie.

@@ -1,4 +1,4 @@
-"""Downloading one large file: no break, kill or odd server loses what has come, and nothing unverified is used.
+"""Download one large file: it resumes after a broken connection or a kill, and is verified before use.
 
 A download grows in `FOLDER/SHA256.part`. A later attempt, of this run or another, goes on at its end with a ranged
 request. It gets its final name when its sha256 is the one expected, never before.
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # seconds before each retry
 SILENCE = 60.0  # seconds without a byte after which a connection counts as broken
-CHUNK = 1 << 14  # bytes; what has come of a chunk is lost when the connection breaks, so not larger
-PASSING = frozenset({408, 425, 429})  # HTTP statuses, besides 5xx, that mean "not now"
+CHUNK = 1 << 14  # bytes; small, because a broken connection loses the chunk under way
+RETRY_STATUSES = frozenset({408, 425, 429})  # HTTP statuses, besides 5xx, after which a retry may succeed
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Source:
 
 
 class _BrokenError(Exception):
-    """An attempt failed in a way that may pass; the message is the reason."""
+    """An attempt failed for a reason that may pass; the message gives it."""
 
 
 def fetch(source: Source, folder: Path, waits: Sequence[float] = WAITS, silence: float = SILENCE) -> Path:
-    """Download a file, or go on with a download begun earlier, and verify it.
+    """Download a file, resuming an earlier download of it, and verify it.
 
     Args:
         source: the file.
@@ -105,7 +105,7 @@ def _complete(source: Source, part: Path, waits: Sequence[float], silence: float
                 if failures > len(waits):
                     raise UserError(
                         f"{source.url}: {broken}, {failures} times in a row: check the connection and run `dvc repro` "
-                        f"again, which goes on after the {grown:,} of {source.bytes:,} bytes that have come"
+                        f"again, which resumes after the {grown:,} of {source.bytes:,} bytes that have come"
                     ) from None
                 wait = waits[failures - 1]
                 tell(f"download: {source.url}: {broken}, at {grown:,} of {source.bytes:,} bytes; again in {wait:g} s")
@@ -113,7 +113,7 @@ def _complete(source: Source, part: Path, waits: Sequence[float], silence: float
 
 
 def _attempt(source: Source, part: Path, silence: float, bar: "tqdm[NoReturn]") -> None:
-    """Ask for what `part` lacks and write what comes.
+    """Request the bytes that `part` lacks, and append them.
 
     Bytes that come a second time are written over themselves, so `part` never shrinks.
     """
@@ -165,7 +165,7 @@ def _first_byte(source: Source, size: int, response: requests.Response) -> int:
         start, total = int(content_range[1]), content_range[2]
     elif status == 200:  # the whole file, also when a range was asked for: not every server knows ranges
         start, total = 0, response.headers.get("Content-Length", "an unknown number of")
-    elif status in (206, 416) or status >= 500 or status in PASSING:
+    elif status in (206, 416) or status >= 500 or status in RETRY_STATUSES:
         raise _BrokenError(f"the server answers {status} {response.reason}")
     else:
         raise UserError(f"{source.url}: the server answers {status} {response.reason}: the file is not there any more")
@@ -183,7 +183,7 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
 
 
 def _reason(error: BaseException) -> str:
-    """What lies at the bottom of an exception of requests, whose own text is long and says little."""
+    """The root cause of an exception of requests, whose own text is long and says little."""
     while error.__context__ is not None:
         error = error.__context__
     return str(error) or type(error).__name__
@@ -191,5 +191,5 @@ def _reason(error: BaseException) -> str:
 
 def _verified(source: Source, part: Path) -> bool:
     with part.open("rb") as file:
-        os.fsync(file.fileno())  # since it will be trusted by its name, after a power cut too
+        os.fsync(file.fileno())  # the name will vouch for the content, also after a power cut
         return hashlib.file_digest(file, "sha256").hexdigest() == source.sha256

@@ -1,4 +1,4 @@
-"""Finding the videos of `data.source` and writing the catalog of them, `data/raw/videos.csv`.
+"""Find the videos of `data.source` and write the catalog of them, `data/raw/videos.csv`.
 
 - `demo`: videos drawn here, in UCF101's layout and with UCF101's split lists.
 - `folder`: the user's own videos, listed where they are, never copied.
@@ -20,10 +20,10 @@ from mofore.videos.ucf101_splits import read_split
 
 
 def download(params: Params) -> str:
-    """Write `data/raw`: the catalog, and unless the user has them in a folder the videos.
+    """Write `data/raw`: the catalog and, unless they are in a folder of the user, the videos.
 
     Returns:
-        The stage's closing line: what was found, what was left out, what to beware of.
+        The stage's closing line: what was found and left out, and warnings.
 
     Raises:
         UserError: the source holds no videos that can be split into train and test, or is wrong otherwise.
@@ -48,7 +48,7 @@ def download(params: Params) -> str:
 
 
 def complete(videos: list[Video], root: Path, held_out: int, seed: int) -> list[Video]:
-    """Give each video without a group one of its own, and split by group if the user did not.
+    """Give each video without a group a group of its own; split by group if the user gave no split.
 
     Args:
         videos: as `read_folder` gives them.

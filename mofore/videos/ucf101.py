@@ -110,7 +110,7 @@ def get_ucf101(
 
 
 def _check_empty(own: Path) -> None:
-    """Whoever put something at `data.path` meant it to be used, not to have gigabytes downloaded."""
+    """Raise an error if `data.path` holds something that is not UCF101: its owner wants no download instead."""
     if not own.is_dir():
         raise UserError(
             f"params.yaml: data.path is '{own}', but there is no such file or folder: set it to the archive or folder "
@@ -125,7 +125,7 @@ def _check_empty(own: Path) -> None:
 
 
 def _get_lists(own: Path, work: Path, splits: Path, source: Source, waits: Sequence[float]) -> None:
-    """Put the lists into `splits`: those that the user has in or beside `own`, else the official ones."""
+    """Put the split lists into `splits`: those in or beside the user's folder `own`, else the official ones."""
     folders = [folder / LISTS for folder in (own, own.parent) if (folder / LISTS).is_dir()]
     if not folders:
         try:
@@ -140,7 +140,7 @@ def _get_lists(own: Path, work: Path, splits: Path, source: Source, waits: Seque
 
 
 def _download(sources: Sources, raw: Path, waits: Sequence[float]) -> Path:
-    """The ZIP archive, or, if that cannot be had, the RAR archive."""
+    """Download the ZIP archive or, if that fails, the RAR archive."""
     _need_space_for(sources.zip, raw)
     try:
         return fetch(sources.zip, scratch(DOWNLOAD), waits)
@@ -155,7 +155,7 @@ def _download(sources: Sources, raw: Path, waits: Sequence[float]) -> Path:
 
 
 def _need_space_for(source: Source, raw: Path) -> None:
-    """Room for the rest of the archive and, elsewhere or not, for the videos, which no archive makes much smaller."""
+    """Check the free disk space for the rest of the archive and for the videos, which are about as large unpacked."""
     download = scratch(DOWNLOAD)
     rest = source.bytes - sum(file.stat().st_size for file in download.glob(f"{source.sha256}.*"))
     if download.stat().st_dev == raw.stat().st_dev:
@@ -167,7 +167,7 @@ def _need_space_for(source: Source, raw: Path) -> None:
 
 @dataclass(frozen=True)
 class _Found:
-    """How a folder compares with the lists.
+    """The result of comparing a folder with the lists.
 
     Attributes:
         there: the listed videos that are there, each with its path as it is spelt there, relative to the root.
@@ -198,13 +198,13 @@ def _from_archive(archive: Path, work: Path, raw: Path, listed: list[Video], max
 def _compare(
     listed: list[Video], folder: Path, root: Path, max_bad_share: float, archive: Path | None = None
 ) -> _Found:
-    """Hold the files of a folder against the lists.
+    """Compare the files of a folder with the lists.
 
     Copies spell HandstandPushups in two ways, so case does not count.
 
     Args:
         listed: V videos.
-        folder: of which all files are looked at.
+        folder: all its files are compared.
         root: `folder` or one in it, which the listed paths are relative to.
         max_bad_share: of V.
         archive: what the folder was unpacked from, for the message.

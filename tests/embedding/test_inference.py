@@ -14,7 +14,7 @@ from torch import nn
 from mofore.clips.augment import evaluated_part, to_input
 from mofore.clips.sampling import clip_offsets
 from mofore.config import Params
-from mofore.embedding.inference import FloatArray, UniformClips, View, embed_clips, see, seen_input
+from mofore.embedding.inference import FloatArray, UniformClips, View, apply_view, embed_clips, seen_input
 from mofore.frames.store import FramesArray, FrameStore
 from mofore.method.encoders import build_encoder
 from mofore.runtime.distributed import SINGLE, Processes
@@ -109,16 +109,16 @@ def test_a_frame_that_clips_share_is_decoded_once(pack: Packer, short: Params, m
 
 def test_a_still_repeats_the_middle_frame_and_shuffling_only_reorders() -> None:
     frames = torch.arange(6 * 5).reshape(6, 5, 1, 1, 1).expand(6, 5, 2, 2, 3)
-    assert see(frames, "ordered", 0) is frames
-    still = see(frames, "still", 0)
+    assert apply_view(frames, "ordered", 0) is frames
+    still = apply_view(frames, "still", 0)
     assert still.shape == frames.shape
     assert (still == frames[:, 2:3]).all()
-    shuffled = see(frames, "shuffled", 0)
+    shuffled = apply_view(frames, "shuffled", 0)
     assert (shuffled.sort(dim=1).values == frames).all()
     orders = {tuple((clip[:, 0, 0, 0] % 5).tolist()) for clip in shuffled}
     assert len(orders) > 3, "each clip has an order of its own"
-    assert (see(frames, "shuffled", 0) == shuffled).all()
-    assert (see(frames, "shuffled", 1) != shuffled).any()
+    assert (apply_view(frames, "shuffled", 0) == shuffled).all()
+    assert (apply_view(frames, "shuffled", 1) != shuffled).any()
 
 
 def test_stills_of_differences_are_one_for_all_and_all_others_one_a_clip() -> None:
@@ -126,7 +126,7 @@ def test_stills_of_differences_are_one_for_all_and_all_others_one_a_clip() -> No
     for kind in ("rgb", "residual"):
         for view in VIEWS:
             given = seen_input(frames, view, kind, 0)
-            every = to_input(see(frames, view, 0), kind)
+            every = to_input(apply_view(frames, view, 0), kind)
             assert len(given) == (1 if (view, kind) == ("still", "residual") else 6)
             assert torch.equal(given.expand_as(every), every)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mofore.embedding.store import ClipEmbeddings, Embeddings
 from mofore.evaluation import bootstrap as interval_module
 from mofore.evaluation.bootstrap import group_interval
-from mofore.evaluation.temporal import Temporal, evaluate_temporal
+from mofore.evaluation.temporal import TemporalScores, evaluate_temporal
 
 SPAN, STEP, CLIPS = 5, 4, 6
 
@@ -265,7 +265,7 @@ def on_circle(degrees_VK: np.ndarray) -> np.ndarray:
     return np.stack([np.cos(angle), np.sin(angle)], axis=2)
 
 
-def turning(degrees_VK: np.ndarray, step: int = STEP) -> Temporal:
+def turning(degrees_VK: np.ndarray, step: int = STEP) -> TemporalScores:
     x = on_circle(degrees_VK)
     return evaluate_temporal(
         *packed(x, np.full(len(x), ""), np.arange(len(x)), np.full(len(x), "test"), step), SPAN, 10

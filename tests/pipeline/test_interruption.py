@@ -97,9 +97,9 @@ def test_processes_whose_launcher_is_killed_save_and_stop(
         torchrun.send_signal(number)
         said = torchrun.communicate()[1]
     wait_until(lambda: not stage_processes(), 60)
-    (stopped,) = re.findall(r"stopped by SIGTERM after step (\d+) of \d+: saved, the same command goes on", said)
+    (stopped,) = re.findall(r"stopped by SIGTERM after step (\d+) of \d+: saved, run the same command to resume", said)
     done = run(*map(str, command), cwd=project)
-    assert f"goes on from a checkpoint, after step {stopped}\n" in done.stderr
+    assert f"resumed from step {stopped}\n" in done.stderr
     assert not checkpoints(project)
     (project / "params.yaml").write_text(text)
     run("git", "checkout", "-q", ".", cwd=project)

@@ -90,7 +90,7 @@ def test_processes_talk_in_the_order_of_their_ranks(count: int, tmp_path: Path) 
 
 def fail(processes: Processes, failing: list[int]) -> str:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mofore.runtime.distributed.GRACE", 0)
+        patch.setattr("mofore.runtime.distributed.EXIT_DELAY", 0)
         try:
             with processes.together():
                 if processes.rank in failing:
@@ -175,7 +175,7 @@ def test_a_signal_to_one_stops_all_and_they_go_on_bit_for_bit(
     assert end == [None, None]
 
     end = together(2, tmp_path / "stopped", pretrain_until, tiny, frames, tmp_path / "found", (rank, 3))
-    said = "pretrain: stopped by SIGTERM after step 3 of 6: saved, the same command goes on from there"
+    said = "pretrain: stopped by SIGTERM after step 3 of 6: saved, run the same command to resume"
     assert end == [(143, said), (143, "")]
     assert at_the_end(tmp_path / "found")["step"] == 3
     end = together(2, tmp_path / "resumed", pretrain_until, tiny, frames, tmp_path / "found")

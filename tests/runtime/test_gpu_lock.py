@@ -11,7 +11,7 @@ NAMES = ("GPU-a", "GPU-b")
 HOLD = """
 import sys
 from mofore.runtime import gpu_lock as gpus
-gpus.PATIENCE = 0.05
+gpus.POLL_SECONDS = 0.05
 print(gpus.hold_free_gpu(sys.argv[1:]), flush=True)
 sys.stdin.read()
 """

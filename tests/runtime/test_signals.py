@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mofore.runtime.signals import ECHO, STOPPING, StopSignals, leave_stopping_to_the_parent
+from mofore.runtime.signals import DUPLICATE_SECONDS, STOPPING, StopSignals, leave_stopping_to_the_parent
 
 
 def handlers() -> list[Any]:
@@ -48,12 +48,12 @@ def test_a_second_ctrl_c_ends_at_once_unless_it_is_an_echo(
     monkeypatch.setattr(time, "monotonic", lambda: now)
     with StopSignals() as signals:
         signal.raise_signal(first)
-        now += 0.9 * ECHO
+        now += 0.9 * DUPLICATE_SECONDS
         try:
             signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt:  # which would end all the tests
             pytest.fail("an echo is no second Ctrl-C")
-        now += 0.2 * ECHO
+        now += 0.2 * DUPLICATE_SECONDS
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)

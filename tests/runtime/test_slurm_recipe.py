@@ -66,5 +66,5 @@ def test_the_job_saves_queues_itself_again_and_goes_on(project: Path) -> None:
 
     assert start(project).wait(240) == 0
     assert said.read_text() == "requeue 4711\n", "once all is done it does not queue itself again"
-    assert f"goes on from a checkpoint, after step {stopped[0]}\n" in log.read_text()
+    assert f"resumed from step {stopped[0]}\n" in log.read_text()
     assert (project / "results/overview.png").exists()

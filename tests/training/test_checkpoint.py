@@ -38,16 +38,16 @@ def reload(folder: Path) -> dict[str, Any] | None:
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert reload(tmp_path) is None
     saved = Checkpoint(tmp_path / "new", 0)
-    assert saved.left() == "there is no checkpoint yet"
+    assert saved.describe() == "there is no checkpoint yet"
     for step in (3, 4):
         assert saved.save(state(step))
         torch.testing.assert_close(reload(tmp_path / "new"), state(step), rtol=0, atol=0)
-        assert saved.left() == f"the last checkpoint is of step {step}"
+        assert saved.describe() == f"the last checkpoint is of step {step}"
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["last.pt"]
 
     resumed = Checkpoint(tmp_path / "new", 0)
     resumed.load(CPU)
-    assert resumed.left() == "the last checkpoint is of step 4"
+    assert resumed.describe() == "the last checkpoint is of step 4"
 
 
 def test_the_next_one_is_due_after_the_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_a_full_disk_is_told_and_the_one_before_stays(tiny_disk: Path, capsys: p
     )
     torch.testing.assert_close(reload(tiny_disk), state(7, numbers), rtol=0, atol=0)
     assert [file.name for file in tiny_disk.iterdir()] == ["last.pt"], "leaves the room it has taken"
-    assert saved.left() == "the last checkpoint is of step 7"
+    assert saved.describe() == "the last checkpoint is of step 7"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
@@ -216,7 +216,7 @@ def test_two_runs_of_the_same_work_are_refused_and_of_other_work_not(
     monkeypatch.setattr(Processes, "any", lambda _, yes: yes)  # no other process is asked
     with checkpoint("pretrain", params, SINGLE) as saved:
         with (
-            pytest.raises(UserError, match="another run is doing the same, stage pretrain with these params: wait"),
+            pytest.raises(UserError, match="another run is running stage pretrain with the same parameters: wait"),
             checkpoint("pretrain", params, SINGLE),
         ):
             pass

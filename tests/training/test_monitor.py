@@ -16,9 +16,9 @@ from mofore.runtime.distributed import SINGLE
 from mofore.runtime.signals import StopSignals
 from mofore.training.checkpoint import Checkpoint
 from mofore.training.log import StepLog
-from mofore.training.monitor import ENOUGH, Monitor
+from mofore.training.monitor import MIN_SAMPLES, Monitor
 from mofore.training.pretrain import pretrain
-from mofore.training.state import Run
+from mofore.training.state import TrainingRun
 from mofore.training.step import TrainState, train_step
 
 STEPS = 6
@@ -97,7 +97,7 @@ def test_a_loss_that_is_no_number_is_told_when_health_is_looked_at(
 
 def test_all_likely_causes_are_named(tiny: Params) -> None:
     tiny.contrast.temperature, tiny.runtime.precision = 0.01, "bf16"
-    run = Run(tiny, CPU, SINGLE)
+    run = TrainingRun(tiny, CPU, SINGLE)
     run.log.add(
         nan_everywhere(run.train_state, StepLog({"loss": torch.zeros(())}, torch.zeros(4, 8), torch.zeros(4, 8)))
     )
@@ -123,7 +123,7 @@ def test_weights_that_are_no_numbers_are_never_saved(
 
 def watch_embeddings(target_NP: torch.Tensor, params: Params) -> Monitor:
     """A watch over a run that has left these embeddings."""
-    run = Run(params, CPU, SINGLE)
+    run = TrainingRun(params, CPU, SINGLE)
     watch = Monitor(run, 200, None)
     for target_BP in target_NP.split(params.pretrain.batch_size):
         run.log.add(StepLog({"loss": torch.tensor(1.25)}, target_BP, target_BP))
@@ -132,9 +132,9 @@ def watch_embeddings(target_NP: torch.Tensor, params: Params) -> Monitor:
 
 
 def test_a_collapse_is_told_once_with_what_to_change(tiny: Params, capsys: Err) -> None:
-    watch = watch_embeddings(torch.ones(ENOUGH, 8), tiny)
-    watch.look()
-    watch.look()
+    watch = watch_embeddings(torch.ones(MIN_SAMPLES, 8), tiny)
+    watch.progress_line()
+    watch.progress_line()
     assert capsys.readouterr().err == (
         "warning: pretrain: the embeddings collapse, effective rank 1.0 is below 5, after step 16 of 200: raise "
         "contrast.weight or decorrelation.weight, or lower pretrain.lr\n"
@@ -142,14 +142,14 @@ def test_a_collapse_is_told_once_with_what_to_change(tiny: Params, capsys: Err) 
 
 
 def test_a_collapse_to_one_direction_and_noise_is_told(tiny: Params, capsys: Err) -> None:
-    noise = torch.randn(ENOUGH, 128, generator=torch.Generator().manual_seed(0))
-    watch_embeddings(torch.ones(128) + 0.1 * noise, tiny).look()
+    noise = torch.randn(MIN_SAMPLES, 128, generator=torch.Generator().manual_seed(0))
+    watch_embeddings(torch.ones(128) + 0.1 * noise, tiny).progress_line()
     assert "spread 0.1" in capsys.readouterr().err
 
 
 def test_few_embeddings_or_healthy_ones_are_no_collapse(tiny: Params, capsys: Err) -> None:
-    watch_embeddings(torch.ones(ENOUGH - 4, 8), tiny).look()
-    watch_embeddings(torch.randn(ENOUGH, 128, generator=torch.Generator().manual_seed(0)), tiny).look()
+    watch_embeddings(torch.ones(MIN_SAMPLES - 4, 8), tiny).progress_line()
+    watch_embeddings(torch.randn(MIN_SAMPLES, 128, generator=torch.Generator().manual_seed(0)), tiny).progress_line()
     assert capsys.readouterr().err == ""
 
 
@@ -157,7 +157,7 @@ def test_progress_line_has_loss_health_and_speed(tiny: Params) -> None:
     watch = watch_embeddings(torch.eye(8).repeat(11, 1)[:44], tiny)
     run = watch.run
     run.seconds, run.waited = 2.0, 0.5  # for 10 steps: the last is still under way
-    shown = watch.look()
+    shown = watch.progress_line()
     assert shown == {"loss": "1.250", "rank": "8.0", "spread": "0.93", "clips/s": "40", "data wait": "25.0%"}
 
 
@@ -166,7 +166,7 @@ def test_speed_is_that_since_the_run_goes_on(tiny: Params) -> None:
     run.step, run.seconds = 1000, 1.0
     watch = Monitor(run, 2000, None)
     run.step, run.seconds = 1011, 11.0
-    assert watch.look()["clips/s"] == "8"
+    assert watch.progress_line()["clips/s"] == "8"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
@@ -182,7 +182,7 @@ def test_a_signal_saves_and_stops(
         pretrain(tiny, videos, SINGLE, Checkpoint(tmp_path, 1e9))
     assert caught.value.status == 128 + number
     assert str(caught.value) == (
-        f"pretrain: stopped by {number.name} after step 3 of {STEPS}: saved, the same command goes on from there"
+        f"pretrain: stopped by {number.name} after step 3 of {STEPS}: saved, run the same command to resume"
     )
     assert (Checkpoint(tmp_path, 0).load(CPU) or {})["step"] == 3
 

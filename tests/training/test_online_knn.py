@@ -92,7 +92,7 @@ def test_videos_without_a_label_are_left_out(pack: Packer, short: Params) -> Non
 def test_of_many_videos_some_are_drawn_once_for_all(
     pack: Packer, short: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mofore.training.online_knn.VIDEOS", 5)
+    monkeypatch.setattr("mofore.training.online_knn.MAX_VIDEOS", 5)
     folder = pack([9] * 14)
 
     def drawn(seed: int) -> list[int]:

@@ -109,7 +109,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
         return train_step(state, batch, params, momentum)
 
     monkeypatch.setattr("mofore.training.pretrain.train_step", stopping)
-    said = f"stopped by SIGTERM after step {stop_at} of 6: saved, the same command goes on from there"
+    said = f"stopped by SIGTERM after step {stop_at} of 6: saved, run the same command to resume"
     with pytest.raises(StoppedError, match=said):
         pretrain(tiny, videos, checkpoint=Checkpoint(tmp_path, every=1e9))
     found = pretrain(tiny, videos, checkpoint=Checkpoint(tmp_path, every=1e9))

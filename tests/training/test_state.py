@@ -16,7 +16,7 @@ from mofore.runtime.distributed import SINGLE
 from mofore.training.checkpoint import Checkpoint
 from mofore.training.log import StepLog
 from mofore.training.pretrain import Pretrained, pretrain
-from mofore.training.state import Run
+from mofore.training.state import TrainingRun
 from mofore.training.step import train_step
 
 STEPS, STEPS_PER_EPOCH = 6, 2
@@ -137,24 +137,24 @@ def test_resuming_is_told(tiny: Params, videos: FrameStore, tmp_path: Path, caps
     pretrain(tiny, videos, SINGLE, Checkpoint(tmp_path, NEVER))
     assert capsys.readouterr().err == ""
     pretrain(tiny, videos, SINGLE, Checkpoint(tmp_path, NEVER))
-    assert capsys.readouterr().err == f"pretrain: goes on from a checkpoint, after step {STEPS}\n"
+    assert capsys.readouterr().err == f"pretrain: resumed from step {STEPS}\n"
 
 
 def test_random_draws_go_on(tiny: Params) -> None:
-    run = Run(tiny, CPU, SINGLE)
+    run = TrainingRun(tiny, CPU, SINGLE)
     torch.randn(5)
     state = run.state()
     expected = torch.randn(5)
-    again = Run(tiny, CPU, SINGLE)
+    again = TrainingRun(tiny, CPU, SINGLE)
     again.restore(state)
     assert torch.equal(torch.randn(5), expected)
 
 
 def test_time_is_that_of_all_parts_of_a_run(tiny: Params) -> None:
     batch = Sample(*torch.zeros(6, 1))
-    run = Run(tiny, CPU, SINGLE)
+    run = TrainingRun(tiny, CPU, SINGLE)
     run.seconds, run.waited = 100.0, 10.0
-    again = Run(tiny, CPU, SINGLE)
+    again = TrainingRun(tiny, CPU, SINGLE)
     again.restore(run.state())
     now = iter([0.0, 1.0, 5.0, 5.0, 7.0])  # waits 1 s, works 4 s, waits 2 s for nothing
     with pytest.MonkeyPatch.context() as patch:

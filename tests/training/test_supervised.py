@@ -16,7 +16,7 @@ from mofore.embedding.inference import UniformClips, embed_clips
 from mofore.embedding.store import read_embeddings
 from mofore.errors import UserError
 from mofore.frames.store import FrameStore
-from mofore.training.supervised import LabelledClips, train_on_labels, why_not
+from mofore.training.supervised import LabelledClips, train_on_labels, why_untrainable
 from tests.helpers.small_project import edit
 
 Packer = Callable[..., Path]
@@ -105,7 +105,7 @@ def test_what_is_lacking_is_said(pack: Packer, labels: list[str], reason: str) -
     folder = pack([9] * 6)  # the fourth is for testing
     table = pd.read_csv(folder / "videos.csv").assign(label=labels)
     table.to_csv(folder / "videos.csv", index=False)
-    assert why_not(labelled(folder), 4) == reason
+    assert why_untrainable(labelled(folder), 4) == reason
 
 
 def test_weights_that_are_not_finite_are_an_error(pack: Packer, tiny: Params) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mofore.errors import UserError
-from mofore.videos.archive import MOST_BYTES, MOST_FILES, RAR_TOOLS, Member, check_members, need_rar_tool, unpack
+from mofore.videos.archive import MAX_BYTES, MAX_FILES, RAR_TOOLS, Member, check_members, need_rar_tool, unpack
 from tests.helpers.ucf101_files import contents, rar_bytes, zip_bytes
 
 FILES = contents() | {"UCF-101/TSP_Flows/flow 1.mat": b"stray", "UCF-101/empty.txt": b""}
@@ -141,9 +141,9 @@ def test_links_and_passwords_are_refused_in_rar(tmp_path: Path, some_tool: Path)
 
 def test_absurd_sizes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.zip: would unpack to 2 files of 100\.0 GB, far more than UCF101"):
-        check_members(Path("a.zip"), [Member("a", MOST_BYTES, True), Member("b", 1, True)], tmp_path)
+        check_members(Path("a.zip"), [Member("a", MAX_BYTES, True), Member("b", 1, True)], tmp_path)
     with pytest.raises(UserError, match=r"would unpack to 200,001 files"):
-        check_members(Path("a.zip"), [Member("a", 0, True)] * (MOST_FILES + 1), tmp_path)
+        check_members(Path("a.zip"), [Member("a", 0, True)] * (MAX_FILES + 1), tmp_path)
 
 
 def test_a_full_disk_is_foreseen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
