@@ -240,6 +240,7 @@ def test_helpers_leave_stopping_to_their_parent(number: int) -> None:
         assert len(helpers()) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("workers", "device"),
     [*((workers, CPU) for workers in (0, 1, 2, 3)), *((workers, ELSEWHERE) for workers in (0, 2))],
@@ -268,6 +269,7 @@ def test_helpers_are_gone_once_the_batches_are_closed() -> None:
     assert [helper.exitcode for helper in started] == [0, 0, 0]
 
 
+@pytest.mark.slow
 @needs_proc
 def test_helpers_end_when_their_parent_is_killed() -> None:
     command = [sys.executable, "-c", ORPHANED, str(Path(__file__).parents[2])]

@@ -34,6 +34,7 @@ def test_equals_drawing_groups_one_by_one() -> None:
     assert found.high == pytest.approx(high, abs=0.08 * width)
 
 
+@pytest.mark.slow
 def test_covers_the_true_mean_where_groups_are_alike_inside() -> None:
     """Videos of a group share most of their noise: an interval over single videos would be far too narrow."""
     rng = np.random.default_rng(0)

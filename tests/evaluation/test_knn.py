@@ -71,6 +71,7 @@ def slow_scores(test: Embeddings, train: Embeddings, knn: Knn) -> dict[str, floa
     return {"top1": won / len(test.x_ND)} | {f"r_at_{k}": recall[k] / len(test.x_ND) for k in RECALL_AT}
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     n=st.integers(1, 12),

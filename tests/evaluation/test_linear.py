@@ -69,6 +69,7 @@ def both(noise: float, seed: int) -> Embeddings:
     return Embeddings(*[np.concatenate(pair) for pair in pairs])
 
 
+@pytest.mark.slow
 def test_rows_stand_beside_the_first_with_their_lead() -> None:
     good = both(0.1, 0)
     noise = np.random.default_rng(0).normal(size=good.x_ND.shape).astype(np.float32)
@@ -105,6 +106,7 @@ def test_scale_of_features_does_not_matter() -> None:
     assert (evaluate_linear(test, train, holdout=0.25, seed=0).predicted_N == plain.predicted_N).mean() > 0.97
 
 
+@pytest.mark.slow
 def test_the_strength_is_chosen_by_training_groups_alone() -> None:
     train = blobs(120, 0.6, 0, "train")
     assert choose_c(train, 0.25, seed=0) == choose_c(train, 0.25, seed=0)

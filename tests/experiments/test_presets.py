@@ -96,6 +96,7 @@ def test_hand_edits_are_shown(file: Path) -> None:
     assert switch("demo", [], file) == [("knn.k", "5", "20")]
 
 
+@pytest.mark.slow
 @given(
     lr=st.floats(1e-8, 10),
     gap=st.integers(0, 10**9),

@@ -79,6 +79,7 @@ def test_a_crash_once_is_bad_luck(three: Names, tmp_path: Path) -> None:
     assert pack.read_bytes() == data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "stall", "times", "reason"),
     [
@@ -95,6 +96,7 @@ def test_what_stops_a_video_is_its_reason_and_costs_no_other(
     assert pack.read_bytes() == data
 
 
+@pytest.mark.slow
 def test_a_hang_at_the_end_leaves_no_frames_behind(three: Names, tmp_path: Path) -> None:
     pack = tmp_path / "pack"
     found = disturbed(three[:2], pack, kill(signal.SIGSTOP), 2, times=1)

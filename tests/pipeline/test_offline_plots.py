@@ -152,6 +152,7 @@ def drawn(page: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str
     return cards(dump(page, tmp_path_factory.mktemp("profile")))
 
 
+@pytest.mark.slow
 def test_browser_without_network_draws_every_plot(drawn: dict[str, str]) -> None:
     assert sorted(drawn) == TABLES
     for table, card in drawn.items():
@@ -225,6 +226,7 @@ def test_gaps_have_a_bar_each(drawn: dict[str, str]) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium")
 def test_browser_says_where_there_is_nothing_to_draw(repository: Path, tmp_path: Path) -> None:
     dvc(repository, "plots", "show", "--out", str(tmp_path / "unlabelled"))

@@ -84,6 +84,7 @@ def look(page: Path, tmp_path: Path) -> list[dict[str, Any]]:
     return sorted(seen, key=lambda one: int(one["inner"]))
 
 
+@pytest.mark.slow
 def test_browser_has_nothing_to_complain_of(page: Path, tmp_path: Path) -> None:
     dom, log = browse(page, tmp_path)
     assert complaints(log) == []
@@ -91,6 +92,7 @@ def test_browser_has_nothing_to_complain_of(page: Path, tmp_path: Path) -> None:
     assert "data-hacked" not in dom
 
 
+@pytest.mark.slow
 def test_browser_complains_of_what_is_wrong(labelled: Path, tmp_path: Path) -> None:
     flaws = '<img src="http://example.com/x.png"><script>1</script><img src="absent.png">'
     flawed = tmp_path / "flawed.html"
@@ -98,6 +100,7 @@ def test_browser_complains_of_what_is_wrong(labelled: Path, tmp_path: Path) -> N
     assert len(complaints(browse(flawed, tmp_path)[1])) == 3
 
 
+@pytest.mark.slow
 def test_browser_shows_every_picture_in_a_page_that_fits(page: Path, tmp_path: Path) -> None:
     seen = look(page, tmp_path)
     assert [one["inner"] for one in seen] == [360, 1280]

@@ -48,6 +48,7 @@ def words(part: Figure | Axes) -> list[str]:
     return [text.get_text() for text in part.findobj(Text) if isinstance(text, Text) and text.get_text()]
 
 
+@pytest.mark.slow
 def test_same_results_same_bytes_whatever_the_users_style(results: Path) -> None:
     first, second = results / "first.png", results / "second.png"
     draw_overview(results, first)

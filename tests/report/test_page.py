@@ -74,6 +74,7 @@ class Parsed(HTMLParser):
         return [attrs for name, attrs in self.tags if name == tag]
 
 
+@pytest.mark.slow
 def test_page_is_well_formed_and_says_what_it_shows(page: Path) -> None:
     parsed = Parsed(page)
     ids = Counter(attrs["id"] for _, attrs in parsed.tags if "id" in attrs)
@@ -104,6 +105,7 @@ def test_page_refers_to_nothing_outside_itself(page: Path) -> None:
     assert page.stat().st_size < 1_500_000
 
 
+@pytest.mark.slow
 def test_nothing_but_the_input_decides_the_bytes(labelled: Path) -> None:
     before = labelled.read_bytes()
     assert page_of(labelled.parents[1]).read_bytes() == before
@@ -123,6 +125,7 @@ def test_table_has_every_row_with_scores_leads_and_what_it_is(labelled: Path) ->
         assert "".join(cells[1][:1]) == lead
 
 
+@pytest.mark.slow
 def test_cross_validated_and_centred_scores_stand_in_the_table(labelled: Path, tmp_path: Path) -> None:
     project = shutil.copytree(labelled.parents[1], tmp_path / "copy")
     new = {
@@ -151,6 +154,7 @@ def test_verdict_and_warnings_come_first(nasty: Path) -> None:
     assert "3 videos could not be read" in warnings
 
 
+@pytest.mark.slow
 def test_a_control_that_wins_stands_in_the_first_paragraph(labelled: Path, tmp_path: Path) -> None:
     project = shutil.copytree(labelled.parents[1], tmp_path / "copy")
     linear = json.loads((project / "results" / "linear.json").read_text())

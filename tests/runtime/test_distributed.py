@@ -46,6 +46,7 @@ def three_steps(processes: Processes, params: Params) -> list[Any]:
     return [*seen, dict(state.model.state_dict())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 def test_steps_are_those_of_one_process_with_the_same_batch(count: int, tiny: Params, tmp_path: Path) -> None:
     tiny.pretrain.lr = 1e-4  # AdamW blows up rounding errors of small gradients, from the second step on
@@ -76,6 +77,7 @@ def talk(processes: Processes) -> dict[str, Any]:
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 def test_processes_talk_in_the_order_of_their_ranks(count: int, tmp_path: Path) -> None:
     for rank, said in enumerate(together(count, tmp_path / "many", talk)):
@@ -166,6 +168,7 @@ def at_the_end(folder: Path) -> dict[str, Any]:
     return {key: value for key, value in state.items() if key not in ("seconds", "waited")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_signal_to_one_stops_all_and_they_go_on_bit_for_bit(
     rank: int, pack: Packer, tiny: Params, tmp_path: Path

@@ -33,6 +33,7 @@ def many_videos(project: Path, workers: int, videos: int = 40) -> Path:
     return project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full", ["data", ".scratch"])
 @pytest.mark.parametrize("workers", [0, 2])
 def test_full_disk_stops_the_stage_in_one_line(tmp_path: Path, tiny_disk: Path, workers: int, full: str) -> None:
@@ -49,6 +50,7 @@ def test_full_disk_stops_the_stage_in_one_line(tmp_path: Path, tiny_disk: Path, 
     assert ran.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 @pytest.mark.parametrize("workers", [1, 2])
@@ -76,6 +78,7 @@ def test_stopped_stage_leaves_no_process(tmp_path: Path, how: signal.Signals, wo
     wait_until(lambda: all(map(gone, children)))
 
 
+@pytest.mark.slow
 @needs_proc
 def test_killed_runs_are_taken_up_and_end_alike(tmp_path: Path) -> None:
     project = many_videos(tmp_path / "project", workers=2, videos=240)
@@ -143,6 +146,7 @@ def test_wrong_input_gets_one_line(tmp_path: Path, changes: dict[str, object], m
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", f"error: {message}\n")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ODD.exists(), reason="the odd videos are not here")
 def test_odd_videos(tmp_path: Path) -> None:
     """None of them crashes or prints; what can be decoded is used, looked at as its file says."""

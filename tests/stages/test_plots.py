@@ -29,6 +29,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_writes_map_and_picture_the_same_each_time(project: Path) -> None:
     made = [project / "results" / "map.csv", project / "results" / "overview.png"]
     first = run_plots(project)
@@ -44,6 +45,7 @@ def test_writes_map_and_picture_the_same_each_time(project: Path) -> None:
     assert {row["label"] for row in rows} == {'say "hi", then\nwave', *CLASSES[:3]}
 
 
+@pytest.mark.slow
 def test_a_typo_in_params_stops_it_before_it_writes(project: Path) -> None:
     params = project / "params.yaml"
     params.write_text(params.read_text().replace("gap_max", "gap_mx"))
@@ -54,6 +56,7 @@ def test_a_typo_in_params_stops_it_before_it_writes(project: Path) -> None:
     assert not (project / "results" / "map.csv").exists()
 
 
+@pytest.mark.slow
 def test_needs_no_torch() -> None:
     code = "import sys, plots; sys.exit('torch' in sys.modules)"
     path = os.pathsep.join([str(ROOT), str(ROOT / "stages")])

@@ -120,6 +120,7 @@ def save_on_and_on(folder: Path) -> None:
         saved.save(state(step, 100_000))
 
 
+@pytest.mark.slow
 def test_killed_while_it_writes_it_leaves_one_that_can_be_read(tmp_path: Path) -> None:
     rng, file, step, torn = random.Random(0), tmp_path / "last.pt", 1, 0
     Checkpoint(tmp_path, 0).save(state(step))

@@ -241,6 +241,7 @@ def test_lists_alone_do_not_keep_from_downloading(world: World) -> None:
     assert world.asked() == ["/videos.zip"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not OFFICIAL_LISTS.exists(), reason="the official lists are not here")
 @pytest.mark.parametrize(("split", "train", "test"), [(1, 9537, 3783), (2, 9586, 3734), (3, 9624, 3696)])
 def test_all_of_ucf101_by_the_official_lists(world: World, split: int, train: int, test: int) -> None:
@@ -304,6 +305,7 @@ get_ucf101(Data("ucf101", "data/videos", 1, 0.1), Path("data/raw"), sources, wai
 """
 
 
+@pytest.mark.slow
 @needs_rar_tool
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a tool cannot be made to end with us")
 def test_a_killed_run_takes_its_tool_along(world: World, tmp_path: Path) -> None:
@@ -326,6 +328,7 @@ def test_a_killed_run_takes_its_tool_along(world: World, tmp_path: Path) -> None
 KILLS = int(os.environ.get("MOFORE_TEST_KILLS", "5"))
 
 
+@pytest.mark.slow
 def test_kills_at_any_time_do_no_harm(world: World) -> None:
     rng = random.Random(KILLS)
     content = {path: content + rng.randbytes(100_000) for path, content in contents().items()}

@@ -115,6 +115,7 @@ def corners(frame: Array) -> Array:
     return np.ravel([frame[top, side].mean(axis=(0, 1)) for top in tops for side in sides])
 
 
+@pytest.mark.slow
 def test_files_and_their_corners_tell_nothing_of_the_class(demo: Path) -> None:
     """The same for real files: facts, and colours of the mean frame's corners."""
     rows: dict[str, list[Array]] = {"facts": [], "corners": []}

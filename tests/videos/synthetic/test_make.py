@@ -69,6 +69,7 @@ def test_lists_have_the_form_of_ucf101s(demo: Path, name: str, form: bytes) -> N
         assert re.fullmatch(form, path.read_bytes())
 
 
+@pytest.mark.slow
 def test_bytes_follow_from_the_seed_whatever_the_workers(demo: Path, tmp_path: Path) -> None:
     made = files(demo)
     make_demo(tmp_path / "same", GROUPS, CLIPS, SEED, workers=0)
