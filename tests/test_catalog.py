@@ -15,6 +15,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1
 VIDEOS = st.lists(st.builds(Video, TEXT, st.just("") | TEXT, TEXT, st.sampled_from(["train", "test"])), max_size=5)
 
 
+@pytest.mark.slow
 @given(VIDEOS)
 def test_any_names_come_back_sorted_by_path(tmp_path_factory: pytest.TempPathFactory, videos: list[Video]) -> None:
     path = tmp_path_factory.getbasetemp() / "any.csv"

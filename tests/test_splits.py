@@ -21,6 +21,7 @@ def split_rows(rows: list[tuple[str, str]], held_out: int, seed: int) -> list[st
     return split_by_group([label for label, _ in rows], [group for _, group in rows], held_out, seed)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(LABELS_AND_GROUPS, st.integers(1, 3), st.integers(0, 2**31 - 1), st.randoms(use_true_random=False))
 def test_groups_stay_whole_in_any_order(rows: list[tuple[str, str]], held_out: int, seed: int, random: Random) -> None:

@@ -163,6 +163,7 @@ def test_workers_make_a_few_batches_ahead(tmp_path: Path) -> None:
         assert len(list(tmp_path.iterdir())) == 5 * (2 + PREFETCH_BATCHES)
 
 
+@pytest.mark.slow
 def test_a_batch_holds_until_the_next_is_asked_for() -> None:
     for batch, wanted in zip(load_batches(Makers(), KEYS, 3, CPU), KEYS, strict=True):
         time.sleep(0.05)  # enough for those ahead

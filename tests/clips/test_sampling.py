@@ -32,6 +32,7 @@ def forecast(gap_min: int, gap_max: int, law: str = "uniform", futures: int = 1)
     )
 
 
+@pytest.mark.slow
 @given(clip=clips)
 def test_differences_read_one_frame_more(clip: Clip) -> None:
     offsets = clip_offsets(clip)

@@ -73,6 +73,7 @@ def test_embedding_leaves_the_encoder_as_it_is(pack: Packer, short: Params) -> N
     assert not any(module.training for module in encoder.modules())
 
 
+@pytest.mark.slow
 def test_any_number_of_workers_gives_the_same(pack: Packer, short: Params) -> None:
     samples = UniformClips(FrameStore(pack([12] * 10, texture=True)), short.clip, 2)
     alone = embed(samples, short)

@@ -65,6 +65,7 @@ def test_missing_rows_are_said(rows: Path) -> None:
         read_representations()
 
 
+@pytest.mark.slow
 def test_a_group_moved_to_the_other_side_stops_the_run(rows: Path) -> None:
     leaky = table(list(range(8)))
     leaky.loc[7, "group"] = "g0"  # a test video of a training group

@@ -61,6 +61,7 @@ def test_without_training_videos_all_set_the_scale() -> None:
     assert found.std(axis=0) == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_any_number_of_workers_gives_the_same(pack: Packer) -> None:
     videos = FrameStore(pack([12, 1, 2, 40, 9, 5], texture=True))
     alone = pixel_features(videos, 0)
@@ -100,6 +101,7 @@ def run_stage(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runpy.run_path(str(ROOT / "stages/controls.py"), run_name="__main__")
 
 
+@pytest.mark.slow
 def test_every_usable_video_has_a_row(
     pack: Packer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,6 +129,7 @@ def test_every_usable_video_has_a_row(
     )
 
 
+@pytest.mark.slow
 def test_the_stage_does_without_torch() -> None:
     code = "import sys, controls; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT / "stages", check=True)

@@ -121,6 +121,7 @@ def test_persistence_as_the_forecaster() -> None:
     assert pairs.moment.equals(pairs.moment_persistence)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-1, 1), min_size=P, max_size=P).filter(lambda x: max(map(abs, x)) > 0.1))
 @settings(max_examples=25, deadline=None)
 def test_no_constant_beats_climatology(constant: list[float]) -> None:

@@ -157,6 +157,7 @@ def test_intervals_are_over_groups() -> None:
         assert result.scores[f"top1{end}"] == result.scores[f"r_at_1{end}"], "one neighbour is the whole vote"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["group", "video"])
 def test_permuted_labels_drive_scores_to_chance_within_their_interval(by: str) -> None:
     """Of 20 permutations three may miss: 95 %, or a little less, since test videos share their neighbours."""
@@ -177,6 +178,7 @@ def test_permuted_labels_drive_scores_to_chance_within_their_interval(by: str) -
     assert list(above.values()) == pytest.approx([0, 0], abs=0.03)
 
 
+@pytest.mark.slow
 def test_rows_stand_beside_the_first_with_their_lead() -> None:
     good = clustered(4, 8, seed=0)
     poor = replace(good, x_ND=np.random.default_rng(0).normal(size=good.x_ND.shape).astype(np.float32))
@@ -241,6 +243,7 @@ def run_stage_on(videos: Embeddings) -> dict[str, dict[str, float]]:
     return scores
 
 
+@pytest.mark.slow
 def test_the_stage_writes_scores_retrieval_and_classes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     videos = clustered(3, 8, seed=0)
     odd = {"c00": 'a, "b"', "c01": "two\nlines", "c02": "$x$"}

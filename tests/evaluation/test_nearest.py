@@ -48,6 +48,7 @@ def drawn(seed: int, n: int, m: int, dim: int, spread: float) -> tuple[np.ndarra
     return x[:n].astype(np.float32), x[n:].astype(np.float32)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(SIZES, st.integers(0, 999), st.integers(1, 12), st.integers(1, 60), st.integers(1, 70))
 def test_equals_the_definition_on_ties(sizes: dict[str, int], seed: int, n: int, m: int, k: int) -> None:
@@ -57,6 +58,7 @@ def test_equals_the_definition_on_ties(sizes: dict[str, int], seed: int, n: int,
     check(queries, gallery, k, sizes)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(SIZES, st.integers(0, 999), st.sampled_from([1e-8, 1e-6, 1e-4, 1e-2, 1.0]), st.integers(1, 20))
 def test_equals_the_definition_on_random_and_on_collapsed_vectors(

@@ -83,6 +83,7 @@ def clusters_instead(patch: pytest.MonkeyPatch, cluster: np.ndarray) -> None:
     patch.setattr(structure_module, "KMeans", Found)
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 999),
     label=st.lists(st.sampled_from("aaabbcd"), min_size=4, max_size=14),
@@ -129,6 +130,7 @@ def test_scores_by_group_are_means_over_classes_by_their_videos() -> None:
         assert scores[name] == pytest.approx(mean, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups_across_classes", [False, True])
 def test_class_and_scene_are_told_apart(groups_across_classes: bool) -> None:
     by = {
@@ -174,6 +176,7 @@ def test_dealt_out_labels_score_by_chance(seed: int) -> None:
     assert dealt["nmi_class"] < max(chance) + 0.03
 
 
+@pytest.mark.slow
 def test_scale_of_embeddings_does_not_matter_and_the_seed_repeats() -> None:
     videos = space(of_class=1, of_scene=1)
     first = evaluate_structure(videos, seed=1)

@@ -60,6 +60,7 @@ def slow_similarities(clips: ClipEmbeddings, videos: Embeddings) -> dict[str, li
     return found
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 99),
     n_videos=st.integers(1, 7),

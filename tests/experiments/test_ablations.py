@@ -68,6 +68,7 @@ def experiments(monkeypatch: pytest.MonkeyPatch, *runs: Run) -> None:
     monkeypatch.setattr(ablations, "read_experiments", lambda: list(runs))
 
 
+@pytest.mark.slow
 def test_each_section_begins_with_the_default_and_no_other_row_is_one() -> None:
     table = pd.DataFrame(declared())
     firsts = ~table["section"].duplicated()
@@ -76,6 +77,7 @@ def test_each_section_begins_with_the_default_and_no_other_row_is_one() -> None:
     assert len({row.experiment for row in declared()}) == len(table) - len(ABLATIONS) + 1, "one name for all defaults"
 
 
+@pytest.mark.slow
 def test_an_ablation_that_params_yaml_already_has_is_the_default(project: Path) -> None:
     params = OmegaConf.load(project / "params.yaml")
     OmegaConf.update(params, "clip.input", "rgb")
@@ -95,6 +97,7 @@ def test_an_impossible_ablation_is_named_before_anything_is_queued(monkeypatch: 
         declared()
 
 
+@pytest.mark.slow
 def test_an_experiment_is_queued_for_each_ablation_and_seed(
     monkeypatch: pytest.MonkeyPatch, called: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,6 +118,7 @@ def test_an_experiment_is_queued_for_each_ablation_and_seed(
     assert "4 runs queued; then: dvc queue start" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_has_scores_or_waits_is_not_queued_again_but_what_failed_is(
     monkeypatch: pytest.MonkeyPatch, called: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +132,7 @@ def test_what_has_scores_or_waits_is_not_queued_again_but_what_failed_is(
     assert "ablation-losses-forecasting-only-1: waits or runs already" in said
 
 
+@pytest.mark.slow
 def test_a_name_that_is_taken_by_other_parameters_is_told(
     monkeypatch: pytest.MonkeyPatch, called: list[tuple[str, ...]]
 ) -> None:
@@ -140,6 +145,7 @@ def test_a_name_that_is_taken_by_other_parameters_is_told(
     assert not called
 
 
+@pytest.mark.slow
 def test_runs_are_known_by_their_parameters_not_by_name() -> None:
     default, forecasting, _ = three()
     ours = [run(default, 1, 0.5), run(default, 2, 0.5, others={"runtime.workers": 3})]
@@ -151,6 +157,7 @@ def test_runs_are_known_by_their_parameters_not_by_name() -> None:
     assert runs_of(default, [*others, *ours]) == {1: ours[0], 2: ours[1]}
 
 
+@pytest.mark.slow
 def test_differences_are_taken_seed_by_seed() -> None:
     default, forecasting, contrast = three()
     base, other = [0.5, 0.7, 0.6], [0.42, 0.58, 0.5]
@@ -177,6 +184,7 @@ def test_seeds_that_only_one_has_say_nothing_of_the_difference() -> None:
     assert np.isnan(paired(score[[4]], default)).all()
 
 
+@pytest.mark.slow
 def test_the_command_writes_table_and_figure_and_names_what_is_missing(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -195,6 +203,7 @@ def test_the_command_writes_table_and_figure_and_names_what_is_missing(
     assert image.std() > 5, "not a blank page"
 
 
+@pytest.mark.slow
 def test_videos_without_labels_have_a_table_as_well(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     default, forecasting, _ = three()
     runs = [run(default, 1, 0.2), run(forecasting, 1, 0.3)]
@@ -215,6 +224,7 @@ def test_a_wrong_command_is_told_how_it_is_meant(arguments: list[str], monkeypat
         main()
 
 
+@pytest.mark.slow
 def test_without_runs_the_committed_table_stays(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     experiments(monkeypatch, run(three()[1], 1, 0.5))
     monkeypatch.setattr("sys.argv", ["ablations"])

@@ -63,6 +63,7 @@ def test_there_and_back_is_the_same_to_the_byte(file: Path, name: str) -> None:
     assert file.read_text() == TEXT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_preset_is_right_wherever_one_comes_from(file: Path, name: str) -> None:
     seen = set()
@@ -74,6 +75,7 @@ def test_every_preset_is_right_wherever_one_comes_from(file: Path, name: str) ->
     assert len(seen) == 1, "what an other preset had changed was not reset"
 
 
+@pytest.mark.slow
 def test_presets_are_of_the_size_they_say(file: Path) -> None:
     for name, source, batch in (("ucf101", "ucf101", 256), ("ucf101_24gb", "ucf101", 64), ("hmdb51", "folder", 64)):
         switch(name, [], file)
@@ -165,6 +167,7 @@ def test_a_preset_that_does_not_compose_is_named(file: Path) -> None:
         switch("mine", [], file)
 
 
+@pytest.mark.slow
 def test_the_command(file: Path) -> None:
     listed = run()
     assert listed.returncode == 0

@@ -65,6 +65,7 @@ def test_the_command_writes_table_and_figure(
     assert (tmp_path / "sweeps/forecast.gap_max.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_no_runs_and_no_repository_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["sweep", "seed"])

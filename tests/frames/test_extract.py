@@ -71,6 +71,7 @@ def test_frames_in_order_and_to_size(project: Params) -> None:
     assert index[:, 1].tolist() == [0, *index[:-1, 2].cumsum().tolist()]
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_workers(project: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extract, "pack_videos", lambda videos: 2)
     names = [f"{number}.avi" for number in range(5)]
@@ -159,6 +160,7 @@ def test_odd_names_are_read(project: Params, name: str) -> None:
     assert [(row["video"], row["frames"], row["status"]) for row in table().values()] == [(name, "2", "ok")]
 
 
+@pytest.mark.slow
 def test_quality_counts(project: Params) -> None:
     write_video(Path("own/a.avi"), size=(96, 64))
     list_own("a.avi")

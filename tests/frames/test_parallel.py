@@ -30,6 +30,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
+@pytest.mark.slow
 @needs_proc
 def test_all_backends_make_the_same(tmp_path: Path) -> None:
     assert list(make_packs(packs(tmp_path / "one"), 1, "loky")) == [2] * 4
@@ -48,6 +49,7 @@ def test_an_error_in_a_worker_is_told(tmp_path: Path) -> None:
     assert str(raised.value.filename).startswith(str(tmp_path / "file"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("good", [True, False])
 def test_no_thread_of_loky_is_left(tmp_path: Path, good: bool) -> None:
     """One that still runs while Python exits may make Loky's resource tracker warn of a leak."""
@@ -100,6 +102,7 @@ def cluster(tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
         yield workers
 
 
+@pytest.mark.slow
 @needs_proc
 def test_dask_cluster_of_two_processes_makes_the_same(tmp_path: Path, cluster: list[subprocess.Popen[bytes]]) -> None:
     list(make_packs(packs(tmp_path / "here"), 1, "loky"))

@@ -71,6 +71,7 @@ def kill(how: signal.Signals) -> Callable[[int], None]:
     return lambda child: os.kill(child, how)
 
 
+@pytest.mark.slow
 def test_a_crash_once_is_bad_luck(three: Names, tmp_path: Path) -> None:
     wanted, data = undisturbed(three, tmp_path / "wanted")
     assert [one.status for one in wanted] == ["ok"] * 3
@@ -150,6 +151,7 @@ def test_a_decoder_that_starts_without_a_supervisor_says_nothing() -> None:
         assert child.wait(30) == 1
 
 
+@pytest.mark.slow
 def test_threads_have_a_child_each(tmp_path: Path) -> None:
     video = write_video(tmp_path / "a.avi", 300, (320, 240))
     found: dict[int, list[Extracted]] = {}

@@ -12,6 +12,7 @@ from mofore.errors import UserError
 from mofore.method.encoders import build_encoder, load_encoder, save_encoder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "dim"), [("small", 192), ("r3d_18", 512), ("r2plus1d_18", 512)])
 def test_features_are_one_vector_a_clip(name: str, dim: int) -> None:
     encoder = build_encoder(name, seed=0).eval()
@@ -28,6 +29,7 @@ def test_the_seed_decides_the_weights_and_nothing_else() -> None:
     assert not all(torch.equal(a[key], c[key]) for key in a)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["small", "r3d_18"])
 def test_a_saved_encoder_is_rebuilt_exactly(name: str, tmp_path: Path, params: Params) -> None:
     encoder = build_encoder(name, seed=3)

@@ -97,6 +97,7 @@ class Fetched(HTMLParser):
         self.urls += [value or "" for name, value in attrs if name == "src" or (name == "href" and tag != "a")]
 
 
+@pytest.mark.slow
 def test_page_loads_nothing_but_its_own_pictures(page: Path) -> None:
     html = page.read_text("utf-8")
     urls = Fetched(html).urls

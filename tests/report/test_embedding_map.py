@@ -50,6 +50,7 @@ def test_depends_on_the_seed_only() -> None:
         assert np.array_equal(lay_out(x_ND, seed=1), first)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(n_videos=st.integers(1, 14), scale=st.sampled_from([0.0, 1e-9, 1e-4, 1.0]), seed=st.integers(0, 9))
 def test_is_finite_for_few_and_for_equal_embeddings(n_videos: int, scale: float, seed: int) -> None:

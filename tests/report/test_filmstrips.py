@@ -58,6 +58,7 @@ def test_one_query_of_each_of_the_hardest_classes_hardest_first(many: Embeddings
     assert "40 test videos, 85%" in examples.choice, "34 of all 40 find their own class"
 
 
+@pytest.mark.slow
 def test_which_video_of_a_class_is_shown_does_not_hang_on_how_it_does(many: Embeddings) -> None:
     shown = [choose_examples(many, seed).queries[1] for seed in range(40)]
     right = [bool(query.right_K[0]) for query in shown if query.right_K is not None]
@@ -132,6 +133,7 @@ def test_picture_shows_the_frames_of_query_and_neighbours(many: Embeddings, tmp_
             )
 
 
+@pytest.mark.slow
 def test_same_input_same_bytes_and_small_enough(many: Embeddings, tmp_path: Path) -> None:
     frames = frames_of(many, tmp_path)
     for name in ("first.jpg", "second.jpg"):

@@ -113,6 +113,7 @@ def test_browser_shows_every_picture_in_a_page_that_fits(page: Path, tmp_path: P
         assert one["hacked"] == "", "no name ran as a script, though scripts may run here"
 
 
+@pytest.mark.slow
 def test_the_probe_sees_flaws(labelled: Path, tmp_path: Path) -> None:
     flawed = tmp_path / "flawed.html"
     flaw = f'<img src="data:image/webp;base64,AAAA"><div style="width:2000px">wide</div><script>{HACK}</script>'

@@ -86,6 +86,7 @@ def test_skill_is_that_of_the_file_and_zero_is_drawn(results: Path) -> None:
     assert ends[0] == pytest.approx([2, persistence["low"].min(), 57, persistence["high"].max()])
 
 
+@pytest.mark.slow
 def test_each_row_has_its_scores_and_intervals(results: Path) -> None:
     change(results / "linear.json", "motion", top1=0.61, top1_low=0.5, top1_high=0.8)
     ax = panel(figure_of(results), "Scores")
@@ -99,6 +100,7 @@ def test_each_row_has_its_scores_and_intervals(results: Path) -> None:
     assert [0.61] in own
 
 
+@pytest.mark.slow
 def test_a_control_that_is_not_clearly_worse_is_named_so(results: Path) -> None:
     for control in ("random_init", "motion", "supervised"):
         for name in ("linear", "knn"):
@@ -127,6 +129,7 @@ def test_confusion_counts_are_those_of_the_file(results: Path) -> None:
     assert [label.get_text() for label in ax.get_yticklabels()] == ["Bow", "Clap", "Kick"]
 
 
+@pytest.mark.slow
 def test_without_labels_the_panels_say_so(tmp_path: Path) -> None:
     write_results(tmp_path, [])
     write_map(tmp_path, [""], per_class=9)
@@ -139,6 +142,7 @@ def test_without_labels_the_panels_say_so(tmp_path: Path) -> None:
     assert "mofore, other videos" in words(panel(figure, "Temporal"))
 
 
+@pytest.mark.slow
 def test_names_of_classes_are_written_as_they_are(results: Path) -> None:
     names = ["NA", "1", "$x$", "a,b", "Größe", "ActionWithAVeryLongName"]
     write_map(results, names)
@@ -188,6 +192,7 @@ def test_charts_stay_where_their_names_stand(results: Path) -> None:
     assert [ax.get_window_extent().bounds for ax in figure.axes] == placed
 
 
+@pytest.mark.slow
 def test_of_many_classes_only_some_are_named(results: Path) -> None:
     many = [f"Class{i}" for i in range(101)]
     write_results(results, many)
@@ -197,6 +202,7 @@ def test_of_many_classes_only_some_are_named(results: Path) -> None:
     assert not set(words(panel(figure, "Confusion"))) & set(many)
 
 
+@pytest.mark.slow
 def test_one_epoch_a_diverged_loss_and_no_pairs_in_time_are_drawn(results: Path) -> None:
     write_results(results, CLASSES, epochs=1)
     pretrain = pd.read_csv(results / "pretrain.csv")

@@ -189,6 +189,7 @@ def test_what_cannot_be_scored_is_said(unlabelled: Path) -> None:
     assert Parsed(unlabelled).texts("h3").count("Forecast skill") == 1
 
 
+@pytest.mark.slow
 def test_tables_without_rows_and_no_held_out_videos(tmp_path: Path) -> None:
     """No video has room for two clips, and none is held out."""
     project = make_project(tmp_path, [])
@@ -207,6 +208,7 @@ def test_tables_without_rows_and_no_held_out_videos(tmp_path: Path) -> None:
     assert "no held-out videos" in text
 
 
+@pytest.mark.slow
 def test_a_missing_result_is_named(tmp_path: Path) -> None:
     project = make_project(tmp_path, CLASSES[:2])
     (project / "results" / "speed.csv").unlink()
@@ -216,6 +218,7 @@ def test_a_missing_result_is_named(tmp_path: Path) -> None:
     assert not (project / "results" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_needs_no_torch() -> None:
     code = "import sys, mofore.report.page, mofore.report.filmstrips; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -41,6 +41,7 @@ def number(run: Run) -> int:
     return int(run.stdout.readline())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["ends", "killed"])
 def test_a_third_run_waits_until_a_gpu_is_free(end: str, hold: Callable[[], Run]) -> None:
     runs = [hold(), hold()]

@@ -48,6 +48,7 @@ def normalise(processes: Processes, kind: str, dtype: torch.dtype) -> list[Any]:
     return [*found, network(rows(shape, 5).to(dtype)).detach()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("kind", list(LAYERS))
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

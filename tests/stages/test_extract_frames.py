@@ -104,6 +104,7 @@ def test_killed_runs_are_taken_up_and_end_alike(tmp_path: Path) -> None:
     assert not list(scratch.iterdir())
 
 
+@pytest.mark.slow
 def test_same_videos_are_not_extracted_by_two_runs_at_once(tmp_path: Path) -> None:
     project = many_videos(tmp_path / "project", workers=1, videos=20)
     with subprocess.Popen(COMMAND, cwd=project, stdout=subprocess.DEVNULL) as first:
@@ -115,6 +116,7 @@ def test_same_videos_are_not_extracted_by_two_runs_at_once(tmp_path: Path) -> No
     assert "another run is extracting the same videos: wait for it to end, or stop it" in ran.stderr
 
 
+@pytest.mark.slow
 def test_stage_with_bad_videos_among_good_ones(tmp_path: Path) -> None:
     project = make_project(tmp_path, **{"data.source": "folder", "data.path": "own", "data.max_bad_share": 0.2})
     for number in range(10):
@@ -134,6 +136,7 @@ def test_stage_with_bad_videos_among_good_ones(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -32,6 +32,7 @@ def run_stage(folder: Path, monkeypatch: pytest.MonkeyPatch, table: pd.DataFrame
     return dict(json.loads((folder / "results/structure.json").read_text()))
 
 
+@pytest.mark.slow
 def test_the_stage_scores_every_row_on_held_out_videos(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

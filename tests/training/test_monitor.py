@@ -66,6 +66,7 @@ def infinite_weight(state: TrainState, step: StepLog) -> StepLog:
     return step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 3, 4, STEPS])
 @pytest.mark.parametrize("every", [0.0, 1e9, None])
 def test_a_loss_that_is_no_number_ends_the_run(

@@ -24,6 +24,7 @@ Packer = Callable[..., Path]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+@pytest.mark.slow
 def test_two_runs_are_the_same_bit_for_bit(pack: Packer, tiny: Params) -> None:
     folder = pack([20] * 9, texture=True)
     runs = []
@@ -35,6 +36,7 @@ def test_two_runs_are_the_same_bit_for_bit(pack: Packer, tiny: Params) -> None:
     assert runs[0].log.equals(runs[1].log)
 
 
+@pytest.mark.slow
 def test_processes_share_the_room_for_decoded_frames(
     pack: Packer, tiny: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:

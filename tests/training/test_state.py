@@ -65,6 +65,7 @@ def assert_same_end(undisturbed: Pretrained, resumed: Pretrained, folder: Path) 
     assert_same(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", range(1, STEPS))
 def test_a_stopped_run_goes_on_bit_for_bit(
     k: int, tiny: Params, videos: FrameStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -81,6 +82,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(
     assert_same_end(undisturbed, resumed, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_that_dies_goes_on_from_its_last_checkpoint(
     tiny: Params, videos: FrameStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

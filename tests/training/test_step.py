@@ -285,6 +285,7 @@ def pinned(params: Params) -> Params:
     return params
 
 
+@pytest.mark.slow
 def test_twenty_steps_give_the_losses_that_they_always_gave(pack: Packer, pinned: Params) -> None:
     videos = FrameStore(pack([20] * 8, height=40, width=48, texture=True))
     videos.table["group"] = [f"g{v // 2}" for v in range(8)]
@@ -292,6 +293,7 @@ def test_twenty_steps_give_the_losses_that_they_always_gave(pack: Packer, pinned
     assert log.loss.tolist() == pytest.approx(LOSSES, rel=2e-3)  # other processors' rounding: 1e-4; lr 5 % up: 3e-2
 
 
+@pytest.mark.slow
 def test_twenty_steps_repeat_themselves_bit_for_bit(pack: Packer, pinned: Params) -> None:
     videos = FrameStore(pack([20] * 8, height=40, width=48, texture=True))
     a = pretrain(pinned, videos)

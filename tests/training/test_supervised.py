@@ -50,6 +50,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(a[key], b[key]) for key in a)
 
 
+@pytest.mark.slow
 def test_it_learns_what_is_easy_to_see(pack: Packer, tiny: Params) -> None:
     """Every third of the textured videos only gets brighter; the others move."""
     folder = pack([30] * 24, texture=True)
@@ -68,6 +69,7 @@ def test_it_learns_what_is_easy_to_see(pack: Packer, tiny: Params) -> None:
     assert (label[~test][nearest] == label[test]).all()
 
 
+@pytest.mark.slow
 def test_two_runs_are_the_same_bit_for_bit(pack: Packer, tiny: Params) -> None:
     videos = labelled(pack([20] * 9, texture=True))
     tiny.supervised.epochs = 2

@@ -139,6 +139,7 @@ def test_links_and_passwords_are_refused_in_rar(tmp_path: Path, some_tool: Path)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_absurd_sizes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.zip: would unpack to 2 files of 100\.0 GB, far more than UCF101"):
         check_members(Path("a.zip"), [Member("a", MAX_BYTES, True), Member("b", 1, True)], tmp_path)

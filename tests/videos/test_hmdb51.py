@@ -94,6 +94,7 @@ def test_no_group_is_ever_on_both_sides_and_none_is_smaller_than_it_must_be(
         assert (video.group == video.path) == (len(alike) > 1)
 
 
+@pytest.mark.slow
 def test_the_pipeline_takes_the_official_split(splits: Path, tmp_path: Path) -> None:
     root = tmp_path / "hmdb51_org"
     make_videos(root, splits)

@@ -139,6 +139,7 @@ def test_full_disk_is_told_by_name(server: BadServer, tmp_path: Path) -> None:
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(part_of(source, tmp_path)))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl, which makes the certificate, is not here")
 def test_broken_certificate_is_passed_only_where_it_is_known(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -117,6 +117,7 @@ def test_demo_is_made_and_its_lists_are_read(params: Params, tmp_path: Path, mon
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -275,6 +275,7 @@ def test_the_official_sources() -> None:
     assert not OFFICIAL.zip.broken_certificate
 
 
+@pytest.mark.slow
 def test_as_stages_with_own_videos(tmp_path: Path) -> None:
     video = write_video(tmp_path / "made.avi", frames=30).read_bytes()
     write_files(tmp_path / "own", contents(content=video) | lists())

@@ -58,6 +58,7 @@ def test_periodic_actions_close(name: str, amplitude: float) -> None:
     np.testing.assert_allclose(joints[0], joints[1], atol=1e-5)
 
 
+@pytest.mark.slow
 @given(name=NAMES, amplitude=AMPLITUDES)
 def test_movements_are_continuous(name: str, amplitude: float) -> None:
     joints = joint_positions(Body(), ACTIONS[name].pose(np.linspace(0, 1, 2001)[:-1], amplitude))
@@ -80,6 +81,7 @@ def test_knees_and_elbows_bend_only_their_way(name: str, phase: Array, amplitude
         assert (bend <= 150).all()
 
 
+@pytest.mark.slow
 @given(amplitude=AMPLITUDES)
 def test_what_defines_some_actions(amplitude: float) -> None:
     phase = np.linspace(0, 0.99, 100)

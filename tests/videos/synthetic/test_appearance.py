@@ -95,12 +95,14 @@ LABELS = np.array([index for index, _ in sources()])
 GROUP_NUMBERS = np.array([group for _, group in sources()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
 @pytest.mark.parametrize("kind", ["file", "look", "background", "clip"])
 def test_draws_tell_nothing_of_the_class(features: dict[str, Array], kind: str, classifier: str) -> None:
     assert hits(features[kind], classifier, LABELS, GROUP_NUMBERS) <= chance_bound(len(LABELS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
 @pytest.mark.parametrize("kind", ["file", "look", "background", "clip"])
 def test_classifiers_would_find_a_leak(features: dict[str, Array], kind: str, classifier: str) -> None:

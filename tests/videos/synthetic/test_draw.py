@@ -24,6 +24,7 @@ def test_background_has_room_for_the_camera_and_is_the_rngs(group: tuple[Look, I
     assert np.array_equal(draw_background(rng, draw_look(rng)), background)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ACTIONS)
 def test_a_figure_moves_and_fills_a_good_part_of_the_picture(name: str, group: tuple[Look, Image]) -> None:
     look, background = group

@@ -46,6 +46,7 @@ def test_lists_say_every_video_once_and_agree_with_the_classes(demo: Path) -> No
         assert {path[-11:-8] for path in test} == {f"g{split:02}"}  # a quarter of 4 groups
 
 
+@pytest.mark.slow
 def test_split_tests_on_successive_quarters_of_the_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mofore.videos.synthetic.make.write_avi", lambda *_: None)
     make_demo(tmp_path, groups=9, clips=2, seed=1, workers=0)
@@ -79,12 +80,14 @@ def test_bytes_follow_from_the_seed_whatever_the_workers(demo: Path, tmp_path: P
         assert data != made[f"videos/{path}"]
 
 
+@pytest.mark.slow
 def test_more_groups_or_clips_leave_the_others_as_they_are(demo: Path, tmp_path: Path) -> None:
     make_demo(tmp_path, 1, 2, SEED, workers=0)
     made, more = files(demo / "videos"), files(tmp_path / "videos")
     assert all(made[path] == more[path] for path in made if "_g01_" in path)
 
 
+@pytest.mark.slow
 def test_opencv_decodes_all_frames_and_every_file_has_the_size_drawn_for_it(demo: Path) -> None:
     for index, name in enumerate(sorted(ACTIONS)):
         for group in range(1, GROUPS + 1):
