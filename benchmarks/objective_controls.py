@@ -10,7 +10,7 @@ Shapes: V videos, D features.
 from pathlib import Path
 
 import numpy as np
-from objective_run import Job, Point, Trained, init_distributed, labelled_videos, recognised, score, split
+from objective_run import Job, Point, Trained, labelled_videos, merge_folds, recognised, score, split
 
 from mofore.clips.augment import input_channels
 from mofore.config import Params, load_params
@@ -37,7 +37,7 @@ def control_rows(frames: Path, seeds: list[int], folds: int) -> list[Trained]:
         params.seed = seed
         for name in CONTROLS:
             jobs = [Job(name, {}, seed, "none", 0, [1.0], fold=fold, folds=folds) for fold in range(max(1, folds))]
-            found.append(init_distributed([tested(job, videos, features.get(name), params) for job in jobs]))
+            found.append(merge_folds([tested(job, videos, features.get(name), params) for job in jobs]))
     return found
 
 

@@ -207,7 +207,7 @@ def recognised(x_VD: FloatArray, videos: FrameStore, trained: int, params: Param
     return linear.hit_N, evaluate_knn(test, train, params.knn).hit_NR[:, 0]
 
 
-def init_distributed(parts: list[Trained]) -> Trained:
+def merge_folds(parts: list[Trained]) -> Trained:
     """The same training once for each fold, as one: all tested videos, and the mean of what was spent."""
     points = [
         Point(

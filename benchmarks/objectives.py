@@ -41,7 +41,7 @@ import numpy as np
 import pandas as pd
 from objective_controls import control_rows
 from objective_models import CANDIDATES, COMPARED, METHODS, Settings
-from objective_run import Job, Point, Trained, init_distributed, run
+from objective_run import Job, Point, Trained, merge_folds, run
 from objective_tables import BUDGETS, all_points, draw, printed, summarise
 
 from mofore.config import Params, load_params
@@ -130,7 +130,7 @@ def words(settings: Settings) -> str:
 def over_folds(job: Job, folds: int, frames: Path, fresh: bool) -> Trained:
     """As `trained`; with folds, once for each of them."""
     jobs = [replace(job, fold=fold, folds=folds) for fold in range(max(1, folds))]
-    return init_distributed([trained(each, frames, fresh) for each in jobs])
+    return merge_folds([trained(each, frames, fresh) for each in jobs])
 
 
 def compare(arguments: argparse.Namespace) -> None:

@@ -154,7 +154,7 @@ def test_folds_are_joined_to_one_training() -> None:
     one, other = trained("byol", 1, [1, 1, 0, 0], [1, 0, 0, 0]), trained("byol", 1, [0, 0, 0, 1], [1, 1, 1, 1])
     other.video, other.group = ["e", "f", "g", "h"], ["i", "i", "j", "j"]
     other.points[-1].seconds, other.points[-1].clips = 64.0, 1400
-    both = runs.init_distributed([one, other])
+    both = runs.merge_folds([one, other])
     assert (both.video, both.group) == (list("abcdefgh"), list("gghhiijj"))
     last = both.points[-1]
     assert (last.seconds, last.clips) == (62.0, 1300)
@@ -173,7 +173,7 @@ def test_controls_are_tested_on_the_same_videos(
     rows = controls.control_rows(folder, [1, 2], folds)
     assert [(row.job.method, row.job.seed) for row in rows] == [(c, s) for s in (1, 2) for c in controls.CONTROLS]
     jobs = [runs.Job("supervised", {}, 1, "clips", 16, [1.0], fold=fold, folds=folds) for fold in range(max(1, folds))]
-    beside = runs.init_distributed([runs.run(job, folder) for job in jobs])
+    beside = runs.merge_folds([runs.run(job, folder) for job in jobs])
     for row in rows:
         assert (row.video, row.group) == (beside.video, beside.group)
         assert len(row.points[-1].linear) == len(row.points[-1].r_at_1) == len(row.video)

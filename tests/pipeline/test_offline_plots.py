@@ -182,8 +182,10 @@ def test_skill_is_drawn_against_zero_with_its_intervals(drawn: dict[str, str]) -
     assert [label.rpartition(": ")[2] for label in marks(card, "rule mark")] == ["0", "0"], "zero, in each panel"
     assert len(marks(card, "line mark")) == 3 * 3, "each series of each revision"
     assert len(marks(card, "area mark")) == 3 * 2, (
-        "but for forecasts told a wrong gap, which lie close to the right ones"
+        "but for forecasts with a shuffled gap, which lie close to the right ones"
     )
+    dashed = re.findall(r'<path[^>]*aria-roledescription="line mark"[^>]*stroke-dasharray="5,3"', card)
+    assert len(dashed) == 3, "forecasts with a shuffled gap, in each revision"
     points = marks(card, "circle")
     assert any("gap (frames): 57.00; skill: 0.394; 95 % from: 0.344; to: 0.444" in point for point in points), points
     assert not [point for point in points if ": 199" in point], "an empty cell is no 0"
