@@ -66,7 +66,7 @@ PATCH, TUBELET = 8, 2  # pixels and frames of VideoMAE's tokens; the paper's 16 
 HIDDEN_SHARE = 0.9  # of VideoMAE's places
 
 
-class TrainState(Protocol):
+class Trainer(Protocol):
     """What trains an encoder, step by step."""
 
     @property
@@ -296,7 +296,7 @@ def fresh_encoder(params: Params) -> tuple[nn.Module, int]:
     return encoder, dim
 
 
-def make(method: str, params: Params, classes: int, device: torch.device) -> TrainState:
+def make(method: str, params: Params, classes: int, device: torch.device) -> Trainer:
     """A method at its start, drawn from `seed`."""
     if method == "mofore":
         return OurLearner(params, device)

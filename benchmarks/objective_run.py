@@ -79,7 +79,7 @@ class Point:
 
 
 class LabelledPairs(ForecastDataset):
-    """ForecastDataset whose `group` is the number of the video's class instead."""
+    """Samples whose `group` is the number of the video's class instead."""
 
     label_V: Any
 

@@ -70,9 +70,9 @@ class ForecastDataset(Dataset[Sample]):
         frames = self.reader.read(video, np.concatenate([start + self.offsets for start in starts]))
         count = len(self.offsets)
         clips = [frames[at : at + count] for at in range(0, len(frames), count)]
-        plain = rng.random() < self.augment.clean_target_prob
+        clean_targets = rng.random() < self.augment.clean_target_prob
         (context_THWC, context_colour_34), *futures = (
-            self._as_it_is(clip) if plain and number else self._augmented(clip, rng)
+            self._unaugmented(clip) if clean_targets and number else self._augmented(clip, rng)
             for number, clip in enumerate(clips)
         )
         future_FTHWC, future_colour_F34 = (np.stack(parts) for parts in zip(*futures, strict=True))
@@ -81,7 +81,7 @@ class ForecastDataset(Dataset[Sample]):
     def _augmented(self, frames: Frames, rng: np.random.Generator) -> tuple[npt.NDArray[np.uint8], Matrix]:
         return random_crop(frames, self.clip, self.augment, rng), random_colour(self.augment, rng)
 
-    def _as_it_is(self, frames: Frames) -> tuple[npt.NDArray[np.uint8], Matrix]:
+    def _unaugmented(self, frames: Frames) -> tuple[npt.NDArray[np.uint8], Matrix]:
         """As the evaluations see a clip."""
         return evaluated_part(frames, self.clip), UNCHANGED_34
 

@@ -22,9 +22,7 @@ from mofore.errors import UserError
 from mofore.runtime.signals import leave_stopping_to_the_parent
 
 PREFETCH_BATCHES = 4  # batches made ahead; for a GPU, by each process
-WORKER_NICENESS = (
-    10  # niceness of the processes that make them: enough to yield, and not to starve beside other programs
-)
+WORKER_NICENESS = 10  # of the processes that make batches: they yield, but do not starve beside other programs
 ORPHAN_CHECK = 0.5  # seconds between two looks whether the parent still lives; till then they hold its locks
 
 

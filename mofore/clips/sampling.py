@@ -41,22 +41,21 @@ def draw_places(
     """
     room = n_frames - 2 * span
     low, high = forecast.gap_min, min(forecast.gap_max, room)
-    gap_F = np.array(
-        [draw_gap(low, high, forecast.gap_distribution, rng) for _ in range(forecast.futures)], dtype=np.int64
-    )
+    gaps = [draw_gap(low, high, forecast.gap_distribution, rng) for _ in range(forecast.futures)]
+    gap_F = np.array(gaps, dtype=np.int64)
     return int(rng.integers(0, room - gap_F.max() + 1)), gap_F
 
 
-def draw_gap(low: int, high: int, law: str, rng: np.random.Generator) -> int:
+def draw_gap(low: int, high: int, distribution: str, rng: np.random.Generator) -> int:
     """Draw a gap in low..high, in video frames.
 
     Args:
-        law: "uniform"; "log": uniform in log(1 + gap), so that short gaps are frequent; "decreasing": falls linearly to
-            high, as the gap between two clips at random places of a video (CVRL, Qian et al., 2021).
+        distribution: "uniform"; "log": uniform in log(1 + gap), so that short gaps are frequent; "decreasing": falls
+            linearly to high, as the gap between two clips at random places of a video (CVRL, Qian et al., 2021).
     """
-    if law == "log":
+    if distribution == "log":
         return min(high, int(np.exp(rng.uniform(np.log(1 + low), np.log(2 + high)))) - 1)
-    if law == "decreasing":
+    if distribution == "decreasing":
         first, second = rng.integers(low, high + 1, 2).tolist()
         return low + abs(first - second)
     return int(rng.integers(low, high + 1))

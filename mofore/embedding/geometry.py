@@ -1,6 +1,6 @@
 """Collapse diagnostics: how many directions embeddings use, how far they spread, and when that counts as collapse.
 
-In numpy, so that evaluations need no torch. All is computed in float64.
+In numpy, so that evaluations need no torch. Decompositions, means and sums are in float64.
 
 Shapes: N embeddings, D dimensions.
 """

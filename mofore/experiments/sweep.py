@@ -2,8 +2,7 @@
 
 Prints a table and draws a figure: the scores against the values of one parameter. Counted are the current commit and
 its experiments, as far as they differ from it in this parameter alone, and in `seed` and `data.split`, over whose
-values scores are averaged: three seeds, or the three splits of UCF101 (`python -m mofore.experiments.sweep
-data.split`).
+values scores are averaged: three seeds, or the three splits of UCF101 (with `data.split` as the parameter).
 """
 
 import sys

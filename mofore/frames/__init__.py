@@ -1,4 +1,4 @@
 """Each video decoded once into packs of JPEG frames (extract), and frames read back from them (store).
 
-May import `mofore.runtime`, `mofore.utils` and the modules at the top.
+May import `mofore.videos` and the rooms before it.
 """

@@ -242,11 +242,7 @@ def _draw_training(losses: Axes, rank: Axes, shares: Axes, pretrain: pd.DataFram
             {"loss": ("total", BLACK), "contrast_loss": ("contrastive", RED), "forecast_loss": ("forecasting", BLUE)},
         ),
         (rank, "rank", {"effective_rank": ("effective rank", GREEN)}),
-        (
-            shares,
-            "share",
-            {"contrastive_accuracy": ("contrastive accuracy", PINK), "knn": ("kNN, training videos", BLUE)},
-        ),
+        (shares, "share", {"contrastive_accuracy": ("contrastive accuracy", PINK), "knn": ("kNN, training", BLUE)}),
     )
     names = []
     for ax, unit, measures in panels:

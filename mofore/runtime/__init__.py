@@ -1,4 +1,4 @@
 """The machine: device and precision, several processes, GPU locks, signals, threads.
 
-May import `mofore.utils` and the modules at the top (config, errors).
+May import `mofore.utils` and the modules at the top.
 """

@@ -106,9 +106,7 @@ class Processes:
 
     def end_in_silence(self) -> NoReturn:
         """End this process without a message, because another one ends with an error and prints it."""
-        time.sleep(
-            EXIT_DELAY
-        )  # launchers end all processes once one has ended; the failing one needs time to print its message
+        time.sleep(EXIT_DELAY)  # a launcher ends all once one has ended: let the failing one print its message
         raise SystemExit(1)
 
     def replicate(self, networks: nn.Module, device: torch.device) -> nn.Module:

@@ -7,6 +7,7 @@ from collections import deque
 from typing import Any, NamedTuple
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from mofore.embedding.geometry import alignment, effective_rank, spread, uniformity
@@ -47,12 +48,13 @@ class TrainingLog:
     def health(self) -> dict[str, float]:
         """Collapse diagnostics of the last steps' embeddings, on the CPU."""
         forecast_NP, target_NP = (torch.cat(parts).float().cpu().numpy() for parts in zip(*self.last, strict=True))
-        return {
-            "effective_rank": effective_rank(target_NP),
-            "spread": spread(target_NP),
-            "alignment": alignment(forecast_NP, target_NP),
-            "uniformity": uniformity(target_NP),
-        }
+        with threadpool_limits(1, user_api="blas"):  # several BLAS threads would wait for cores that others use
+            return {
+                "effective_rank": effective_rank(target_NP),
+                "spread": spread(target_NP),
+                "alignment": alignment(forecast_NP, target_NP),
+                "uniformity": uniformity(target_NP),
+            }
 
     def end_epoch(self) -> dict[str, float]:
         """Means over the steps of the epoch, and `health` at its end. Then the next epoch begins."""

@@ -1,7 +1,6 @@
 """The losses against slow versions written by hand."""
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,22 +13,14 @@ from mofore.method.losses import (
     DIRECTIONS,
     FARTHEST,
     POINTS,
-    contrastive_accuracy,
-    contrastive_logits,
-    contrastive_loss,
     decorrelation_loss,
     forecasting_loss,
     sigreg_loss,
     vicreg_loss,
 )
+from tests.helpers.info_nce import info_nce
 
 sizes = st.integers(2, 12)
-
-
-def info_nce(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-    """Loss and accuracy; arguments as of `contrastive_logits`."""
-    logits_NL = contrastive_logits(*args, **kwargs)
-    return contrastive_loss(logits_NL), contrastive_accuracy(logits_NL)
 
 
 def slow_cosine(a: list[float], b: list[float]) -> float:

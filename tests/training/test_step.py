@@ -20,7 +20,7 @@ from mofore.training.log import StepLog
 from mofore.training.optim import adamw
 from mofore.training.pretrain import pretrain
 from mofore.training.step import TrainState, make_train_state, train_step
-from tests.method.test_losses import info_nce
+from tests.helpers.info_nce import info_nce
 
 Packer = Callable[..., Path]
 CPU = torch.device("cpu")
