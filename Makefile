@@ -11,7 +11,7 @@ test: ## all tests
 test-fast: ## the quick tests of every room
 	pytest -m "not slow"
 
-check: ## format, lint, imports between rooms, types
+check: ## format, lint, imports between rooms, types, documentation
 	bash .ci/check
 
 repro: ## run what changed of the pipeline
