@@ -85,14 +85,17 @@ class Forecast:
     gap_conditioning: str = field(metadata=one_of("gap", "none", "shuffled"))
     futures: int = field(metadata=within(1, 16))
     weight: float = field(metadata=within(0))
-    projection_dim: int = field(metadata=within(8, 8192))
+    loss: str = field(metadata=one_of("cosine", "squared_error"))
+    projection_dim: int = field(metadata=within(0, 8192))
     hidden_dim: int = field(metadata=within(8, 16384))
+    batch_norm: bool
 
 
 @dataclass
 class Contrast:
     weight: float = field(metadata=within(0))
     loss: str = field(metadata=one_of("infonce", "vicreg", "sigreg"))
+    anchor: str = field(metadata=one_of("forecast", "context"))
     temperature: float = field(metadata=within(0.001, 10))
     mask_groups: bool
     queue_size: int = field(metadata=within(0, 65536))
@@ -112,7 +115,8 @@ class Momentum:
 
 @dataclass
 class Encoder:
-    name: str = field(metadata=one_of("small", "r3d_18", "r2plus1d_18"))
+    name: str = field(metadata=one_of("small", "r3d_18", "r2plus1d_18", "small_2d", "resnet18", "resnet50"))
+    keep: str = field(metadata=one_of("online", "ema"))
 
 
 @dataclass
@@ -123,6 +127,7 @@ class Pretrain:
     lr: float = field(metadata=within(1e-8, 10))
     weight_decay: float = field(metadata=within(0, 1))
     warmup: float = field(metadata=within(0, 1))
+    schedule: str = field(metadata=one_of("cosine", "constant"))
     knn_every: int = field(metadata=within(0))
 
 

@@ -22,6 +22,7 @@ def main() -> None:
         "metadata": metadata_features(videos.table),
         "appearance": appearance_VD,
         "motion": motion_VD,
+        "motion_appearance": np.concatenate([motion_VD, appearance_VD], axis=1),
     }
     train_V = (videos.table.split == "train").to_numpy()
     for name, x_VD in features.items():

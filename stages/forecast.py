@@ -21,7 +21,8 @@ from mofore.utils.text import counted
 def main() -> None:
     params = load_params()
     model, trained = load_forecaster(Path("data/model"))
-    features, targets = (read_clip_embeddings(EMBEDDINGS, name) for name in ("mofore", "targets"))
+    contexts = "mofore" if model.keep == "online" else "contexts"
+    features, targets = (read_clip_embeddings(EMBEDDINGS, name) for name in (contexts, "targets"))
     videos = read_embeddings(EMBEDDINGS, "mofore")
     with threadpool_limits(1):  # the same bits on machines with more cores, and faster: video by video is little work
         forecaster = partial(forecast_clips, model)

@@ -29,6 +29,7 @@ REPRESENTATIONS = {  # what is scored, in the order of all tables, and the folde
     "metadata": CONTROLS,  # no pixels: frame size, length, frame rate
     "appearance": CONTROLS,  # no motion: the mean frame
     "motion": CONTROLS,  # nothing learned: histograms of frame differences and optical flow
+    "motion_appearance": CONTROLS,  # nothing learned: motion and the mean frame side by side, the strongest control
     "supervised": SUPERVISED,  # the same network trained on labels; there only if asked for
 }
 

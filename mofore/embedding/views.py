@@ -7,14 +7,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from torch import nn
 
-from mofore.clips.augment import input_channels
 from mofore.clips.sampling import clip_span
 from mofore.config import Clip, Params
+from mofore.embedding.calibration import untrained_encoder
 from mofore.embedding.inference import FloatArray, UniformClips, View, embed_clips
 from mofore.embedding.store import EMBEDDINGS, ENCODERS, write_clip_vectors, write_vectors
 from mofore.frames.store import FrameStore
-from mofore.method.encoders import build_encoder
 from mofore.method.model import MoFore
 from mofore.runtime.distributed import Processes
 
@@ -35,16 +35,33 @@ def leave_out_shorter_than_a_clip(videos: FrameStore, clip: Clip) -> pd.DataFram
 
 
 def embed_rows(
-    model: MoFore, samples: UniformClips, params: Params, device: torch.device, processes: Processes
+    model: MoFore,
+    videos: FrameStore,
+    samples: UniformClips,
+    params: Params,
+    device: torch.device,
+    processes: Processes,
 ) -> dict[str, FloatArray]:
     """Clip embeddings of the trained encoder, of one with its first weights, and of the trained one as controls see.
+
+    Args:
+        videos: those that `samples` has the clips of.
 
     Returns:
         By row's name, float32 [V, K, D]; in other processes than the first, nothing.
     """
-    fresh = build_encoder(params.encoder.name, params.seed, input_channels(params.clip.input)).to(device).eval()
-    encoders = {"mofore": model.encoder, "random_init": fresh} | dict.fromkeys(VIEWS, model.encoder)
+    encoders = {"mofore": model.encoder, "random_init": untrained_encoder(videos, params, device)}
+    encoders |= dict.fromkeys(VIEWS, model.encoder)
     return embed_clips(encoders, samples, params.runtime, device, processes, VIEWS, params.seed)
+
+
+def forecast_encoders(model: MoFore) -> dict[str, nn.Module]:
+    """What else the evaluation of forecasts needs, by the name of its file: `targets`, by the EMA networks.
+
+    And `contexts`, by the online encoder, unless this is the encoder of the row `mofore` already.
+    """
+    needed: dict[str, nn.Module] = {"targets": model.ema}
+    return needed if model.keep == "online" else needed | {"contexts": model.online[0]}
 
 
 def target_videos(split_V: pd.Series, seed: int) -> npt.NDArray[np.int64]:

@@ -2,7 +2,8 @@
 
 - metadata: frame size, length and frame rate; no pixels;
 - appearance: the mean frame; no motion;
-- motion: histograms of optical flow and of frame differences; nothing learned (see motion.py).
+- motion: histograms of optical flow and of frame differences; nothing learned (see motion.py);
+- motion_appearance: the last two side by side.
 
 Features are standardised with the mean and the standard deviation of the training videos, so that no unit decides which
 videos are near to one another. What is the same in all training videos becomes 0. Frames are taken at fixed distances,

@@ -3,22 +3,26 @@
 A saved encoder is two files: `encoder.safetensors` (weights, no pickle) and `encoder.json` (name and the clips it was
 trained on), all that is needed to rebuild and to feed it.
 
-Shapes: B batch, C channels, T frames, H = W side of a clip, D feature dimensions.
+Shapes: B batch, C channels, T frames, H = W side of a clip, N = B T frames of a batch, D feature dimensions.
 """
 
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
+import torchvision.models
 import torchvision.models.video
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from mofore.clips.augment import input_channels
 from mofore.config import Clip
 from mofore.errors import UserError
 from mofore.utils.files import write_json
+
+WIDTH = 48  # channels of the first layer of the small networks; the features are four times as many
 
 
 def conv_2plus1d(c_in: int, c_out: int, time_stride: int) -> nn.Sequential:
@@ -43,7 +47,7 @@ class SmallR2Plus1D(nn.Sequential):
     The last normalisation gives all features the same weight in a cosine similarity, rare ones as well as common ones.
     """
 
-    def __init__(self, channels: int = 3, width: int = 48) -> None:
+    def __init__(self, channels: int = 3, width: int = WIDTH) -> None:
         super().__init__(
             nn.Conv3d(channels, width, (1, 7, 7), (1, 4, 4), (0, 3, 3), bias=False),
             nn.BatchNorm3d(width),
@@ -57,11 +61,39 @@ class SmallR2Plus1D(nn.Sequential):
         self.dim = 4 * width
 
 
+class FrameEncoder(nn.Module):
+    """An image network applied to each frame, and the mean over frames: [B, C, T, H, W] -> [B, D].
+
+    The encoder of the MoFore paper, which calls its blindness to motion its main limit.
+    """
+
+    def __init__(self, network: nn.Module, dim: int) -> None:
+        """`network`: maps frames [N, C, H, W] to features [N, dim]."""
+        super().__init__()
+        self.network, self.dim = network, dim
+
+    def forward(self, x_BCTHW: Tensor) -> Tensor:
+        clips, _, frames = x_BCTHW.shape[:3]
+        features_ND: Tensor = self.network(x_BCTHW.transpose(1, 2).flatten(0, 1))
+        return features_ND.unflatten(0, (clips, frames)).mean(dim=1)
+
+
+def small_image_network(channels: int = 3, width: int = WIDTH) -> nn.Sequential:
+    """`SmallR2Plus1D` without its convolutions over time, for frames of 56x56: [N, C, H, W] to [N, 4 width]."""
+    layers: list[nn.Module] = []
+    shapes = ((channels, width, 7, 4), (width, 2 * width, 3, 2), (2 * width, 4 * width, 3, 2))
+    for c_in, c_out, kernel, stride in shapes:
+        convolution = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False)
+        layers += [convolution, nn.BatchNorm2d(c_out), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
 def build_encoder(name: str, seed: int, channels: int = 3) -> nn.Module:
     """A freshly initialised encoder, [B, C, T, H, W] -> [B, D]; its `dim` is D.
 
     Args:
-        name: "small", or one of torchvision's video networks, "r3d_18" or "r2plus1d_18".
+        name: "small", or one of torchvision's video networks, "r3d_18" or "r2plus1d_18"; or a frame encoder with
+            "small_2d", or one of torchvision's image networks, "resnet18" or "resnet50".
         seed: of the initial weights; the caller's random state is left alone.
         channels: C, see `input_channels`.
     """
@@ -69,13 +101,15 @@ def build_encoder(name: str, seed: int, channels: int = 3) -> nn.Module:
         torch.manual_seed(seed)
         if name == "small":
             encoder: nn.Module = SmallR2Plus1D(channels)
+        elif name == "small_2d":
+            encoder = FrameEncoder(small_image_network(channels), dim=4 * WIDTH)
+        elif name.startswith("resnet"):
+            encoder = FrameEncoder(*_without_classifier(getattr(torchvision.models, name)(), channels))
         else:
-            encoder = getattr(torchvision.models.video, name)()
-            encoder.dim = encoder.fc.in_features  # type: ignore[union-attr]
-            encoder.fc = nn.Identity()
-            if channels != 3:
-                _widen(encoder.stem[0], channels)  # type: ignore[index,arg-type]
-    return encoder.to(memory_format=torch.channels_last_3d)
+            encoder, dim = _without_classifier(getattr(torchvision.models.video, name)(), channels)
+            encoder.dim = dim  # type: ignore[assignment]
+    over_frames = isinstance(encoder, FrameEncoder)
+    return encoder.to(memory_format=torch.channels_last if over_frames else torch.channels_last_3d)
 
 
 def save_encoder(folder: Path, encoder: nn.Module, name: str, clip: Clip) -> None:
@@ -107,8 +141,16 @@ def load_encoder(folder: Path) -> tuple[nn.Module, str, Clip]:
     return encoder, description["encoder"], clip
 
 
-def _widen(conv: nn.Module, channels: int) -> None:
+def _without_classifier(network: Any, channels: int) -> tuple[nn.Module, int]:
+    """A network of torchvision that gives pooled features, and their number."""
+    dim = network.fc.in_features
+    network.fc = nn.Identity()
+    if channels != 3:
+        _widen(network.conv1 if hasattr(network, "conv1") else network.stem[0], channels)
+    return network, dim
+
+
+def _widen(conv: nn.Conv2d | nn.Conv3d, channels: int) -> None:
     """Give a convolution of 3 input channels a multiple of 3: its kernels repeated, its outputs as large as before."""
-    assert isinstance(conv, nn.Conv3d)
     conv.in_channels = channels
-    conv.weight = nn.Parameter(conv.weight.detach().repeat(1, channels // 3, 1, 1, 1) * 3 / channels)
+    conv.weight = nn.Parameter(torch.cat([conv.weight.detach()] * (channels // 3), dim=1) * 3 / channels)

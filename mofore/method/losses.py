@@ -29,24 +29,29 @@ def forecasting_loss(forecast_NP: Tensor, target_NP: Tensor) -> Tensor:
     return (2 - 2 * cosine_N).mean()
 
 
-def contrastive_logits(
-    forecast_NP: Tensor, candidate_MP: Tensor, group_M: Tensor, temperature: float, reversed_NP: Tensor | None = None
-) -> Tensor:
-    """Cosine similarity of each forecast to each of its candidates, divided by the temperature: [N, L].
+def squared_error(forecast_NP: Tensor, target_NP: Tensor) -> Tensor:
+    """Mean squared error over batch and dimensions, not normalised: the forecasting loss of the MoFore paper."""
+    return F.mse_loss(forecast_NP.float(), target_NP.float())
 
-    Candidate n is the own target of forecast n. Other targets of the same group (same video, scene, actor or source)
-    are no negatives: their logits are -inf.
+
+def contrastive_logits(
+    anchor_NP: Tensor, candidate_MP: Tensor, group_M: Tensor, temperature: float, reversed_NP: Tensor | None = None
+) -> Tensor:
+    """Cosine similarity of each anchor to each of its candidates, divided by the temperature: [N, L].
+
+    Anchor n is forecast n, or the projection of its context. Candidate n is its own target. Other targets of the same
+    group (same video, scene, actor or source) are no negatives: their logits are -inf.
 
     Args:
-        forecast_NP: not normalised.
+        anchor_NP: not normalised.
         candidate_MP: not normalised; the first N are the own targets, row by row.
         group_M: group numbers of the candidates.
         temperature: above 0.
-        reversed_NP: each own target played backwards, one more negative for its forecast; or none.
+        reversed_NP: each own target played backwards, one more negative for its anchor; or none.
     """
-    unit_NP = F.normalize(forecast_NP.float(), dim=1)
+    unit_NP = F.normalize(anchor_NP.float(), dim=1)
     logits_NL = unit_NP @ F.normalize(candidate_MP.float(), dim=1).T / temperature
-    own_N = torch.arange(len(forecast_NP), device=group_M.device)
+    own_N = torch.arange(len(anchor_NP), device=group_M.device)
     same_group_NM = group_M[own_N, None] == group_M[None, :]
     same_group_NM[own_N, own_N] = False
     logits_NL = logits_NL.masked_fill(same_group_NM, float("-inf"))

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from mofore.config import Forecast
+
 GAP_FEATURES = 32
 LONGEST_GAP = 4096  # video frames; longer gaps still get an embedding, only a less distinct one
 
@@ -34,11 +36,14 @@ class GapEmbedding(nn.Module):
         return torch.cat([angle_NF.sin(), angle_NF.cos()], dim=1)
 
 
-def mlp(d_in: int, d_hidden: int, d_out: int) -> nn.Sequential:
-    """Linear-BN-ReLU-Linear, the projector and predictor of BYOL (Grill et al., 2020, section 3.3)."""
+def mlp(d_in: int, d_hidden: int, d_out: int, batch_norm: bool = True) -> nn.Sequential:
+    """Linear-BN-ReLU-Linear, the projector and predictor of BYOL (Grill et al., 2020, section 3.3).
+
+    Without `batch_norm` Linear-ReLU-Linear, the predictor of the MoFore paper.
+    """
     return nn.Sequential(
-        nn.Linear(d_in, d_hidden, bias=False),
-        nn.BatchNorm1d(d_hidden),
+        nn.Linear(d_in, d_hidden, bias=not batch_norm),
+        nn.BatchNorm1d(d_hidden) if batch_norm else nn.Identity(),
         nn.ReLU(inplace=True),
         nn.Linear(d_hidden, d_out),
     )
@@ -58,29 +63,37 @@ class Embedded(NamedTuple):
 
 
 class MoFore(nn.Module):
-    """Online encoder, projector and predictor, and the EMA copies of encoder and projector."""
+    """Online encoder, projector and predictor, and the EMA copies of encoder and projector.
 
-    def __init__(self, encoder: nn.Module, projection_dim: int, hidden_dim: int, gap_conditioning: str = "gap") -> None:
+    Attributes:
+        keep: which encoder is the result of training, "online" or "ema".
+        projection_dim: P.
+    """
+
+    def __init__(self, encoder: nn.Module, forecast: Forecast, keep: str = "online") -> None:
         """Build the heads around an encoder.
 
         Args:
             encoder: maps [B, C, T, H, W] to [B, D]; its attribute `dim` is D.
-            projection_dim: P.
-            hidden_dim: hidden units of projector and predictor.
-            gap_conditioning: what the predictor is told, see `predict`.
+            forecast: sizes of the heads, and what the predictor is told of the gap (see `predict`). With
+                `projection_dim` 0 there is no projector, and P = D.
+            keep: "online" or "ema".
         """
         super().__init__()
-        self.gap_conditioning = gap_conditioning
+        self.keep, self.gap_conditioning = keep, forecast.gap_conditioning
         dim: int = encoder.dim  # type: ignore[assignment]
-        self.online = nn.Sequential(encoder, mlp(dim, hidden_dim, projection_dim))
-        self.gap = GapEmbedding()
-        self.predictor = mlp(projection_dim + GAP_FEATURES, hidden_dim, projection_dim)
+        p_dim, hidden, batch_norm = forecast.projection_dim or dim, forecast.hidden_dim, forecast.batch_norm
+        self.projection_dim = p_dim
+        projector = mlp(dim, hidden, p_dim, batch_norm) if forecast.projection_dim else nn.Identity()
+        self.online = nn.Sequential(encoder, projector)
+        self.gap = None if forecast.gap_conditioning == "none" else GapEmbedding()
+        self.predictor = mlp(p_dim + (GAP_FEATURES if self.gap else 0), hidden, p_dim, batch_norm)
         self.ema = copy.deepcopy(self.online).requires_grad_(False)
 
     @property
     def encoder(self) -> nn.Module:
-        """The online encoder."""
-        return self.online[0]
+        """The encoder that is the result of training: the online or the EMA encoder, as `keep` says."""
+        return self.online[0] if self.keep == "online" else self.ema[0]
 
     def forward(
         self, context_BCTHW: Tensor, gap_BF: Tensor, future_NCTHW: Tensor, reversed_NCTHW: Tensor | None
@@ -104,16 +117,17 @@ class MoFore(nn.Module):
     def predict(self, projection_BP: Tensor, gap_BF: Tensor) -> Tensor:
         """Forecast F futures of each context, each at its own gap in video frames: [N, P], not normalised.
 
-        Two controls change what the predictor is told: with gap conditioning "none" all gaps are 0; with "shuffled",
-        in training only, each context gets the gaps of another one.
+        With gap conditioning "none" the predictor is not told the gap, as in the paper. With "shuffled", a control, it
+        is told the gaps of another context, in training only.
         """
-        if self.gap_conditioning == "none":
-            gap_BF = torch.zeros_like(gap_BF)
-        elif self.gap_conditioning == "shuffled" and self.training:
-            gap_BF = gap_BF.roll(1, dims=0)
         projection_NP = projection_BP.repeat_interleave(gap_BF.shape[1], dim=0)
+        if self.gap is None:
+            forecast_NP: Tensor = self.predictor(projection_NP)
+            return forecast_NP
+        if self.gap_conditioning == "shuffled" and self.training:
+            gap_BF = gap_BF.roll(1, dims=0)
         gap_NG = self.gap(gap_BF.flatten()).to(projection_NP.dtype)
-        forecast_NP: Tensor = self.predictor(torch.cat([projection_NP, gap_NG], dim=1))
+        forecast_NP = self.predictor(torch.cat([projection_NP, gap_NG], dim=1))
         return forecast_NP
 
     @torch.no_grad()

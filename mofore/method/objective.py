@@ -3,13 +3,16 @@
     loss = w_f L_forecast + w_c L_contrast + w_d L_decorrelation
 
     L_forecast       mean over forecasts n of  |f_n - t_n|^2
-    L_contrast       mean over forecasts n of  -log( exp(f_n . t_n / tau) / sum_m exp(f_n . t_m / tau) )
+    L_contrast       mean over forecasts n of  -log( exp(a_n . t_n / tau) / sum_m exp(a_n . t_m / tau) )
     L_decorrelation  mean over features i of   sum over j != i of corr(h_i, h_j)^2
 
-f_n and t_n are forecast and target n, scaled to length 1; tau is the temperature; h_i is feature i of the contexts over
-the batch. m runs over the own target, the targets of videos of other groups (of this batch and of the memory bank) and
-the own target played backwards. With `contrast.loss` vicreg or sigreg, that regulariser of the contexts' projections
-takes the place of L_contrast.
+f_n and t_n are forecast and target n, scaled to length 1; the anchor a_n is f_n, or with `contrast.anchor` context the
+projection of context n, scaled likewise; tau is the temperature; h_i is feature i of the contexts over the batch. m
+runs over the own target, the targets of videos of other groups (of this batch and of the memory bank) and the own
+target played backwards.
+
+With `forecast.loss` squared_error, L_forecast is the mean squared error of f_n and t_n as they are, as in the MoFore
+paper. With `contrast.loss` vicreg or sigreg, that regulariser of the contexts' projections replaces L_contrast.
 
 Shapes: N forecasts of the whole batch, B contexts of it, F = N / B futures of each, M candidates, L logits of a
 forecast, D feature and P projection dimensions.
@@ -26,6 +29,7 @@ from mofore.method.losses import (
     decorrelation_loss,
     forecasting_loss,
     sigreg_loss,
+    squared_error,
     vicreg_loss,
 )
 from mofore.method.memory_bank import MemoryBank
@@ -42,16 +46,18 @@ def objective(embedded: Embedded, group_N: Tensor, memory_bank: MemoryBank, para
         params: weights, temperature and kind of the losses.
 
     Returns:
-        loss; forecast_loss, 0 to 4; contrast_loss and decorrelation_loss, at least 0; contrastive_accuracy, 0 to 1,
-        without gradient.
+        loss; forecast_loss, contrast_loss and decorrelation_loss, at least 0, the first at most 4 where it is the
+        cosine loss; contrastive_accuracy, 0 to 1, without gradient.
     """
     forecast_NP, features_BD, projection_BP, target_NP, reversed_NP = embedded
+    futures = len(forecast_NP) // len(features_BD)
     candidate_MP, group_M = memory_bank.candidates(target_NP, group_N)
     if not params.contrast.mask_groups:  # then only the other futures of the same context are no negatives
-        group_M = torch.arange(len(group_M), device=group_M.device) // (len(forecast_NP) // len(features_BD))
+        group_M = torch.arange(len(group_M), device=group_M.device) // futures
+    anchor_NP = forecast_NP if params.contrast.anchor == "forecast" else projection_BP.repeat_interleave(futures, dim=0)
 
-    forecast = forecasting_loss(forecast_NP, target_NP)
-    logits_NL = contrastive_logits(forecast_NP, candidate_MP, group_M, params.contrast.temperature, reversed_NP)
+    forecast = (forecasting_loss if params.forecast.loss == "cosine" else squared_error)(forecast_NP, target_NP)
+    logits_NL = contrastive_logits(anchor_NP, candidate_MP, group_M, params.contrast.temperature, reversed_NP)
     match params.contrast.loss:
         case "vicreg":
             contrast = vicreg_loss(projection_BP)

@@ -1,7 +1,8 @@
 """The forecaster, trained: what stands around the encoder, to forecast and to make the targets of forecasts.
 
-On disk, `forecaster.safetensors` holds all weights of MoFore but the online encoder's, which `encoder.safetensors`
-beside it holds; `forecaster.json` holds the parameters that it was trained with, its gaps among them.
+On disk, `forecaster.safetensors` holds all weights of MoFore but those of the encoder that `encoder.safetensors` beside
+it holds; `forecaster.json` says which of the two encoders that is (`keep`) and holds the parameters that the model was
+trained with (`forecast`), its gaps among them.
 
 Shapes: K clips, N forecasts, D feature and P projection dimensions, G gap features.
 """
@@ -22,7 +23,6 @@ from mofore.method.model import MoFore
 from mofore.utils.files import write_json
 
 IntArray = npt.NDArray[np.int64]
-ENCODER = "online.0."  # begins the names of the online encoder's weights
 
 
 def save_forecaster(folder: Path, model: MoFore, forecast: Forecast) -> None:
@@ -32,13 +32,19 @@ def save_forecaster(folder: Path, model: MoFore, forecast: Forecast) -> None:
         forecast: the parameters that the model was made and trained with.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    prefix = encoder_prefix(model.keep)
     weights = {
         name: value.detach().cpu().contiguous()
         for name, value in model.state_dict().items()
-        if not name.startswith(ENCODER)
+        if not name.startswith(prefix)
     }
     save_file(weights, folder / "forecaster.safetensors")
-    write_json(folder / "forecaster.json", asdict(forecast))
+    write_json(folder / "forecaster.json", {"keep": model.keep, "forecast": asdict(forecast)})
+
+
+def encoder_prefix(keep: str) -> str:
+    """How the names of the weights of one of the two encoders, "online" or "ema", begin in a MoFore model."""
+    return f"{keep}.0."
 
 
 def load_forecaster(folder: Path) -> tuple[MoFore, Forecast]:
@@ -55,9 +61,11 @@ def load_forecaster(folder: Path) -> tuple[MoFore, Forecast]:
     for path in (described, stored):
         if not path.exists():
             raise UserError(f"{path}: no such file: run `dvc repro pretrain`")
-    forecast, weights = Forecast(**json.loads(described.read_text())), load_file(stored)
-    model = MoFore(encoder, forecast.projection_dim, forecast.hidden_dim, forecast.gap_conditioning)
-    model.load_state_dict({f"{ENCODER}{name}": value for name, value in encoder.state_dict().items()} | weights)
+    description, weights = json.loads(described.read_text()), load_file(stored)
+    forecast, keep = Forecast(**description["forecast"]), description["keep"]
+    weights |= {f"{encoder_prefix(keep)}{name}": value.clone() for name, value in encoder.state_dict().items()}
+    model = MoFore(encoder, forecast, keep)  # loading overwrites the weights of `encoder`, hence the clones
+    model.load_state_dict(weights)
     return model.eval(), forecast
 
 

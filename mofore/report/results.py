@@ -25,6 +25,7 @@ ROW_NAMES = {  # rows of the embeddings, in plain words
     "metadata": "file metadata",
     "appearance": "mean frame",
     "motion": "hand-made motion",
+    "motion_appearance": "motion + mean frame",
     "supervised": "trained on labels",
 }
 ROW_WORDS = {
@@ -35,6 +36,7 @@ ROW_WORDS = {
     "metadata": "frame size, length and frame rate, no pixels: what the files alone give away",
     "appearance": "the mean frame: what scene and clothes give away",
     "motion": "histograms of frame differences and optical flow: motion without learning",
+    "motion_appearance": "these histograms and the mean frame side by side: the strongest that needs no learning",
     "supervised": "the same network trained on the labels: a ceiling, not a control",
 }
 

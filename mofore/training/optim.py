@@ -5,6 +5,8 @@ import math
 from torch import nn
 from torch.optim import AdamW
 
+from mofore.config import Pretrain
+
 
 def adamw(model: nn.Module, lr: float, weight_decay: float) -> AdamW:
     """AdamW that decays matrices and kernels, but neither biases nor normalisation scales."""
@@ -21,8 +23,13 @@ def cosine(start: float, end: float, progress: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def learning_rate(peak: float, warmup: float, progress: float) -> float:
-    """Linear from 0 to peak over the share `warmup` of the run, then cosine to 0. SGDR, Loshchilov and Hutter, 2017."""
-    if progress < warmup:
-        return peak * progress / warmup
-    return cosine(peak, 0.0, (progress - warmup) / max(1 - warmup, 1e-9))
+def learning_rate(pretrain: Pretrain, progress: float) -> float:
+    """Linear from 0 to `lr` over the share `warmup` of the run, then cosine to 0 (SGDR, Loshchilov and Hutter, 2017).
+
+    With `schedule` constant it stays at `lr` after the warmup. `progress`: share of the run that is done, 0 to 1.
+    """
+    if progress < pretrain.warmup:
+        return pretrain.lr * progress / pretrain.warmup
+    if pretrain.schedule == "constant":
+        return pretrain.lr
+    return cosine(pretrain.lr, 0.0, (progress - pretrain.warmup) / max(1 - pretrain.warmup, 1e-9))

@@ -109,7 +109,7 @@ def set_schedule(optimizer: AdamW, params: Params, share: float) -> tuple[float,
 
     `share`: part of the run that is done after this step, 0 to 1.
     """
-    lr = learning_rate(params.pretrain.lr, params.pretrain.warmup, share)
+    lr = learning_rate(params.pretrain, share)
     for group in optimizer.param_groups:
         group["lr"] = lr
     return lr, cosine(params.momentum.start, params.momentum.end, share)

@@ -45,14 +45,13 @@ class TrainState:
 def make_train_state(params: Params, device: torch.device, processes: Processes) -> TrainState:
     """The state before the first step; the initial weights are drawn from `seed`."""
     torch.manual_seed(params.seed)
-    f = params.forecast
     encoder = build_encoder(params.encoder.name, params.seed, input_channels(params.clip.input))
-    model = MoFore(encoder, f.projection_dim, f.hidden_dim, f.gap_conditioning).to(device).train()
+    model = MoFore(encoder, params.forecast, params.encoder.keep).to(device).train()
     networks = processes.replicate(model, device)
     if params.runtime.compile:
         networks = torch.compile(networks)  # type: ignore[assignment] # a module for a module
     optimizer = adamw(model, params.pretrain.lr, params.pretrain.weight_decay)
-    memory_bank = MemoryBank(params.contrast.queue_size, f.projection_dim, device)
+    memory_bank = MemoryBank(params.contrast.queue_size, model.projection_dim, device)
     return TrainState(model, networks, optimizer, processes, memory_bank)
 
 

@@ -100,10 +100,11 @@ def train_on_labels(
         bar = progress(loaded, batches.steps, "supervised", "step", hidden=not processes.is_main)
         for step, host_batch in enumerate(bar, start=1):
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(p.lr, p.warmup, step / batches.steps)
+                group["lr"] = learning_rate(p, step / batches.steps)
             batch = Labelled(*(field.to(device, non_blocking=True) for field in host_batch))
+            clip_BCTHW = to_input(batch.clip_THWC, params.clip.input, batch.colour_34)  # in float32, as in pretraining
             with autocast(params.runtime, device):
-                logits_BL = network(to_input(batch.clip_THWC, params.clip.input, batch.colour_34))
+                logits_BL = network(clip_BCTHW)
             loss = F.cross_entropy(logits_BL.float(), batch.label)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

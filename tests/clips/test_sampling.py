@@ -27,8 +27,10 @@ def forecast(gap_min: int, gap_max: int, law: str = "uniform", futures: int = 1)
         gap_conditioning="gap",
         futures=futures,
         weight=1,
+        loss="cosine",
         projection_dim=8,
         hidden_dim=8,
+        batch_norm=True,
     )
 
 

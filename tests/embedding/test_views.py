@@ -9,9 +9,17 @@ import pytest
 import torch
 
 from mofore.config import Params
+from mofore.embedding.calibration import untrained_encoder
 from mofore.embedding.inference import UniformClips, embed_clips
 from mofore.embedding.store import EMBEDDINGS, read_clip_embeddings, read_embeddings
-from mofore.embedding.views import CLIMATE, embed_rows, leave_out_shorter_than_a_clip, target_videos, write_rows
+from mofore.embedding.views import (
+    CLIMATE,
+    embed_rows,
+    forecast_encoders,
+    leave_out_shorter_than_a_clip,
+    target_videos,
+    write_rows,
+)
 from mofore.errors import UserError
 from mofore.frames.store import FrameStore
 from mofore.method.encoders import build_encoder
@@ -66,14 +74,21 @@ def test_files_hold_what_the_design_says(
 
 
 def test_rows_are_the_encoder_its_first_weights_and_its_controls(pack: Packer, short: Params) -> None:
-    samples = UniformClips(FrameStore(pack([12] * 8, texture=True)), short.clip, 2)
-    model = MoFore(build_encoder("small", 5), 8, 16).eval()
-    rows = embed_rows(model, samples, short, torch.device("cpu"), SINGLE)
+    videos = FrameStore(pack([12] * 8, texture=True))
+    samples = UniformClips(videos, short.clip, 2)
+    model = MoFore(build_encoder("small", 5), short.forecast).eval()
+    rows = embed_rows(model, videos, samples, short, torch.device("cpu"), SINGLE)
     assert list(rows) == ["mofore", "random_init", "mofore_shuffled", "mofore_still"]
     assert len({row.tobytes() for row in rows.values()}) == 4
-    first = build_encoder("small", short.seed).eval()
+    first = untrained_encoder(videos, short, torch.device("cpu"))
     alone = embed_clips({"": first}, samples, short.runtime, torch.device("cpu"))[""]
     assert (rows["random_init"] == alone).all()
+
+
+def test_contexts_are_embedded_apart_only_where_the_ema_encoder_is_kept(short: Params) -> None:
+    online, ema = (MoFore(build_encoder("small", 5), short.forecast, keep) for keep in ("online", "ema"))
+    assert forecast_encoders(online) == {"targets": online.ema}
+    assert forecast_encoders(ema) == {"targets": ema.ema, "contexts": ema.online[0]}
 
 
 def test_targets_are_made_of_all_held_out_videos_and_of_some_of_training() -> None:

@@ -21,8 +21,10 @@ TRAINED = Forecast(
     gap_conditioning="gap",
     futures=1,
     weight=1.0,
+    loss="cosine",
     projection_dim=P,
     hidden_dim=8,
+    batch_norm=True,
 )
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

@@ -13,12 +13,35 @@ from mofore.method.encoders import build_encoder, load_encoder, save_encoder
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "dim"), [("small", 192), ("r3d_18", 512), ("r2plus1d_18", 512)])
+@pytest.mark.parametrize(
+    ("name", "dim"),
+    [("small", 192), ("r3d_18", 512), ("r2plus1d_18", 512), ("small_2d", 192), ("resnet18", 512), ("resnet50", 2048)],
+)
 def test_features_are_one_vector_a_clip(name: str, dim: int) -> None:
     encoder = build_encoder(name, seed=0).eval()
     assert encoder.dim == dim
     with torch.no_grad():
         assert encoder(torch.randn(2, 3, 4, 32, 32)).shape == (2, dim)
+
+
+@pytest.mark.parametrize("name", ["small_2d", pytest.param("resnet18", marks=pytest.mark.slow)])
+def test_a_frame_encoder_is_the_mean_over_frames_and_blind_to_their_order(name: str) -> None:
+    encoder = build_encoder(name, seed=0).eval()
+    x_BCTHW = torch.randn(2, 3, 5, 32, 32)
+    with torch.no_grad():
+        one_by_one = [encoder(x_BCTHW[:, :, [t]]) for t in range(5)]
+        features_BD = encoder(x_BCTHW)
+        torch.testing.assert_close(features_BD, torch.stack(one_by_one).mean(dim=0))
+        torch.testing.assert_close(encoder(x_BCTHW.flip(2)), features_BD)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["r3d_18", "resnet18"])
+def test_more_channels_give_the_same_features_of_repeated_ones(name: str) -> None:
+    x_BCTHW = torch.randn(2, 3, 4, 32, 32)
+    with torch.no_grad():
+        three, six = (build_encoder(name, 0, channels).eval() for channels in (3, 6))
+        torch.testing.assert_close(six(torch.cat([x_BCTHW, x_BCTHW], dim=1)), three(x_BCTHW), rtol=1e-3, atol=1e-4)
 
 
 def test_the_seed_decides_the_weights_and_nothing_else() -> None:
@@ -30,7 +53,7 @@ def test_the_seed_decides_the_weights_and_nothing_else() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["small", "r3d_18"])
+@pytest.mark.parametrize("name", ["small", "r3d_18", "small_2d"])
 def test_a_saved_encoder_is_rebuilt_exactly(name: str, tmp_path: Path, params: Params) -> None:
     encoder = build_encoder(name, seed=3)
     encoder.train()(torch.randn(2, 3, 4, 32, 32))  # moves the statistics of the normalisation

@@ -1,17 +1,25 @@
 """The networks: shapes, what learns and what follows, and that the gap is heard."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
+from mofore.config import Forecast, Params
 from mofore.method.encoders import build_encoder
 from mofore.method.model import LONGEST_GAP, GapEmbedding, MoFore
 
 
 @pytest.fixture
-def model() -> MoFore:
+def forecast(params: Params) -> Forecast:
+    return replace(params.forecast, projection_dim=16, hidden_dim=32)
+
+
+@pytest.fixture
+def model(forecast: Forecast) -> MoFore:
     torch.manual_seed(0)
-    return MoFore(build_encoder("small", seed=0), projection_dim=16, hidden_dim=32)
+    return MoFore(build_encoder("small", seed=0), forecast)
 
 
 def clips(n: int = 4) -> torch.Tensor:
@@ -41,11 +49,12 @@ def test_each_future_is_forecast_from_its_context_at_its_gap(model: MoFore) -> N
         torch.testing.assert_close(forecasts(model, gap_BF[:, i, None])[:, 0], both_BFP[:, i])
 
 
-def test_a_predictor_told_nothing_or_a_wrong_gap(model: MoFore) -> None:
+def test_a_predictor_told_nothing_or_a_wrong_gap(model: MoFore, forecast: Forecast) -> None:
     gap_BF, other_BF = torch.tensor([[0], [9], [40]]), torch.tensor([[5], [6], [7]])
+    untold = MoFore(build_encoder("small", seed=0), replace(forecast, gap_conditioning="none"))
+    assert torch.equal(forecasts(untold, gap_BF), forecasts(untold, other_BF))
+    assert untold.predictor[0].in_features == 16, "nothing of the gap reaches the predictor"
     told_BFP = forecasts(model, gap_BF)
-    model.gap_conditioning = "none"
-    assert torch.equal(forecasts(model, gap_BF), forecasts(model, other_BF))
     model.gap_conditioning = "shuffled"
     wrong_BFP = forecasts(model, gap_BF)
     assert not torch.allclose(wrong_BFP, told_BFP)
@@ -88,6 +97,26 @@ def test_gap_embedding_tells_every_pair_of_gaps_apart() -> None:
     assert distance.min() > 0.1
 
 
-def test_the_encoder_that_is_kept_is_the_online_one(model: MoFore) -> None:
+def test_the_encoder_that_is_kept_is_the_online_or_the_ema_one(model: MoFore, forecast: Forecast) -> None:
     assert isinstance(model.encoder, nn.Module)
     assert model.encoder is model.online[0]
+    teacher = MoFore(build_encoder("small", seed=0), forecast, keep="ema")
+    assert teacher.encoder is teacher.ema[0]
+
+
+def test_without_a_projector_forecasts_are_made_among_features(forecast: Forecast) -> None:
+    model = MoFore(build_encoder("small_2d", 0), replace(forecast, projection_dim=0)).eval()
+    embedded = model(clips(2), torch.tensor([[0], [7]]), clips(2), None)
+    assert torch.equal(embedded.projection_BP, embedded.features_BD)
+    assert torch.equal(embedded.target_NP, model.ema[0](clips(2)))
+    assert embedded.forecast_NP.shape == (2, model.encoder.dim)
+
+
+def test_the_papers_predictor_is_two_layers(forecast: Forecast) -> None:
+    """W2 s(W1 z), with biases, and nothing else."""
+    plain = replace(forecast, projection_dim=0, batch_norm=False, gap_conditioning="none")
+    model = MoFore(build_encoder("small_2d", 0), plain)
+    z_BP = torch.randn(3, model.projection_dim)
+    first, last = (layer for layer in model.predictor if isinstance(layer, nn.Linear))
+    expected_BP = (z_BP @ first.weight.T + first.bias).clamp(min=0) @ last.weight.T + last.bias
+    torch.testing.assert_close(model.predict(z_BP, torch.zeros(3, 1)), expected_BP)

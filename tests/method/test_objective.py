@@ -233,3 +233,28 @@ def test_gradients_reach_what_each_loss_compares(params: Params, loss: str, trai
 
 def test_accuracy_has_no_gradient(params: Params) -> None:
     assert not objective(embeddings(4, 1), groups(4, 1), bank_of(0), params)["contrastive_accuracy"].requires_grad
+
+
+def test_the_papers_forecasting_loss_is_the_mean_squared_error(params: Params) -> None:
+    params.forecast.loss = "squared_error"
+    embedded = embeddings(4, 2)
+    losses = objective(embedded, groups(4, 2), bank_of(0), params)
+    forecast, target = (x.tolist() for x in (embedded.forecast_NP, embedded.target_NP))
+    squares = [(x - y) ** 2 for f, t in zip(forecast, target, strict=True) for x, y in zip(f, t, strict=True)]
+    assert losses["forecast_loss"].item() == pytest.approx(sum(squares) / len(squares), rel=1e-5)
+
+
+def test_with_the_context_as_anchor_the_contrast_does_not_see_the_forecast(params: Params) -> None:
+    params.contrast.anchor, params.contrast.time_reversed_negatives = "context", False
+    embedded = embeddings(4, 2, reversed_=False)
+    losses = objective(embedded, groups(4, 2), bank_of(0), params)
+    anchors = [row for row in embedded.projection_BP.tolist() for _ in range(2)]
+    group = groups(4, 2).tolist()
+    expected, accuracy = slow_contrast(
+        anchors, embedded.target_NP.tolist(), lambda n, m: group[n] != group[m], params.contrast.temperature, []
+    )
+    assert losses["contrast_loss"].item() == pytest.approx(expected, rel=1e-5)
+    assert float(losses["contrastive_accuracy"]) == pytest.approx(accuracy)
+    losses["contrast_loss"].backward()
+    assert embedded.forecast_NP.grad is None
+    assert embedded.projection_BP.grad is not None

@@ -14,11 +14,11 @@ from mofore.method.model import MoFore
 from mofore.method.saved_model import forecast_clips, load_forecaster, save_forecaster
 
 
-@pytest.fixture
-def model(tiny: Params) -> MoFore:
+@pytest.fixture(params=["online", "ema"])
+def model(tiny: Params, request: pytest.FixtureRequest) -> MoFore:
     """A model whose EMA twin, and whose normalisations' statistics, are no longer those of the start."""
     torch.manual_seed(0)
-    made = MoFore(build_encoder("small", seed=5), tiny.forecast.projection_dim, tiny.forecast.hidden_dim)
+    made = MoFore(build_encoder("small", seed=5), tiny.forecast, keep=request.param)
     clips = torch.randn(3, 3, 4, 16, 16)
     made(clips, torch.tensor([[0], [3], [6]]), clips + 1, None)
     with torch.no_grad():
@@ -37,6 +37,7 @@ def save(folder: Path, model: MoFore, params: Params) -> Path:
 def test_a_saved_model_is_rebuilt_exactly(tmp_path: Path, model: MoFore, tiny: Params) -> None:
     loaded, forecast = load_forecaster(save(tmp_path / "model", model, tiny))
     assert forecast == tiny.forecast
+    assert loaded.keep == model.keep
     assert not any(module.training for module in loaded.modules())
     before, after = model.state_dict(), loaded.state_dict()
     assert before.keys() == after.keys()
@@ -86,7 +87,7 @@ def test_forecasts_from_features_are_those_from_clips(model: MoFore) -> None:
     clips, context, gap = torch.randn(3, 3, 4, 16, 16), torch.tensor([0, 0, 2, 1]), torch.tensor([0, 7, 1, 30])
     with torch.no_grad():
         expected = model(clips[context], gap[:, None], clips[context], None).forecast_NP
-        features = model.encoder(clips).numpy()
+        features = model.online[0](clips).numpy()
     found = forecast_clips(model, features, context.numpy(), gap.numpy())
     torch.testing.assert_close(torch.from_numpy(found), expected)
     assert not torch.allclose(expected[0], expected[1])  # so the gap is heard

@@ -159,7 +159,7 @@ def test_a_ratio_to_nothing_is_not_defined() -> None:
 def make_project(folder: Path, params: Params, w: World) -> None:
     """What the stage reads: a model, and embeddings as the embed stage writes them."""
     torch.manual_seed(0)
-    model = MoFore(build_encoder("small", 0), P, params.forecast.hidden_dim)
+    model = MoFore(build_encoder("small", 0), replace(params.forecast, projection_dim=P))
     save_encoder(folder / "data/model", model.encoder, "small", params.clip)
     save_forecaster(folder / "data/model", model, replace(params.forecast, projection_dim=P, gap_max=20))
     features = np.random.default_rng(0).normal(size=(len(w.features.video), 192)).astype(np.float32)

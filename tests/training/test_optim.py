@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
+from mofore.config import Params
 from mofore.training.optim import cosine, learning_rate
 
 
@@ -10,8 +13,9 @@ def test_cosine_runs_from_start_to_end() -> None:
     assert values == sorted(values)
 
 
-def test_learning_rate_rises_then_falls() -> None:
-    values = [learning_rate(1e-3, 0.1, i / 100) for i in range(101)]
+def test_learning_rate_rises_then_falls(params: Params) -> None:
+    pretrain = replace(params.pretrain, lr=1e-3, warmup=0.1)
+    values = [learning_rate(pretrain, i / 100) for i in range(101)]
     assert values[0] == 0
     assert values[10] == max(values) == pytest.approx(1e-3)
     assert values[:11] == sorted(values[:11])
@@ -20,5 +24,12 @@ def test_learning_rate_rises_then_falls() -> None:
 
 
 @pytest.mark.parametrize("warmup", [0.0, 1.0])
-def test_learning_rate_without_or_with_nothing_but_warmup(warmup: float) -> None:
-    assert all(0 <= learning_rate(1.0, warmup, i / 10) <= 1 for i in range(11))
+def test_learning_rate_without_or_with_nothing_but_warmup(params: Params, warmup: float) -> None:
+    pretrain = replace(params.pretrain, lr=1.0, warmup=warmup)
+    assert all(0 <= learning_rate(pretrain, i / 10) <= 1 for i in range(11))
+
+
+def test_a_constant_schedule_stays_after_the_warmup(params: Params) -> None:
+    pretrain = replace(params.pretrain, lr=1e-4, warmup=0.1, schedule="constant")
+    assert learning_rate(pretrain, 0.05) == pytest.approx(0.5e-4)
+    assert {learning_rate(pretrain, i / 10) for i in range(1, 11)} == {1e-4}

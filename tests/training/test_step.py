@@ -233,8 +233,8 @@ def test_gradients_do_not_add_up_over_steps(tiny: Params) -> None:
     assert torch.allclose(grads[0], grads[1], rtol=1e-2, atol=1e-3 * float(grads[0].abs().max()))
 
 
-def test_biases_and_norms_are_not_decayed() -> None:
-    model = MoFore(build_encoder("small", 0), 8, 16)
+def test_biases_and_norms_are_not_decayed(tiny: Params) -> None:
+    model = MoFore(build_encoder("small", 0), tiny.forecast)
     decayed, free = adamw(model, 1e-3, 0.1).param_groups
     assert decayed["weight_decay"] == 0.1
     assert all(p.ndim > 1 for p in decayed["params"])
@@ -271,16 +271,24 @@ def pinned(params: Params) -> Params:
         gap_conditioning="gap",
         futures=1,
         weight=1.0,
+        loss="cosine",
         projection_dim=8,
         hidden_dim=16,
+        batch_norm=True,
     )
     params.contrast = Contrast(
-        weight=3.0, loss="infonce", temperature=0.2, mask_groups=True, queue_size=0, time_reversed_negatives=True
+        weight=3.0,
+        loss="infonce",
+        anchor="forecast",
+        temperature=0.2,
+        mask_groups=True,
+        queue_size=0,
+        time_reversed_negatives=True,
     )
     params.decorrelation, params.momentum = Decorrelation(weight=0.1), Momentum(start=0.9, end=1.0)
-    params.encoder = Encoder(name="small")
+    params.encoder = Encoder(name="small", keep="online")
     params.pretrain = Pretrain(
-        epochs=20, min_steps=0, batch_size=8, lr=1e-4, weight_decay=0.05, warmup=0.05, knn_every=0
+        epochs=20, min_steps=0, batch_size=8, lr=1e-4, weight_decay=0.05, warmup=0.05, schedule="cosine", knn_every=0
     )
     return params
 

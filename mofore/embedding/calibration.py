@@ -1,0 +1,58 @@
+"""The control `random_init`: the encoder before training, with normalisations that fit the data.
+
+A network that has just been made has BatchNorm statistics of mean 0 and variance 1, which fit no video. Its features
+are worse than those of random weights need to be, so a lead over them is too large. So the statistics are measured on
+training clips first, without labels and without gradients. The weights stay as they were drawn.
+
+Shapes: V videos of a batch, K clips of each, T frames, H = W side of a clip, C = 3 colours.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
+
+from mofore.clips.augment import input_channels, to_input
+from mofore.clips.loader import load_batches
+from mofore.config import Params
+from mofore.embedding.inference import VIDEOS_A_BATCH, UniformClips
+from mofore.frames.store import FrameStore
+from mofore.method.encoders import build_encoder
+from mofore.runtime.device import autocast
+
+MAX_VIDEOS = 256
+CLIPS_A_VIDEO = 4
+
+
+def untrained_encoder(videos: FrameStore, params: Params, device: torch.device) -> nn.Module:
+    """The encoder with the first weights of pretraining, calibrated, in eval mode, on `device`.
+
+    Args:
+        videos: each at least one clip long. Those of the train split are used, all if there is none; of many a random
+            sample, by `seed`.
+    """
+    encoder = build_encoder(params.encoder.name, params.seed, input_channels(params.clip.input)).to(device)
+    calibrate(encoder, videos, params, device)
+    return encoder.eval()
+
+
+def calibrate(encoder: nn.Module, videos: FrameStore, params: Params, device: torch.device) -> None:
+    """Set the statistics of all BatchNorm layers to the mean over batches of training clips."""
+    train = np.flatnonzero(videos.table.split == "train")
+    chosen = train if len(train) else np.arange(len(videos))
+    if len(chosen) > MAX_VIDEOS:
+        chosen = np.sort(np.random.default_rng(params.seed).choice(chosen, MAX_VIDEOS, replace=False))
+    samples = UniformClips(videos.some(chosen), params.clip, CLIPS_A_VIDEO)
+    with torch.no_grad(), autocast(params.runtime, device):
+        update_bn(_inputs(samples, params, device), encoder)
+
+
+def _inputs(samples: UniformClips, params: Params, device: torch.device) -> Iterator[Tensor]:
+    every = list(range(len(samples)))
+    batches = [every[at : at + VIDEOS_A_BATCH] for at in range(0, len(every), VIDEOS_A_BATCH)]
+    with closing(load_batches(samples, batches, params.runtime.workers, device)) as loaded:
+        for frames_VKTHWC in loaded:
+            yield to_input(frames_VKTHWC.flatten(0, 1).to(device, non_blocking=True), params.clip.input)
