@@ -212,7 +212,7 @@ def load_params(path: str | Path = PARAMS_FILE) -> Params:
     try:
         loaded = OmegaConf.load(path)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file: run this command in the top folder of the project") from None
+        raise UserError(f"{path}: no such file: run this from the project's top folder") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(loaded, DictConfig):

@@ -78,7 +78,7 @@ def test_a_file_that_is_no_map_is_named(tmp_path: Path, text: str) -> None:
 
 
 def test_no_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such file: run this command in the top folder of the project"):
+    with pytest.raises(UserError, match="no such file: run this from the project's top folder"):
         load_params(tmp_path / "params.yaml")
 
 
