@@ -116,7 +116,7 @@ def delete_if_idle(folder: Path) -> bool:
 def _delete(folder: Path) -> None:
     """Delete a folder that this process has locked.
 
-    The lock file goes last. Once it is gone, another run may create and lock the folder; rmdir then fails, as it should.
+    The lock file is deleted last. From then on, another run may lock the folder again, and rmdir fails, as it should.
     """
     with suppress(OSError):
         for path in folder.iterdir():

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mofore.videos.synthetic.appearance import draw_look
+from mofore.videos.synthetic.appearance import sample_appearance
 from mofore.videos.synthetic.kinematics import (
     ANKLE,
     ELBOW,
@@ -33,7 +33,7 @@ def poses(draw: st.DrawFn) -> Pose:
     return pose
 
 
-bodies = st.integers(0, 1000).map(lambda seed: draw_look(np.random.default_rng(seed)).body)
+bodies = st.integers(0, 1000).map(lambda seed: sample_appearance(np.random.default_rng(seed)).body)
 
 
 @given(poses(), bodies)

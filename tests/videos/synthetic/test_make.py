@@ -8,7 +8,7 @@ import pytest
 
 from mofore.videos.synthetic.actions import ACTIONS
 from mofore.videos.synthetic.appearance import HEIGHT, WIDTH
-from mofore.videos.synthetic.clip import FPS, draw_clip
+from mofore.videos.synthetic.clip import FPS, sample_demo_clip
 from mofore.videos.synthetic.make import make_demo
 
 from .conftest import CLIPS, GROUPS, SEED
@@ -92,8 +92,8 @@ def test_opencv_decodes_all_frames_and_every_file_has_the_size_drawn_for_it(demo
     for index, name in enumerate(sorted(ACTIONS)):
         for group in range(1, GROUPS + 1):
             path = demo / "videos" / name / f"v_{name}_g{group:02}_c01.avi"
-            clip = draw_clip(np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(index, group, 1))))
-            assert path.stat().st_size == clip.bytes  # never larger by itself: nothing of the motion shows
+            clip = sample_demo_clip(np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(index, group, 1))))
+            assert path.stat().st_size == clip.file_bytes  # never larger by itself: nothing of the motion shows
             capture = cv2.VideoCapture(str(path))
             assert capture.get(cv2.CAP_PROP_FPS) == FPS
             shapes = []
