@@ -1,6 +1,6 @@
-"""Appearance says nothing of the class: classifiers on it stay within chance's interval.
+"""Appearance does not reveal the class: classifiers trained on it stay within the interval of chance.
 
-Each row is one group's or one clip's draws, so rows are independent and the binomial interval holds.
+Each row of features comes from another group, so the rows are independent and the binomial interval is valid.
 """
 
 import dataclasses
@@ -36,13 +36,13 @@ def sources() -> list[tuple[int, int]]:
 
 
 def hits(features: Array, classifier: str, labels: NDArray[np.int64], groups: NDArray[np.int64]) -> int:
-    """Videos whose class is found by a classifier that has seen other groups only."""
+    """Count the videos that a classifier trained on other groups classifies correctly."""
     guess = cross_val_predict(CLASSIFIERS[classifier], features, labels, groups=groups, cv=GroupKFold(4))
     return int((guess == labels).sum())
 
 
 def chance_bound(videos: int) -> int:
-    """Upper end of chance's 99 % interval."""
+    """Return the upper end of the central 99 % interval of the number of hits by chance."""
     p, below = 1 / CLASSES, 0.0
     for found in range(videos + 1):
         below += math.comb(videos, found) * p**found * (1 - p) ** (videos - found)
@@ -91,7 +91,7 @@ def features_of_clip(clip: DemoClip) -> list[float]:
 
 @pytest.fixture(scope="module")
 def features() -> dict[str, Array]:
-    """Features by kind, a row for each source."""
+    """Features by kind, one row per source (class and group)."""
     rows: dict[str, list[list[float]]] = {"file": [], "appearance": [], "background": [], "clip": []}
     for index, group in sources():
         rng = np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(index, group)))
@@ -113,35 +113,35 @@ GROUP_NUMBERS = np.array([group for _, group in sources()])
 @pytest.mark.slow
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
 @pytest.mark.parametrize("kind", ["file", "appearance", "background", "clip"])
-def test_draws_tell_nothing_of_the_class(features: dict[str, Array], kind: str, classifier: str) -> None:
+def test_sampled_properties_do_not_reveal_the_class(features: dict[str, Array], kind: str, classifier: str) -> None:
     assert hits(features[kind], classifier, LABELS, GROUP_NUMBERS) <= chance_bound(len(LABELS))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
 @pytest.mark.parametrize("kind", ["file", "appearance", "background", "clip"])
-def test_classifiers_would_find_a_leak(features: dict[str, Array], kind: str, classifier: str) -> None:
+def test_the_classifiers_detect_a_leak(features: dict[str, Array], kind: str, classifier: str) -> None:
     leaky = features[kind].copy()
     leaky[:, :3] += leaky[:, :3].std(axis=0) * np.linspace(-2, 2, CLASSES)[LABELS, None]
     assert hits(leaky, classifier, LABELS, GROUP_NUMBERS) > chance_bound(len(LABELS))
 
 
 def corners(frame: Array) -> Array:
-    """Mean colours of the frame's four corners, where no figure comes."""
+    """Return the mean colours of the frame's four corners, which no figure reaches."""
     tops, sides = (slice(20), slice(-12, None)), (slice(20), slice(-20, None))
     return np.ravel([frame[top, side].mean(axis=(0, 1)) for top in tops for side in sides])
 
 
 @pytest.mark.slow
-def test_files_and_their_corners_tell_nothing_of_the_class(demo: Path) -> None:
-    """The same for real files: facts, and colours of the mean frame's corners."""
-    rows: dict[str, list[Array]] = {"facts": [], "corners": []}
+def test_files_and_their_corners_do_not_reveal_the_class(demo: Path) -> None:
+    """The same for video files: their metadata, and the corner colours of their mean frame."""
+    rows: dict[str, list[Array]] = {"metadata": [], "corners": []}
     sources = [(i, path) for i, name in enumerate(sorted(ACTIONS)) for path in (demo / "videos" / name).iterdir()]
     for _, path in sources:
         capture, frames = cv2.VideoCapture(str(path)), []
         while (read := capture.read())[0]:
             frames.append(np.asarray(read[1]))
-        rows["facts"].append(
+        rows["metadata"].append(
             np.array([len(frames), path.stat().st_size, capture.get(cv2.CAP_PROP_FPS), *frames[0].shape])
         )
         rows["corners"].append(corners(np.mean(frames, axis=0)))

@@ -1,3 +1,5 @@
+"""The frames of a video: size, motion, and the background under a moving camera."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +19,7 @@ def group() -> tuple[Appearance, Image]:
     return appearance, draw_background(rng, appearance)
 
 
-def test_background_has_room_for_the_camera_and_is_the_rngs(group: tuple[Appearance, Image]) -> None:
+def test_background_has_a_margin_and_follows_from_the_seed(group: tuple[Appearance, Image]) -> None:
     background = group[1]
     assert background.shape == (HEIGHT + 2 * MARGIN, WIDTH + 2 * MARGIN, 3)
     rng = np.random.default_rng(0)
@@ -26,7 +28,7 @@ def test_background_has_room_for_the_camera_and_is_the_rngs(group: tuple[Appeara
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ACTIONS)
-def test_a_figure_moves_and_fills_a_good_part_of_the_picture(name: str, group: tuple[Appearance, Image]) -> None:
+def test_the_figure_moves_and_fills_over_half_of_the_frames_height(name: str, group: tuple[Appearance, Image]) -> None:
     appearance, background = group
     clip = sample_demo_clip(np.random.default_rng(3))
     still = replace(clip, camera_shift=clip.camera_shift * 0, gain=clip.gain**0, offset_x=0.0)
@@ -50,4 +52,4 @@ def test_background_moves_with_the_camera(group: tuple[Appearance, Image]) -> No
         next(draw_frames("Bow", appearance, background, stays)),
     )
     corner = np.abs(a[5:25, 5:40].astype(float) - b[:20, :35]).mean()
-    assert corner < 3  # only noise
+    assert corner < 3  # the difference is only noise

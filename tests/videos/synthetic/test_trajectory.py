@@ -1,3 +1,5 @@
+"""The motion in a video: reversed pairs, mirroring, and the ball."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +12,7 @@ from mofore.videos.synthetic.trajectory import clip_motion, clip_phase
 
 
 def reversed_in_time(clip: DemoClip) -> DemoClip:
-    """The clip whose draws make an action's reverse show the reversed motion."""
+    """Return properties with which an action's reverse shows the same motion backwards."""
     phase = clip_phase("Throw", clip)
     speed = np.roll(clip.speed[::-1], 1)
     start = 1 - phase[-1] - (clip_phase("Throw", replace(clip, start_phase=0.0, speed=speed))[0])
@@ -19,7 +21,7 @@ def reversed_in_time(clip: DemoClip) -> DemoClip:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(("forward", "backward"), [("SitDown", "StandUp"), ("Throw", "Catch")])
-def test_order_pairs_show_the_same_motion_in_reverse(forward: str, backward: str, seed: int) -> None:
+def test_the_actions_of_a_pair_show_the_same_motion_in_reverse(forward: str, backward: str, seed: int) -> None:
     clip = sample_demo_clip(np.random.default_rng(seed))
     joints, ball = clip_motion(forward, Body(), clip)
     joints_back, ball_back = clip_motion(backward, Body(), reversed_in_time(clip))
@@ -33,7 +35,7 @@ def test_order_pairs_show_the_same_motion_in_reverse(forward: str, backward: str
 
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("yaw", [-45.0, 45.0])
-def test_sitting_down_goes_down_on_screen_in_every_direction(mirrored: bool, yaw: float) -> None:
+def test_sitting_down_moves_the_hips_down_on_screen_from_every_direction(mirrored: bool, yaw: float) -> None:
     clip = replace(sample_demo_clip(np.random.default_rng(0)), mirrored=mirrored, yaw=yaw)
     camera = Camera(size=70, yaw=yaw, pitch=10, origin=np.zeros((1, 2)))
     for name, sign in (("SitDown", 1), ("StandUp", -1)):
@@ -45,7 +47,7 @@ def test_sitting_down_goes_down_on_screen_in_every_direction(mirrored: bool, yaw
 
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("yaw", [-45.0, 45.0])
-def test_a_thrown_ball_leaves_and_a_caught_ball_comes(mirrored: bool, yaw: float) -> None:
+def test_a_thrown_ball_moves_away_and_a_caught_ball_comes_closer(mirrored: bool, yaw: float) -> None:
     clip = replace(sample_demo_clip(np.random.default_rng(0)), mirrored=mirrored, yaw=yaw)
     for name, sign in (("Throw", 1), ("Catch", -1)):
         joints, ball = clip_motion(name, Body(), clip)
