@@ -75,7 +75,7 @@ def test_stopped_stage_leaves_no_process(tmp_path: Path, how: signal.Signals, wo
     assert stage.returncode == (130 if how == signal.SIGINT else -how)
     if how == signal.SIGINT:
         assert said == ""
-    wait_until(lambda: all(map(gone, children)))
+    wait_until(lambda: all(map(has_ended, children)))
 
 
 @pytest.mark.slow
