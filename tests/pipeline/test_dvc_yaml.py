@@ -67,7 +67,9 @@ def test_code_deps_are_the_import_closure(stage: str) -> None:
     assert [dep for dep in deps if not any(covers(dep, file) for file in imported)] == []
     directories = [dep for dep in deps if not dep.endswith(".py")]
     assert all((ROOT / dep / "__init__.py").exists() for dep in directories)
-    assert [Path(dep).parent for dep in directories] == [Path("mofore")] * len(directories), "deps must be whole packages"
+    assert [Path(dep).parent for dep in directories] == [Path("mofore")] * len(directories), (
+        "deps must be whole packages"
+    )
 
 
 def test_the_closure_includes_indirect_imports() -> None:
