@@ -188,7 +188,9 @@ def test_skill_is_drawn_against_zero_with_its_intervals(drawn: dict[str, str]) -
         "one line at zero in each panel"
     )
     assert len(marks(card, "line mark")) == 3 * 3, "three series in each revision"
-    assert len(marks(card, "area mark")) == 3 * 2, "no band for shuffled gaps, which would cover the band beside it"
+    assert len(marks(card, "area mark")) == 3 * 2, (
+        "no band for shuffled gaps, whose line is close to that of the right gaps"
+    )
     dashed = re.findall(r'<path[^>]*aria-roledescription="line mark"[^>]*stroke-dasharray="5,3"', card)
     assert len(dashed) == 3, "the series with a shuffled gap in each revision"
     points = marks(card, "circle")
