@@ -96,9 +96,11 @@ def test_processes_whose_launcher_is_killed_save_and_stop(
     ) as torchrun:
         wait_until(lambda: bool(checkpoints(project)), 120)
         torchrun.send_signal(number)
-        said = torchrun.communicate()[1]
+        stderr = torchrun.communicate()[1]
     wait_until(lambda: not stage_processes(), 60)
-    (stopped,) = re.findall(r"stopped by SIGTERM after step (\d+) of \d+: saved, run the same command to resume", said)
+    (stopped,) = re.findall(
+        r"stopped by SIGTERM after step (\d+) of \d+: saved, run the same command to resume", stderr
+    )
     done = run(*map(str, command), cwd=project)
     assert f"resumed from step {stopped}\n" in done.stderr
     assert not checkpoints(project)
@@ -114,8 +116,8 @@ def test_a_run_is_resumed_after_a_fresh_byte_compile(project: Path) -> None:
     with subprocess.Popen(command, cwd=project, env=environment(project), stderr=subprocess.PIPE, text=True) as stage:
         wait_until(lambda: bool(checkpoints(project)), 60)
         stage.terminate()
-        said = stage.communicate()[1]
-    (stopped,) = re.findall(r"stopped by SIGTERM after step (\d+) of \d+: saved", said)
+        stderr = stage.communicate()[1]
+    (stopped,) = re.findall(r"stopped by SIGTERM after step (\d+) of \d+: saved", stderr)
     assert compileall.compile_dir(project / "mofore", quiet=1, force=True)
     assert list((project / "mofore/method").rglob("*.pyc"))
     done = run(*command, cwd=project)

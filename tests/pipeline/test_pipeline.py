@@ -191,11 +191,11 @@ def test_all_stages_run_on_unlabelled_videos_of_the_user(project: Path, tmp_path
     shutil.copytree(project, copy, symlinks=True, ignore=shutil.ignore_patterns("data", ".dvc", ".git"))
     (copy / "data/videos").mkdir(parents=True)
     edit(copy, {"data.source": "folder", "data.path": own})
-    said = {}
+    output = {}
     for stage in STAGES:
-        said[stage] = run("python", f"stages/{stage}.py", cwd=copy).stdout
-    assert "no labels" in said["linear"]
-    assert "no labels" in said["knn"]
+        output[stage] = run("python", f"stages/{stage}.py", cwd=copy).stdout
+    assert "no labels" in output["linear"]
+    assert "no labels" in output["knn"]
     for name in ("linear", "knn"):
         assert json.loads((copy / f"results/{name}.json").read_text()) == {row: {} for row in ROWS}
     assert "same_video" in json.loads((copy / "results/temporal.json").read_text())["mofore"]

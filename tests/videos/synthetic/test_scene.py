@@ -37,8 +37,8 @@ def test_no_background_is_empty_and_no_two_are_alike(backgrounds: list[Image]) -
 def test_only_the_ground_of_an_appearance_matters(appearance: Appearance) -> None:
     other = sample_appearance(np.random.default_rng(9))
     drawn = [
-        draw_background(np.random.default_rng(4), look)
-        for look in (appearance, replace(other, ground=appearance.ground), replace(appearance, ground=90.0))
+        draw_background(np.random.default_rng(4), variant)
+        for variant in (appearance, replace(other, ground=appearance.ground), replace(appearance, ground=90.0))
     ]
     assert np.array_equal(drawn[0], drawn[1])
     assert not np.array_equal(drawn[0], drawn[2])
