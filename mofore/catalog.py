@@ -1,4 +1,4 @@
-"""The catalog: which videos there are, what they show, and on which side of the split they stand."""
+"""Reads and writes the catalog: the path, label, group and split of every video."""
 
 import csv
 import io
@@ -19,9 +19,9 @@ class Video:
     """One video of the catalog.
 
     Attributes:
-        path: posix, relative to the video root.
-        label: its class; empty when unlabelled.
-        group: its source (recording, actor, scene), never empty; a group stands on one side of the split only.
+        path: relative to the video root, with forward slashes.
+        label: the class; empty if the video is unlabelled.
+        group: the source (recording, actor or scene); never empty. All videos of a group are in the same split.
         split: `train` or `test`.
     """
 
@@ -35,7 +35,10 @@ COLUMNS = [field.name for field in fields(Video)]
 
 
 def video_root(data: Data) -> Path:
-    """The folder that the catalog's paths are relative to: the user's own, or the one that download has filled."""
+    """Return the folder to which the catalog's paths are relative.
+
+    This is the user's own folder (`data.path`), or the folder that the stage download filled.
+    """
     own = Path(data.path)
     if data.source == "folder":
         return own
@@ -43,9 +46,10 @@ def video_root(data: Data) -> Path:
 
 
 def unpacked_root(folder: Path) -> Path | None:
-    """The folder that holds UCF101's class folders: `folder` itself or one in it (`UCF-101`); None if neither does.
+    """Return the folder that holds UCF101's class folders, or None if there is none.
 
-    Of several the one with the most videos, since folders that stray into copies of UCF101 may look alike.
+    It is `folder` itself or a direct subfolder (usually `UCF-101`). If several qualify, the one with the most videos is
+    returned, because a copy of UCF101 may contain stray folders of a similar form.
     """
     roots = [folder, *sorted(path for path in folder.glob("*") if path.is_dir())]
     counts = [sum(1 for _ in root.glob("*/v_*_g??_c??.avi")) for root in roots]
@@ -53,7 +57,7 @@ def unpacked_root(folder: Path) -> Path | None:
 
 
 def csv_bytes(rows: Iterable[Iterable[object]]) -> bytes:
-    """Lines of CSV in UTF-8, all text in quotes: names with commas, quotes and newlines come back as they were."""
+    """Encode rows as CSV in UTF-8. All text is quoted, so names with commas, quotes and newlines survive."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerows(rows)
@@ -67,10 +71,10 @@ def write_catalog(videos: Iterable[Video], path: Path = CATALOG) -> None:
 
 
 def read_catalog(path: Path = CATALOG) -> list[Video]:
-    """Read a catalog that `write_catalog` wrote, in its order.
+    """Read a catalog written by `write_catalog`, in the order of its rows.
 
     Raises:
-        UserError: if it is not there.
+        UserError: the file does not exist.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:

@@ -1,7 +1,8 @@
-"""params.yaml as typed dataclasses with ranges.
+"""Loads params.yaml into typed dataclasses and checks every value.
 
-`load_params` checks the whole file before a stage does anything: unknown keys, missing keys, wrong types, values out
-of range, impossible combinations. What each key means and its unit stand beside it in params.yaml.
+`load_params` checks the whole file before a stage starts its work. It reports unknown keys, missing keys, wrong types,
+values out of range, and combinations that cannot work. The comments in params.yaml give the meaning and unit of each
+key.
 """
 
 import difflib
@@ -17,10 +18,10 @@ from omegaconf.errors import OmegaConfBaseException
 from mofore.errors import UserError
 
 PARAMS_FILE = "params.yaml"
-RENAMED = {  # keys of earlier versions
+RENAMED = {  # key of an earlier version -> its present name, for the error message
     "augment.plain": "augment.clean_target_prob",
     "forecast.gap_law": "forecast.gap_distribution",
-    "forecast.told": "forecast.gap_conditioning (gap stays gap, nothing is none, wrong is shuffled)",
+    "forecast.told": "forecast.gap_conditioning (and its value: gap stays gap, nothing -> none, wrong -> shuffled)",
     "forecast.projection": "forecast.projection_dim",
     "forecast.hidden": "forecast.hidden_dim",
     "contrast.queue": "contrast.queue_size",
@@ -30,12 +31,12 @@ RENAMED = {  # keys of earlier versions
 
 
 def within(low: float, high: float = math.inf) -> dict[str, Any]:
-    """Marks a field as a number in [low, high]."""
+    """Field metadata: the value must be a number in [low, high]."""
     return {"range": (low, high)}
 
 
 def one_of(*names: str) -> dict[str, Any]:
-    """Marks a field as a word out of a few."""
+    """Field metadata: the value must be one of these names."""
     return {"choices": names}
 
 
@@ -200,16 +201,17 @@ class Params:
 
 
 def load_params(path: str | Path = PARAMS_FILE) -> Params:
-    """Read and check a whole parameter file.
+    """Read a parameter file and check all of it.
 
     Args:
-        path: a YAML file of scalars and maps, by default the `params.yaml` of the working directory.
+        path: a YAML file of scalars and maps. The default is `params.yaml` in the working directory.
 
     Returns:
-        Params, every value typed and within its range.
+        The parameters. Every value has its declared type and lies within its range.
 
     Raises:
-        UserError: one line that names the file and the key, and says what to do.
+        UserError: the file is missing, is not valid YAML, or holds a wrong key or value. The message names the file
+            and the key, and says what to do.
     """
     path = Path(path)
     try:
@@ -219,25 +221,26 @@ def load_params(path: str | Path = PARAMS_FILE) -> Params:
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(loaded, DictConfig):
-        raise UserError(f"{path}: must be a map of sections: compare with the version in git")
+        raise UserError(f"{path}: must be a map of sections: compare it with the version in git")
     return check_params(loaded, path)
 
 
 def check_params(loaded: DictConfig, path: Path) -> Params:
-    """Check what a parameter file holds, or would hold.
+    """Check parameters and convert them to `Params`.
 
     Args:
-        path: the file, for messages.
+        loaded: the content of a parameter file, which need not be written yet.
+        path: the file that the error messages name.
 
     Raises:
-        UserError: as `load_params`.
+        UserError: a key or value is wrong, as for `load_params`.
     """
     _check_keys(loaded, Params, path, prefix="")
     try:
         params = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Params), loaded))
     except OmegaConfBaseException as error:
-        what = str(error).splitlines()[0]
-        raise UserError(f"{path}: {error.full_key}: {what}") from None
+        first_line = str(error).splitlines()[0]
+        raise UserError(f"{path}: {error.full_key}: {first_line}") from None
     assert isinstance(params, Params)
     _check_values(params, path, prefix="")
     _check_combinations(params, path)
@@ -248,7 +251,7 @@ def _check_keys(loaded: DictConfig, schema: Any, path: Path, prefix: str) -> Non
     known = {f.name: f for f in fields(schema)}
     for key, value in loaded.items_ex(resolve=False):
         if new_name := RENAMED.get(f"{prefix}{key!s}"):
-            raise UserError(f"{path}: '{prefix}{key!s}' was renamed: call it {new_name}")
+            raise UserError(f"{path}: '{prefix}{key!s}' was renamed: use {new_name}")
         if key not in known:
             raise UserError(
                 f"{path}: unknown key '{prefix}{key!s}'{_did_you_mean(str(key), _all_keys(Params), prefix)}"
@@ -260,10 +263,11 @@ def _check_keys(loaded: DictConfig, schema: Any, path: Path, prefix: str) -> Non
             _check_keys(value, section, path, f"{prefix}{key!s}.")
     for name, known_field in known.items():
         if name not in loaded and known_field.default is MISSING:
-            raise UserError(f"{path}: missing key '{prefix}{name}': add it, or take it back from git")
+            raise UserError(f"{path}: missing key '{prefix}{name}': add it, or restore the file from git")
 
 
 def _all_keys(schema: Any, prefix: str = "") -> list[str]:
+    """Names of all sections and keys, such as `forecast` and `forecast.gap_max`."""
     keys = []
     for f in fields(schema):
         keys.append(prefix + f.name)
@@ -274,7 +278,7 @@ def _all_keys(schema: Any, prefix: str = "") -> list[str]:
 
 def _did_you_mean(word: str, known: list[str], prefix: str = "") -> str:
     close = difflib.get_close_matches(prefix + word, known, n=1, cutoff=0.6)
-    return f" - did you mean '{close[0]}'?" if close else f": known here are {', '.join(known)}"
+    return f" - did you mean '{close[0]}'?" if close else f": the known keys are {', '.join(known)}"
 
 
 def _check_values(section: Any, path: Path, prefix: str) -> None:
@@ -284,7 +288,7 @@ def _check_values(section: Any, path: Path, prefix: str) -> None:
             _check_values(value, path, f"{key}.")
         if "range" in f.metadata:
             low, high = f.metadata["range"]
-            if not low <= value <= high:
+            if not low <= value <= high:  # true for nan as well
                 wanted = f"at least {low}" if high == math.inf else f"from {low} to {high}"
                 raise UserError(f"{path}: {key} is {value}, but must be {wanted}")
         if "choices" in f.metadata and value not in f.metadata["choices"]:
@@ -303,7 +307,7 @@ def _check_combinations(p: Params, path: Path) -> None:
     if p.momentum.end < p.momentum.start:
         raise UserError(
             f"{path}: momentum.end is {p.momentum.end}, below momentum.start {p.momentum.start}: "
-            "the momentum rises over the run, so raise end or lower start"
+            "momentum rises during the run, so raise end or lower start"
         )
     if p.clip.size > p.frames.short_side:
         raise UserError(
@@ -311,4 +315,6 @@ def _check_combinations(p: Params, path: Path) -> None:
             "raise short_side or lower size"
         )
     if p.forecast.weight == 0 and p.contrast.weight == 0:
-        raise UserError(f"{path}: forecast.weight and contrast.weight are both 0: nothing would be learnt, raise one")
+        raise UserError(
+            f"{path}: forecast.weight and contrast.weight are both 0: the encoder would learn nothing, so raise one"
+        )

@@ -1,6 +1,6 @@
-"""Splits by group: into train and test, and into folds for cross-validation.
+"""Splits videos by group: into train and test, and into folds for cross-validation.
 
-The videos of one group (recording, actor, scene) always stand on one side together.
+All videos of one group (recording, actor or scene) go to the same split or fold.
 
 Shapes: N videos.
 """
@@ -17,27 +17,28 @@ from mofore.errors import UserError
 
 
 def group_folds(labels: Sequence[str], groups: Sequence[str], folds: int, seed: int) -> list[npt.NDArray[np.bool_]]:
-    """Part the videos into folds, groups whole, with each label's share as even as groups allow.
+    """Divide the videos into folds, stratified by label, without splitting a group.
 
-    The same videos in another order get the same folds. (scikit-learn's StratifiedGroupKFold does the work.)
+    Each label's videos are spread over the folds as evenly as the groups allow. The folds do not depend on the order
+    of the videos. Uses scikit-learn's StratifiedGroupKFold.
 
     Args:
         labels: of N videos.
         groups: of the same N videos.
-        folds: how many; with as many groups or fewer, each group is a fold (leave one group out).
-        seed: decides which groups of like composition go where.
+        folds: number of folds. If there are no more groups than folds, each group becomes a fold (leave one group out).
+        seed: chooses between groups that have the same label counts.
 
     Returns:
-        One mask [N] a fold, True where held out; each video is held out once, no fold is empty. None at all where there
-        are fewer than two groups, or fewer than two folds are asked for.
+        One mask [N] per fold, True where the video is held out. Each video is held out exactly once, and no fold is
+        empty. The list is empty if there are fewer than two groups, or if `folds` is less than two.
     """
     folds = min(folds, len(set(groups)))
     if folds < 2:
         return []
-    from sklearn.model_selection import StratifiedGroupKFold  # 1 s: only where folds have to be made
+    from sklearn.model_selection import StratifiedGroupKFold  # imported here because the import takes 1 s
 
     if max(Counter(labels).values()) < folds:
-        labels = [""] * len(labels)  # every label is rarer than there are folds: nothing to even out
+        labels = [""] * len(labels)  # no label has a video for every fold, so stratifying is impossible
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
@@ -52,44 +53,46 @@ FOLDS = 4  # one of them is held out: 75/25
 
 
 def fold_count(groups: Sequence[str]) -> int:
-    """How many folds these groups can make: 4, or one a group where there are fewer."""
+    """Return the number of folds that `split_by_group` makes: 4, or the number of groups if that is smaller."""
     return min(FOLDS, len(set(groups)))
 
 
 def split_by_group(labels: Sequence[str], groups: Sequence[str], held_out: int, seed: int) -> list[str]:
-    """Hold out one fold of the groups, about a quarter of the videos, with each label's share as even as groups allow.
+    """Split the videos into train and test by holding out one fold of groups, about a quarter of the videos.
 
-    The same videos in another order get the same split.
+    The split is stratified by label as far as the groups allow. It does not depend on the order of the videos.
 
     Args:
         labels: of N videos.
-        groups: of the same N videos, of at least two different values.
-        held_out: which fold is for testing, from 1 to `fold_count(groups)`.
-        seed: decides which groups of like composition go where.
+        groups: of the same N videos; at least two different values.
+        held_out: number of the fold used for testing, from 1 to `fold_count(groups)`.
+        seed: chooses between groups that have the same label counts.
 
     Returns:
-        N times `train` or `test`; both occur, and no group has both.
+        `train` or `test` for each of the N videos. Both occur, and all videos of a group have the same value.
     """
     test_N = group_folds(labels, groups, fold_count(groups), seed)[held_out - 1]
     return ["test" if test else "train" for test in test_N]
 
 
 def check_split(path: Path, group_N: npt.ArrayLike, split_N: npt.ArrayLike) -> None:
-    """Check that no group stands on both sides: its test videos would be found by their scene, not by what they show.
+    """Check that no group has videos in both train and test.
+
+    Such a leak inflates scores: a classifier can recognise the scene of a test video instead of its action.
 
     Args:
-        path: the file that says so, for the error.
+        path: the file that holds the groups and splits, for the error message.
         group_N: group of each video.
-        split_N: `train` or `test`.
+        split_N: `train` or `test` for each video.
 
     Raises:
-        UserError: one does; names it.
+        UserError: a group is in both; the message names it.
     """
     group, split = np.asarray(group_N), np.asarray(split_N)
     both = np.intersect1d(group[split == "train"], group[split == "test"])
     if len(both):
         more = f" (and {len(both) - 1} more)" if len(both) > 1 else ""
         raise UserError(
-            f"{path}: group '{both[0]}'{more} is in train and in test, so scores would be too good to be true: put all "
-            "videos of a group on one side, and run `dvc repro`"
+            f"{path}: group '{both[0]}'{more} is in train and in test, which inflates the scores: put all videos of a "
+            "group in one split, and run `dvc repro`"
         )

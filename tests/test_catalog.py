@@ -1,4 +1,4 @@
-"""The catalog comes back as it was written."""
+"""The catalog: written and read back, and the folder of its videos."""
 
 import errno
 from pathlib import Path
@@ -17,7 +17,7 @@ VIDEOS = st.lists(st.builds(Video, TEXT, st.just("") | TEXT, TEXT, st.sampled_fr
 
 @pytest.mark.slow
 @given(VIDEOS)
-def test_any_names_come_back_sorted_by_path(tmp_path_factory: pytest.TempPathFactory, videos: list[Video]) -> None:
+def test_any_names_survive_writing_and_reading(tmp_path_factory: pytest.TempPathFactory, videos: list[Video]) -> None:
     path = tmp_path_factory.getbasetemp() / "any.csv"
     write_catalog(videos, path)
     assert read_catalog(path) == sorted(videos, key=lambda video: video.path)
@@ -36,8 +36,10 @@ def test_video_root_is_the_users_folder_or_the_downloaded_one(params: Params) ->
     assert video_root(params.data) == Path("data/raw/videos")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_full_disk_is_named_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_reported_in_one_line_that_names_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     full = tmp_path / "videos.csv"
     full.symlink_to("/dev/full")
     with pytest.raises(OSError, match=str(full)) as raised:

@@ -1,4 +1,4 @@
-"""params.yaml: what is right is read, what is wrong is named in one line."""
+"""Reading params.yaml: valid files are loaded, and errors name the key and what to do."""
 
 import re
 from dataclasses import fields, is_dataclass
@@ -15,13 +15,13 @@ TEXT = (ROOT / "params.yaml").read_text()
 
 
 def write(tmp_path: Path, old: str, new: str) -> Path:
-    assert TEXT.count(old) == 1, f"{old!r} must stand once in params.yaml"
+    assert TEXT.count(old) == 1, f"{old!r} must occur exactly once in params.yaml"
     file = tmp_path / "params.yaml"
     file.write_text(TEXT.replace(old, new))
     return file
 
 
-def test_the_projects_own_file_is_right() -> None:
+def test_the_projects_own_file_is_valid() -> None:
     params = load_params(ROOT / "params.yaml")
     assert isinstance(params.pretrain.lr, float)
     assert isinstance(params.data.split, int)
@@ -54,7 +54,7 @@ def test_exponents_without_a_dot_are_numbers(tmp_path: Path) -> None:
         ("\nclip:", "\nclip: 3\nclip2:", "'clip' must be a section of keys, not 3"),
     ],
 )
-def test_wrong_values_are_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_errors_name_the_key(tmp_path: Path, old: str, new: str, message: str) -> None:
     file = write(tmp_path, old, new)
     with pytest.raises(UserError) as error:
         load_params(file)
@@ -62,7 +62,7 @@ def test_wrong_values_are_named(tmp_path: Path, old: str, new: str, message: str
     assert message in str(error.value)
 
 
-def test_both_weights_zero_would_learn_nothing(tmp_path: Path) -> None:
+def test_at_least_one_loss_must_have_a_weight(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(re.sub(r"weight: \S+", "weight: 0", TEXT))
     with pytest.raises(UserError, match=r"forecast.weight and contrast.weight are both 0"):
@@ -70,20 +70,20 @@ def test_both_weights_zero_would_learn_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "- 1\n- 2\n", "just words"])
-def test_a_file_that_is_no_map_is_named(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_map_is_named(tmp_path: Path, text: str) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(text)
     with pytest.raises(UserError, match=r"params.yaml"):
         load_params(file)
 
 
-def test_no_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file: run this from the project's top folder"):
         load_params(tmp_path / "params.yaml")
 
 
 def test_every_key_has_a_comment_and_a_plain_value() -> None:
-    """DVC's -S keeps a file of scalars and maps as it is, line by line; lists, nulls and quotes it does not."""
+    """`dvc exp run -S` preserves the lines of a file of scalars and maps, but not lists, nulls and quotes."""
     for line in TEXT.splitlines():
         if not line or line.startswith("#") or re.fullmatch(r"\w+:", line):
             continue
@@ -92,7 +92,7 @@ def test_every_key_has_a_comment_and_a_plain_value() -> None:
         assert re.fullmatch(r" *\w+: [\w./+-]+ +# .+", line), line
 
 
-def test_every_number_has_a_range_and_every_name_its_choices() -> None:
+def test_every_number_has_a_range_and_every_name_has_choices() -> None:
     def check(section: Any) -> None:
         for f in fields(section):
             if is_dataclass(f.type):

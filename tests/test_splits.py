@@ -1,4 +1,4 @@
-"""The split into train and test, and folds for cross-validation, both by group."""
+"""Splits into train and test, and folds for cross-validation, both by group."""
 
 from collections import Counter
 from pathlib import Path
@@ -24,39 +24,41 @@ def split_rows(rows: list[tuple[str, str]], held_out: int, seed: int) -> list[st
 @pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(LABELS_AND_GROUPS, st.integers(1, 3), st.integers(0, 2**31 - 1), st.randoms(use_true_random=False))
-def test_groups_stay_whole_in_any_order(rows: list[tuple[str, str]], held_out: int, seed: int, random: Random) -> None:
+def test_no_group_is_split_and_the_order_does_not_matter(
+    rows: list[tuple[str, str]], held_out: int, seed: int, random: Random
+) -> None:
     folds = fold_count([group for _, group in rows])
     assume(folds >= max(2, held_out))
-    sides = split_rows(rows, held_out, seed)
-    sides_of = {group: {side for side, (_, g) in zip(sides, rows, strict=True) if g == group} for _, group in rows}
-    assert all(len(both) == 1 for both in sides_of.values())
-    assert set(sides) == {"train", "test"}
+    splits = split_rows(rows, held_out, seed)
+    splits_of = {group: {split for split, (_, g) in zip(splits, rows, strict=True) if g == group} for _, group in rows}
+    assert all(len(found) == 1 for found in splits_of.values())
+    assert set(splits) == {"train", "test"}
     shuffled = list(rows)
     random.shuffle(shuffled)
     again = split_rows(shuffled, held_out, seed)
-    assert Counter(zip(shuffled, again, strict=True)) == Counter(zip(rows, sides, strict=True))
+    assert Counter(zip(shuffled, again, strict=True)) == Counter(zip(rows, splits, strict=True))
 
 
 def test_a_quarter_of_each_label_is_held_out() -> None:
     labels = [label for label in "abc" for _ in range(16)]
     groups = [f"{label}{i // 2}" for label in "abc" for i in range(16)]  # 8 groups of 2 a label
     held = Counter(
-        label for label, side in zip(labels, split_by_group(labels, groups, 1, 0), strict=True) if side == "test"
+        label for label, split in zip(labels, split_by_group(labels, groups, 1, 0), strict=True) if split == "test"
     )
     assert held == {"a": 4, "b": 4, "c": 4}
 
 
-def test_the_splits_hold_out_different_videos() -> None:
+def test_different_splits_hold_out_different_videos() -> None:
     labels, groups = ["x"] * 12, [str(i) for i in range(12)]
     held = [
-        {i for i, side in enumerate(split_by_group(labels, groups, number, 0)) if side == "test"}
+        {i for i, split in enumerate(split_by_group(labels, groups, number, 0)) if split == "test"}
         for number in (1, 2, 3)
     ]
     assert all(len(one) == 3 for one in held)
     assert len(set.union(*held)) == 9
 
 
-def test_the_seed_decides() -> None:
+def test_the_split_depends_on_the_seed() -> None:
     labels, groups = ["x"] * 40, [str(i) for i in range(40)]
     assert split_by_group(labels, groups, 1, 0) != split_by_group(labels, groups, 1, 1)
 
@@ -66,7 +68,7 @@ def test_fewer_groups_make_fewer_folds(groups: str, folds: int) -> None:
     assert fold_count(list(groups)) == folds
 
 
-def test_a_group_on_both_sides_is_named() -> None:
+def test_a_group_in_both_splits_is_named() -> None:
     groups, split = ["a", "b", "c", "c"], ["train", "test", "train", "train"]
     check_split(Path("videos.csv"), groups, split)
     split[3] = "test"
@@ -79,16 +81,16 @@ def test_a_group_on_both_sides_is_named() -> None:
 VIDEOS = st.lists(st.tuples(st.sampled_from(["run", "jump", "wave", "sit"]), st.integers(0, 9).map(str)), min_size=1)
 
 
-def make(videos: list[tuple[str, str]], folds: int, seed: int) -> list[np.ndarray]:
+def make_folds(videos: list[tuple[str, str]], folds: int, seed: int) -> list[np.ndarray]:
     return group_folds([label for label, _ in videos], [group for _, group in videos], folds, seed)
 
 
 @settings(max_examples=100, deadline=None)
 @given(VIDEOS, st.integers(0, 12), st.integers(0, 2**31 - 1))
-def test_each_video_is_held_out_once_and_groups_stay_whole(
+def test_each_video_is_held_out_once_and_no_group_is_split(
     videos: list[tuple[str, str]], folds: int, seed: int
 ) -> None:
-    held = make(videos, folds, seed)
+    held = make_folds(videos, folds, seed)
     groups = {group for _, group in videos}
     possible = min(folds, len(groups))
     assert len(held) == (possible if possible >= 2 else 0)
@@ -107,26 +109,26 @@ def test_each_video_is_held_out_once_and_groups_stay_whole(
 def test_the_order_of_videos_does_not_matter(videos: list[tuple[str, str]], folds: int, random: Random) -> None:
     order = random.sample(range(len(videos)), len(videos))
     shuffled = [videos[i] for i in order]
-    for mask, again in zip(make(videos, folds, 0), make(shuffled, folds, 0), strict=True):
+    for mask, again in zip(make_folds(videos, folds, 0), make_folds(shuffled, folds, 0), strict=True):
         same = sorted(video for video, out in zip(videos, mask, strict=True) if out)
         assert same == sorted(video for video, out in zip(shuffled, again, strict=True) if out)
 
 
 def test_each_label_is_spread_evenly() -> None:
     videos = [(label, f"{label}{i // 2}") for label in "abc" for i in range(16)]  # 8 groups of 2 a label
-    for mask in make(videos, 4, seed=0):
+    for mask in make_folds(videos, 4, seed=0):
         held = [label for (label, _), out in zip(videos, mask, strict=True) if out]
         assert [held.count(label) for label in "abc"] == [4, 4, 4]
 
 
-def test_the_seed_decides_the_folds() -> None:
+def test_the_folds_depend_on_the_seed() -> None:
     videos = [("x", str(i)) for i in range(40)]
-    one, other = make(videos, 4, seed=0), make(videos, 4, seed=1)
+    one, other = make_folds(videos, 4, seed=0), make_folds(videos, 4, seed=1)
     assert not all((a == b).all() for a, b in zip(one, other, strict=True))
 
 
 @pytest.mark.parametrize("folds", [5, 100])
 def test_as_many_folds_as_groups_leave_one_group_out(folds: int) -> None:
     videos = [(label, group) for group in "vwxyz" for label in "ab"]
-    held = {"".join(sorted({videos[i][1] for i in np.flatnonzero(mask)})) for mask in make(videos, folds, seed=3)}
+    held = {"".join(sorted({videos[i][1] for i in np.flatnonzero(mask)})) for mask in make_folds(videos, folds, seed=3)}
     assert held == set("vwxyz")

@@ -1,4 +1,4 @@
-"""Helpers of every room: files, tables, progress, scratch folders, text for messages, worker processes.
+"""Helpers used throughout the package: files, tables, progress, scratch folders, message text, worker processes.
 
 May import `mofore.errors` and `mofore.config`.
 """

@@ -1,4 +1,4 @@
-"""Write files so that an error on a full disk names the file, and check the free space beforehand."""
+"""Writes files with errors that name the file, and checks the free disk space."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-if TYPE_CHECKING:  # not needed by processes that only decode, and slow to import
+if TYPE_CHECKING:  # pandas is slow to import, and decoder processes do not need it
     import pandas as pd
 
 from mofore.errors import UserError
@@ -15,12 +15,13 @@ from mofore.errors import UserError
 
 @contextmanager
 def writing(path: Path, mode: Literal["wb", "r+b"] = "wb") -> Iterator[BinaryIO]:
-    """Open `path` for writing bytes, anew or (`r+b`) over those it has.
+    """Open a binary file for writing: a new file (`wb`), or an existing one to be modified (`r+b`).
 
-    Its folder is made if absent: DVC and git remove folders that a stopped experiment has left empty.
+    The folder is created if it does not exist, because DVC and git remove folders that a stopped experiment left empty.
 
-    An OSError on the way (a full disk, say) carries the file's name: Python itself names the file only when opening
-    fails, not when writing or closing does.
+    Raises:
+        OSError: opening, writing or closing fails, for example on a full disk. `filename` is always set; Python itself
+            sets it only when opening fails.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -33,23 +34,37 @@ def writing(path: Path, mode: Literal["wb", "r+b"] = "wb") -> Iterator[BinaryIO]
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write one value as indented JSON. A file of that name is replaced: it may be a link into DVC's cache."""
+    """Write a value as indented JSON.
+
+    An existing file is removed first, because it may be a link into DVC's cache.
+    """
     path.unlink(missing_ok=True)
     with writing(path) as file:
         file.write((json.dumps(value, indent=2) + "\n").encode())
 
 
 def write_csv(path: Path, table: "pd.DataFrame", number: str | None = None) -> None:
-    """A table without its index, numbers in the format `number` ("%.6g", say), the same bytes on every system."""
+    """Write a table as CSV without its index. Line ends are LF on every system.
+
+    Args:
+        path: the file to write.
+        table: its columns are written in their order.
+        number: format of floating-point numbers, for example "%.6g"; None: as pandas prints them.
+    """
     with writing(path) as file:
         file.write(table.to_csv(index=False, float_format=number, lineterminator="\n").encode())
 
 
 def need_space(folder: Path, needed: int, what: str) -> None:
-    """Check that the disk of an existing folder has `needed` bytes free, for `what`.
+    """Check the free disk space.
+
+    Args:
+        folder: an existing folder on the disk.
+        needed: bytes.
+        what: the work that needs the space, for the error message ("unpacking UCF101.zip").
 
     Raises:
-        UserError: it has less; says how much less.
+        UserError: less is free; the message says how much is missing.
     """
     free = shutil.disk_usage(folder).free
     if free < needed:

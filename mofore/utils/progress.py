@@ -1,4 +1,4 @@
-"""Progress with an ETA on a terminal, silence when piped; and lines that do not tear a bar."""
+"""Progress bars on stderr, shown only on a terminal, and messages that do not break a bar."""
 
 import sys
 from collections.abc import Iterable
@@ -10,15 +10,17 @@ T = TypeVar("T")
 
 
 def progress(items: Iterable[T], total: int, what: str, unit: str, done: int = 0, hidden: bool = False) -> "tqdm[T]":
-    """Show a bar with rate and ETA on stderr while `items` are gone through; nothing if stderr is no terminal.
+    """Iterate over items and show a progress bar with rate and remaining time on stderr.
+
+    Nothing is shown if stderr is not a terminal.
 
     Args:
-        items: those still to come.
-        total: how many there are with those that an earlier run has done.
-        what: the bar's name.
-        unit: what one item is.
-        done: items that an earlier run has done.
-        hidden: show nothing in any case.
+        items: the items still to be processed.
+        total: number of all items, those that an earlier run processed included.
+        what: name of the bar.
+        unit: name of one item.
+        done: number of items that an earlier run processed.
+        hidden: never show the bar.
     """
     return tqdm(
         items,
@@ -33,12 +35,14 @@ def progress(items: Iterable[T], total: int, what: str, unit: str, done: int = 0
 
 
 def progress_bytes(total: int, done: int, what: str) -> "tqdm[NoReturn]":
-    """A bar with speed and ETA on stderr, to be moved with `update`; nothing if stderr is no terminal.
+    """Return a progress bar for bytes, with speed and remaining time on stderr. Advance it with `update`.
+
+    Nothing is shown if stderr is not a terminal.
 
     Args:
-        total: bytes at the end.
-        done: bytes that an earlier run has done; they do not count towards the speed.
-        what: the bar's name.
+        total: number of all bytes.
+        done: bytes that an earlier run processed; they do not count towards the speed.
+        what: name of the bar.
     """
     return tqdm(
         total=total, initial=done, desc=what, unit="B", unit_scale=True, disable=None, dynamic_ncols=True, leave=False
@@ -46,5 +50,5 @@ def progress_bytes(total: int, done: int, what: str) -> "tqdm[NoReturn]":
 
 
 def tell(line: str) -> None:
-    """Print one line to stderr, above any bar."""
+    """Print one line to stderr, above any progress bar."""
     tqdm.write(line, file=sys.stderr)

@@ -1,7 +1,8 @@
-"""Folders below `$DVC_ROOT/.scratch` for what outlives a killed run, each locked by the one run that works in it.
+"""Scratch folders for files that must survive a killed run, such as checkpoints. One run at a time locks a folder.
 
-DVC sets DVC_ROOT to the repository even where it runs in a temporary copy, so all runs share these folders. They are
-no outputs, so DVC does not remove them before a run.
+The folders are in `$DVC_ROOT/.scratch`. DVC sets DVC_ROOT to the original repository even when it runs a stage in a
+temporary copy, so all runs share the folders. They are not outputs of a stage, so DVC does not delete them before a
+run.
 """
 
 import fcntl
@@ -14,22 +15,22 @@ from typing import BinaryIO
 
 from mofore.errors import UserError
 
-LOCK = "lock"
+LOCK = "lock"  # name of the lock file in each folder
 
 
 def scratch(name: str) -> Path:
-    """Absolute path of the scratch folder of this name, which may not exist yet."""
+    """Return the absolute path of the scratch folder `name`. The folder may not exist yet."""
     return Path(os.environ.get("DVC_ROOT", "."), ".scratch", name).absolute()
 
 
 @contextmanager
 def try_lock(folder: Path) -> Iterator[bool]:
-    """Make a folder and hold its lock, the file `lock` in it; yield False if another process has it.
+    """Create a folder and try to lock it. Yields whether this succeeded; False means that another process has the lock.
 
-    A process that dies loses its locks.
+    The lock is an flock on the file `lock` in the folder. The system releases it when the process ends, even by a kill.
 
     Raises:
-        OSError: folder or lock cannot be made; carries the name.
+        OSError: the folder or its lock file cannot be created; `filename` is set.
     """
     lock = _lock(folder)
     with lock or nullcontext():
@@ -38,25 +39,25 @@ def try_lock(folder: Path) -> Iterator[bool]:
 
 @contextmanager
 def locked(folder: Path, doing: str) -> Iterator[None]:
-    """Make a folder and hold its lock.
+    """Create a folder and lock it.
 
     Args:
-        folder: to be locked.
-        doing: what a run that holds it does, for the message ("downloading UCF101").
+        folder: the folder to lock.
+        doing: the work done under this lock, for the error message ("downloading UCF101").
 
     Raises:
-        UserError: another run holds it.
-        OSError: folder or lock cannot be made; carries the name.
+        UserError: another run has the lock.
+        OSError: the folder or its lock file cannot be created; `filename` is set.
     """
-    with try_lock(folder) as mine:
-        if not mine:
+    with try_lock(folder) as acquired:
+        if not acquired:
             raise UserError(f"{folder}: another run is {doing}: wait for it to end, or stop it")
         yield
 
 
 @contextmanager
 def folder_until_done(folder: Path, doing: str) -> Iterator[None]:
-    """Hold a folder as `locked` does; delete it if all goes well."""
+    """Lock a folder as `locked` does, and delete it at the end unless the block raised an exception."""
     with locked(folder, doing):
         yield
         _delete(folder)
@@ -64,16 +65,21 @@ def folder_until_done(folder: Path, doing: str) -> Iterator[None]:
 
 @contextmanager
 def keyed_folder(above: Path, key: str, doing: str) -> Iterator[Path]:
-    """Hold the folder of a key, `above/key`; delete it if all goes well. Those of other keys go if no run holds them.
+    """Lock the folder `above/key`, and delete it at the end unless the block raised an exception.
+
+    The folders of other keys are deleted at the start, except those that a run has locked.
 
     Args:
-        above: holds the folders of all keys, and no others.
-        key: stands for all that the content of its folder depends on.
-        doing: as for `locked`.
+        above: contains the folders of all keys and no other folders.
+        key: identifies everything that the folder's content depends on, for example a hash of the parameters.
+        doing: the work done under this lock, for the error message.
+
+    Yields:
+        The folder.
 
     Raises:
-        UserError: another run holds it.
-        OSError: folder or lock cannot be made; carries the name.
+        UserError: another run has the lock.
+        OSError: the folder or its lock file cannot be created; `filename` is set.
     """
     folder = above / key
     with folder_until_done(folder, doing):
@@ -84,23 +90,23 @@ def keyed_folder(above: Path, key: str, doing: str) -> Iterator[Path]:
 
 
 def _lock(folder: Path) -> BinaryIO | None:
-    """The locked file; None if another process has it."""
+    """Return the locked file, or None if another process has the lock."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        # Whoever holds the lock may delete folder and file between any two of these steps: then once more.
+        # The process that holds the lock may delete the folder between any two of these steps. Then try again.
         with suppress(FileNotFoundError), ExitStack() as closing:
             file = closing.enter_context((folder / LOCK).open("ab"))
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return None
-            if os.fstat(file.fileno()).st_nlink:
+            if os.fstat(file.fileno()).st_nlink:  # the locked file was not deleted in the meantime
                 closing.pop_all()
                 return file
 
 
 def delete_if_idle(folder: Path) -> bool:
-    """Delete a folder unless a run holds it; returns whether it did."""
+    """Delete a folder unless a run has locked it. Returns whether the folder was unlocked."""
     with try_lock(folder) as idle:
         if idle:
             _delete(folder)
@@ -108,7 +114,10 @@ def delete_if_idle(folder: Path) -> bool:
 
 
 def _delete(folder: Path) -> None:
-    """Delete a folder whose lock is held, the lock last: from there on, the folder may be another run's."""
+    """Delete a folder that this process has locked.
+
+    The lock file is deleted last. From then on, another run may lock the folder again, and rmdir fails, as it should.
+    """
     with suppress(OSError):
         for path in folder.iterdir():
             if path.name != LOCK:

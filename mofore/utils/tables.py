@@ -1,4 +1,4 @@
-"""Read tables whose text comes from outside: a class may be called NA, or 1."""
+"""Reads CSV tables. Text columns are kept as they are: a class may be called NA or 1."""
 
 from pathlib import Path
 
@@ -6,17 +6,21 @@ import pandas as pd
 
 from mofore.errors import UserError
 
-TEXT = {  # columns of words, in any of `results/`
+TEXT = {  # names of the text columns in the tables of `results/`
     *("video", "label", "group", "split", "actual", "predicted"),
     *("series", "encoder", "row", "trained"),
 }
 
 
 def read_table(path: Path, text: set[str] = TEXT) -> pd.DataFrame:
-    """A CSV file; columns not named in `text` are numbers, and what is empty in them is NaN.
+    """Read a CSV file.
+
+    Args:
+        path: the file.
+        text: columns to keep as text. All others are converted to floats, and their empty cells to NaN.
 
     Raises:
-        UserError: there is no such file.
+        UserError: the file does not exist.
     """
     if not path.exists():
         raise UserError(f"{path}: no such file: run `dvc repro`")

@@ -1,14 +1,20 @@
-"""Text for messages: counts with their nouns, and lists of names."""
+"""Formats counts and lists of names for messages."""
 
 from collections.abc import Sequence
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """`1 video`, `2 videos`, `2,345 classes`, for a message."""
+    """Format a number with its noun: `1 video`, `2 videos`, `2,345 classes`.
+
+    Args:
+        number: the count.
+        one: the singular.
+        many: the plural; by default the singular with an s.
+    """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def some_names(names: Sequence[str], most: int = 5) -> str:
-    """The first few of many names, on one line, for a message."""
+    """Format the first `most` names on one line, and the number of the others: `a, b and 3 more`."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return " ".join((", ".join(names[:most]) + more).split())

@@ -23,7 +23,7 @@ from mofore.clips.loader import PREFETCH_BATCHES, WORKER_NICENESS, load_batches
 from mofore.config import Params
 from mofore.errors import UserError
 from mofore.frames.store import FrameStore
-from tests.helpers.processes import gone, needs_proc, wait_until
+from tests.helpers.processes import has_ended, needs_proc, wait_until
 
 Packer = Callable[..., Path]
 CPU, ELSEWHERE = torch.device("cpu"), torch.device("mps")  # batches only get ready for it, so it need not be here
@@ -277,11 +277,11 @@ def test_helpers_end_when_their_parent_is_killed() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout
         started = [int(pid) for pid in parent.stdout.readline().split()]
-        alive = [not gone(pid) for pid in started]
+        alive = [not has_ended(pid) for pid in started]
         parent.kill()
     try:
         assert alive == [True, True, True]
-        wait_until(lambda: all(gone(pid) for pid in started))
+        wait_until(lambda: all(has_ended(pid) for pid in started))
     finally:
         for pid in started:
             with suppress(ProcessLookupError):

@@ -15,7 +15,7 @@ import pytest
 
 from mofore.frames.outcome import Extracted
 from mofore.frames.watchdog import end_child, write_pack
-from tests.helpers.processes import decoders, gone, needs_proc, open_files, wait_until
+from tests.helpers.processes import decoders, has_ended, needs_proc, open_files, wait_until
 from tests.helpers.video_files import write_video
 
 pytestmark = needs_proc
@@ -134,7 +134,7 @@ def test_the_decoder_ends_with_its_supervisor(three: Names, tmp_path: Path) -> N
         wait_until(lambda: bool(decoders(supervisor.pid)))
         (child,) = decoders(supervisor.pid)
         supervisor.kill()
-    wait_until(lambda: gone(child), 5)
+    wait_until(lambda: has_ended(child), 5)
 
 
 def test_a_decoder_that_starts_without_a_supervisor_says_nothing() -> None:

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that misbehaves on command."""
+"""An HTTP server on the loopback interface that fails on command."""
 
 import re
 import ssl
@@ -16,13 +16,14 @@ from mofore.videos.http import Source
 
 @dataclass
 class BadServer:
-    """What a server has and does.
+    """Content and behaviour of the server.
 
     Attributes:
-        url: of its root, without a slash at the end.
+        url: of the server's root, without a slash at the end.
         files: content by path.
-        tricks: for each path, what successive requests get; `fine` once they are used up.
-        asked: path and first byte asked for (None: no range) of each request.
+        tricks: for each path, how to answer successive requests: names of methods of the handler, or `other` (wrong
+            bytes), or `shrunk` (a shorter file). After the last one, the answer is `fine`.
+        asked: path and first requested byte (None: no range) of each request.
         pause: seconds to wait before each 64 KiB.
     """
 
@@ -33,7 +34,7 @@ class BadServer:
     pause: float = 0.0
 
     def add(self, path: str, content: bytes, *tricks: str, broken_certificate: bool = False) -> Source:
-        """Serve `content`, after `tricks`; the source to fetch it by."""
+        """Serve `content` after answering with `tricks`. Returns the source to fetch it from."""
         self.files[path], self.tricks[path] = content, list(tricks)
         return Source(self.url + path, len(content), sha256(content).hexdigest(), broken_certificate)
 
@@ -65,7 +66,7 @@ def _handler(server: BadServer) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(body[first : first + (1 << 16)])
 
         def begin(self, content: bytes, start: int | None) -> bytes:
-            """The head of a right answer; its body."""
+            """Send the head of a correct answer and return its body."""
             if start is None:
                 self.head(200, Content_Length=len(content))
             elif start >= len(content):
@@ -104,7 +105,7 @@ def _handler(server: BadServer) -> type[BaseHTTPRequestHandler]:
             self.fine(content[:-1], None)
 
         def ahead(self, content: bytes, start: int | None) -> None:
-            """Another range than asked for."""
+            """Send a different range than requested."""
             self.fine(content, (start or 0) + 100)
 
         def busy(self, content: bytes, start: int | None) -> None:
@@ -122,7 +123,7 @@ def _handler(server: BadServer) -> type[BaseHTTPRequestHandler]:
         def handle(self) -> None:
             try:
                 super().handle()
-            except OSError:  # the client was killed, or hung up
+            except OSError:  # the client was killed or closed the connection
                 self.close_connection = True
 
     return Handler
@@ -130,7 +131,11 @@ def _handler(server: BadServer) -> type[BaseHTTPRequestHandler]:
 
 @contextmanager
 def bad_server(certificate: Path | None = None) -> Iterator[BadServer]:
-    """Run the server on a free port; with a PEM file of key and certificate, over TLS."""
+    """Run the server on a free port.
+
+    Args:
+        certificate: a PEM file with key and certificate; if given, the server speaks TLS.
+    """
     bad = BadServer()
     with ThreadingHTTPServer(("127.0.0.1", 0), _handler(bad)) as server:
         if certificate:

@@ -1,6 +1,8 @@
-"""A small world of clips with targets, in which forecasters know all that they should.
+"""Made-up clip embeddings with targets, and forecasters of known quality, for tests of the forecast skill.
 
-Features here are (number of the video, start of the clip).
+The features of a clip are (number of its video, its first frame), so a forecaster can look up any target.
+
+Shapes: K distinct clips, N forecasts, D features, P dimensions of a target.
 """
 
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from mofore.config import Forecast
 from mofore.embedding.store import ClipEmbeddings, Embeddings
 from mofore.evaluation.forecast_skill import score_pairs
 
-SPAN, P = 5, 8
+SPAN, P = 5, 8  # video frames that a clip spans, dimensions of a target
 TRAINED = Forecast(
     gap_min=2,
     gap_max=12,
@@ -32,7 +34,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass
 class World:
-    """Videos of random targets."""
+    """Embeddings of clips and videos, and forecasters for them."""
 
     features: ClipEmbeddings
     targets: ClipEmbeddings
@@ -45,7 +47,7 @@ class World:
         }
 
     def oracle(self, features_KD: Floats, context_N: Ints, gap_N: Ints) -> Floats:
-        """The future itself, if the gap is right; not of length 1."""
+        """Forecast the true target if the gap is correct. The forecasts are not normalised."""
         nowhere = np.ones(P, np.float32)
         at = zip(features_KD[context_N].astype(int), gap_N, strict=True)
         return np.stack([3 * self.of_clip.get((number, start + SPAN + gap), nowhere) for (number, start), gap in at])
@@ -54,7 +56,7 @@ class World:
         return np.stack([2 * self.of_clip[number, start] for number, start in features_KD[context_N].astype(int)])
 
     def vague(self, features_KD: Floats, context_N: Ints, gap_N: Ints) -> Floats:
-        """Something between present and future."""
+        """Forecast the sum of the true target and the present one: better than persistence, but not perfect."""
         return self.oracle(features_KD, context_N, gap_N) + self.persistence(features_KD, context_N, gap_N)
 
     def pairs(self, forecaster: str = "vague", seed: int = 0) -> pd.DataFrame:
@@ -64,7 +66,16 @@ class World:
 def world(
     n_videos: int = 24, clips: int = 6, groups: int = 8, drift: float = 0.5, step: int = 4, seed: int = 0
 ) -> World:
-    """Each video's target starts somewhere and walks away by `drift` a clip; every other group is held out."""
+    """Make a world in which each video's targets follow a random walk.
+
+    Args:
+        n_videos: number of videos.
+        clips: clips per video.
+        groups: number of groups; every second group is in the test split.
+        drift: standard deviation of the random walk per clip.
+        step: video frames from one clip to the next.
+        seed: of all random values.
+    """
     rng = np.random.default_rng(seed)
     walk = rng.normal(size=(n_videos, 1, P)) + drift * np.cumsum(rng.normal(size=(n_videos, clips, P)), axis=1)
     number = np.arange(n_videos)

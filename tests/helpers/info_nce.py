@@ -1,4 +1,4 @@
-"""InfoNCE as one call, for tests."""
+"""InfoNCE in one call, for tests."""
 
 from typing import Any
 
@@ -8,6 +8,6 @@ from mofore.method.losses import contrastive_accuracy, contrastive_logits, contr
 
 
 def info_nce(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-    """Loss and accuracy; arguments as of `contrastive_logits`."""
+    """Return loss and accuracy. The arguments are those of `contrastive_logits`."""
     logits_NL = contrastive_logits(*args, **kwargs)
     return contrastive_loss(logits_NL), contrastive_accuracy(logits_NL)

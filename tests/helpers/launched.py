@@ -1,4 +1,4 @@
-"""Processes that have joined as those that a launcher starts."""
+"""Runs a function in several distributed processes, set up as a launcher (torchrun) would do it."""
 
 import multiprocessing
 import os
@@ -15,8 +15,18 @@ FORKED = multiprocessing.get_context("forkserver")  # torch is imported once for
 FORKED.set_forkserver_preload(["mofore.training.pretrain"])
 
 
-def together(count: int, folder: Path, work: Callable[..., Any], *args: Any) -> list[Any]:
-    """What `work` returns in each of so many processes, which have joined as those that a launcher starts."""
+def run_distributed(count: int, folder: Path, work: Callable[..., Any], *args: Any) -> list[Any]:
+    """Run `work(processes, *args)` in several processes of one process group.
+
+    Args:
+        count: number of processes (the world size).
+        folder: created here; holds the results on their way back.
+        work: a function at the top level of a module.
+        args: further arguments of `work`.
+
+    Returns:
+        What `work` returned, in the order of the ranks.
+    """
     folder.mkdir()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

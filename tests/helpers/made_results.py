@@ -1,4 +1,4 @@
-"""Results of a run in which all went well, to change one number of and see what is said."""
+"""Made-up results of a run without any problem. Tests change one number and check what the report says."""
 
 import numpy as np
 import pandas as pd
@@ -9,14 +9,14 @@ from mofore.report.results import Results, Scores
 CONTROLS = ("random_init", "mofore_shuffled", "mofore_still", "metadata", "appearance", "motion")
 
 
-def with_ends(half: float = 0.02, **scores: float) -> dict[str, float]:
-    """Scores with their intervals."""
-    ends = {f"{name}_low": value - half for name, value in scores.items()}
-    return scores | ends | {f"{name}_high": value + half for name, value in scores.items()}
+def with_intervals(half: float = 0.02, **scores: float) -> dict[str, float]:
+    """Return scores together with their intervals of half-width `half`."""
+    intervals = {f"{name}_low": value - half for name, value in scores.items()}
+    return scores | intervals | {f"{name}_high": value + half for name, value in scores.items()}
 
 
 def make_videos(classes: int = 2, groups: int = 10, videos: int = 100, train: int = 300) -> Embeddings:
-    """Test videos spread over test groups and classes, and training videos of the same classes."""
+    """Make test videos, spread over groups and classes, and training videos of the same classes."""
     number = np.arange(train + videos)
     split = np.where(number < train, "train", "test")
     group = np.where(number < train, "g-train", np.char.add("g", (number % groups).astype(str)))
@@ -25,12 +25,14 @@ def make_videos(classes: int = 2, groups: int = 10, videos: int = 100, train: in
 
 
 def make_results() -> Results:
-    """Labelled videos; every control clearly beaten; nothing to warn of."""
+    """Make results on labelled videos. The encoder clearly beats every control, and no warning applies."""
 
     def scores(name: str) -> Scores:
-        controls = {row: with_ends(**{name: 0.6, "lead": 0.3}) for row in CONTROLS}
+        controls = {row: with_intervals(**{name: 0.6, "lead": 0.3}) for row in CONTROLS}
         return (
-            {"mofore": with_ends(**{name: 0.9})} | controls | {"supervised": with_ends(**{name: 0.95, "lead": -0.05})}
+            {"mofore": with_intervals(**{name: 0.9})}
+            | controls
+            | {"supervised": with_intervals(**{name: 0.95, "lead": -0.05})}
         )
 
     alive = {"effective_rank": 40.0, "spread": 0.8}
@@ -38,13 +40,13 @@ def make_results() -> Results:
         linear=scores("top1"),
         knn=scores("r_at_1"),
         temporal={
-            "mofore": with_ends(margin=0.5) | alive | {"margin_in_sd": 3.0},
-            "random_init": with_ends(margin=0.7) | alive | {"margin_in_sd": 1.0},
+            "mofore": with_intervals(margin=0.5) | alive | {"margin_in_sd": 3.0},
+            "random_init": with_intervals(margin=0.7) | alive | {"margin_in_sd": 1.0},
         },
-        forecast={"mofore": with_ends(skill_persistence=0.4, skill_climatology=0.5, gap_use=0.1)},
+        forecast={"mofore": with_intervals(skill_persistence=0.4, skill_climatology=0.5, gap_use=0.1)},
         structure={
-            "mofore": with_ends(silhouette_class=0.3, silhouette_group=0.1),
-            "random_init": with_ends(silhouette_class=0.1, silhouette_group=0.2),
+            "mofore": with_intervals(silhouette_class=0.3, silhouette_group=0.1),
+            "random_init": with_intervals(silhouette_class=0.1, silhouette_group=0.2),
         },
         pretrain=dict(alive),
         tables={},

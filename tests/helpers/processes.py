@@ -1,4 +1,4 @@
-"""Finding and awaiting processes in tests."""
+"""Finds processes, and waits for conditions."""
 
 import time
 from collections.abc import Callable
@@ -10,28 +10,29 @@ import pytest
 needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until a condition holds; fail after `seconds`."""
     end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
+    while not condition():
+        assert time.monotonic() < end, f"the condition was still false after {seconds} seconds"
         time.sleep(0.01)
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes that a process has started, and those that they have."""
+    """Return the ids of all child processes of a process, and of their children."""
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*"):
         try:
             children = [int(child) for child in (task / "children").read_text().split()]
         except OSError:
-            continue  # it has just ended
+            continue  # the process has just ended
         for child in children:
             found += [child, *descendants(child)]
     return found
 
 
 def decoders(pid: int) -> list[int]:
-    """The decoder processes below a process."""
+    """Return the ids of the decoder processes among a process's descendants."""
     return [child for child in descendants(pid) if "mofore.frames.watchdog" in _command(child)]
 
 
@@ -42,8 +43,8 @@ def _command(pid: int) -> str:
         return ""
 
 
-def gone(pid: int) -> bool:
-    """Whether a process has ended, be it buried or not."""
+def has_ended(pid: int) -> bool:
+    """Return whether a process has ended. A zombie, for which no parent has waited yet, has ended, too."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
@@ -51,7 +52,7 @@ def gone(pid: int) -> bool:
 
 
 def open_files(pid: int) -> list[str]:
-    """What a process has open."""
+    """Return the targets of a process's open file descriptors."""
     files = []
     for link in Path(f"/proc/{pid}/fd").glob("*"):
         with suppress(OSError):

@@ -1,4 +1,7 @@
-"""Reports of three projects, written by the stage: ordinary videos, hostile names, and videos without labels."""
+"""Reports written by the stage `report` for three made-up projects.
+
+Their videos are labelled, have hostile or unusual class names, or are unlabelled.
+"""
 
 import subprocess
 import sys
@@ -13,7 +16,7 @@ from tests.helpers.synthetic_results import CLASSES
 KINDS = ["labelled", "nasty", "unlabelled"]
 ROOT = Path(__file__).parents[2]
 HACK = "document.documentElement.dataset.hacked = 1"
-NASTY = [
+NASTY = [  # class names that a page must escape, and others that may upset its layout
     f"<script>{HACK}</script>",
     f'"><img src=x onerror="{HACK}">',
     f"'-->]]></style></svg><svg onload='{HACK}'>",
@@ -31,14 +34,15 @@ def run_report(project: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def page_of(project: Path) -> Path:
+    """Write the report of a project and return the path of its page."""
     run = run_report(project)
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
     return project / "results" / "report.html"
 
 
-def break_videos(project: Path) -> None:
-    """Some videos cannot be read, with reasons that a decoder may give."""
+def add_unreadable_videos(project: Path) -> None:
+    """Add videos that could not be decoded. Their names and the reasons contain HTML."""
     path = project / "data" / "frames" / "videos.csv"
     bad = {"label": "", "group": "x", "split": "train", "frames": 0, "fps": 0, "width": 0, "height": 0}
     rows = [bad | {"video": f"{name}.avi", "status": "unreadable", "reason": name} for name in NASTY[:3]]
@@ -49,11 +53,11 @@ MADE: dict[str, Path] = {}
 
 
 def report(kind: str, folders: pytest.TempPathFactory) -> Path:
-    """The report of one of KINDS, made once for all tests."""
+    """Return the page of one of KINDS. It is written once and shared by all tests."""
     if kind not in MADE:
         classes = {"labelled": CLASSES, "nasty": NASTY, "unlabelled": []}[kind]
         project = make_project(folders.mktemp(kind), classes)
         if kind == "nasty":
-            break_videos(project)
+            add_unreadable_videos(project)
         MADE[kind] = page_of(project)
     return MADE[kind]

@@ -1,4 +1,4 @@
-"""A project as the stage `report` finds it: made-up results, and frames of as many videos."""
+"""Makes a project folder as the stage `report` finds it: made-up results, and frames of the same videos."""
 
 import shutil
 from pathlib import Path
@@ -11,11 +11,17 @@ import pandas as pd
 from tests.helpers.synthetic_results import write_embeddings, write_results
 
 ROOT = Path(__file__).parents[2]
-FRAMES, HEIGHT, WIDTH = 12, 24, 32  # of each video; frame t shows a bar at its own place
+FRAMES, HEIGHT, WIDTH = 12, 24, 32  # of each video; frame t shows a bar at column 2 t
 
 
 def make_project(folder: Path, classes: list[str], per_class: int = 16) -> Path:
-    """Write params.yaml, data/frames, data/embeddings and results/; `classes=[]`: one lot of unlabelled videos."""
+    """Write params.yaml, data/frames, data/embeddings and results/.
+
+    Args:
+        folder: of the project.
+        classes: names of the classes; []: the videos are unlabelled.
+        per_class: videos per class.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "params.yaml", folder)
     embeddings = folder / "data" / "embeddings"
@@ -33,7 +39,7 @@ def make_project(folder: Path, classes: list[str], per_class: int = 16) -> Path:
 
 
 def write_frames(folder: Path, videos: pd.DataFrame, fps: float = 25.0) -> None:
-    """A frames folder; the gray level of a video's ground is its number."""
+    """Write the frames folder of `videos`. Video number v has the gray level v % 200 as its background."""
     folder.mkdir(parents=True)
     index = []
     with (folder / "pack-00000.bin").open("wb") as pack:
@@ -41,7 +47,7 @@ def write_frames(folder: Path, videos: pd.DataFrame, fps: float = 25.0) -> None:
             for t in range(FRAMES):
                 frame = np.full((HEIGHT, WIDTH, 3), v % 200, np.uint8)
                 frame[:, 2 * t : 2 * t + 4] = 255
-                jpeg = cv2.imencode(".png", frame)[1].tobytes()  # lossless, so tests are exact
+                jpeg = cv2.imencode(".png", frame)[1].tobytes()  # lossless, so that tests can compare exactly
                 index.append((0, pack.tell(), len(jpeg)))
                 pack.write(jpeg)
     np.save(folder / "index.npy", np.array(index, dtype=np.int64))

@@ -1,4 +1,4 @@
-"""A small project: the whole pipeline on little data, in a git repository of its own."""
+"""Makes a small project: the whole pipeline on little data, in its own git repository."""
 
 import os
 import re
@@ -24,7 +24,7 @@ SMALL = {
 
 
 def environment(project: Path) -> dict[str, str]:
-    """This environment, in which `python` is this one and `mofore` is the project's."""
+    """Return the environment for a project's commands: `python` is the running one, `mofore` is the project's."""
     return os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(project),
@@ -33,14 +33,14 @@ def environment(project: Path) -> dict[str, str]:
 
 
 def run(*command: str, cwd: Path, status: int | None = 0) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; it must have the exit status given, if one is."""
+    """Run a command to its end and check its exit status; None: any status is accepted."""
     done = subprocess.run(command, cwd=cwd, env=environment(cwd), capture_output=True, text=True, check=False)
     assert status is None or done.returncode == status, f"{command}\n{done.stdout}\n{done.stderr}"
     return done
 
 
 def edit(project: Path, values: Mapping[str, object]) -> None:
-    """Change values in params.yaml, line by line."""
+    """Change values in params.yaml. All other text, comments included, stays as it is."""
     lines, section, left = (project / "params.yaml").read_text().splitlines(), "", dict(values)
     for i, line in enumerate(lines):
         if match := re.match(r"(\w+):\s*(#.*)?$", line):
@@ -54,7 +54,7 @@ def edit(project: Path, values: Mapping[str, object]) -> None:
 
 @contextmanager
 def restored(*files: Path) -> Iterator[None]:
-    """Write files back as they were, however the block ends, so that one failure does not cascade."""
+    """Restore files at the end of the block, even after an error, so that one failure does not cause others."""
     before = {file: file.read_bytes() for file in files}
     try:
         yield
@@ -65,7 +65,7 @@ def restored(*files: Path) -> Iterator[None]:
 
 @contextmanager
 def restored_project(project: Path) -> Iterator[None]:
-    """Bring a committed project back to its commit, however the block ends."""
+    """Restore a committed project to its commit at the end of the block, even after an error."""
     try:
         yield
     finally:
@@ -74,7 +74,10 @@ def restored_project(project: Path) -> Iterator[None]:
 
 
 def make_project(project: Path, values: Mapping[str, object]) -> None:
-    """A copy of this project with other values in params.yaml, nothing run, as a git repository without a commit."""
+    """Copy this project into a new git repository without a commit, and change values in its params.yaml.
+
+    No stage has run in the copy.
+    """
     listed = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.splitlines()
     for name in listed:
         if (ROOT / name).is_file() and name != "dvc.lock" and not name.startswith(("results/", "tests/")):
@@ -88,6 +91,6 @@ def make_project(project: Path, values: Mapping[str, object]) -> None:
 
 
 def commit(project: Path) -> None:
-    """Commit all that git does not ignore."""
+    """Commit all files that git does not ignore."""
     run("git", "add", "-A", cwd=project)
     run("git", "commit", "-qm", "small", cwd=project)

@@ -1,4 +1,4 @@
-"""Stands in for the stages before `plots` and `report`: their files, with made-up but plausible numbers."""
+"""Writes made-up but plausible outputs of the stages that precede `plots` and `report`."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 CLASSES = ["Bow", "Clap", "JumpingJack", "Kick", "Punch", "Run", "SitDown", "Squat", "StandUp", "Throw", "Walk", "Wave"]
-SCORES = {  # of each row: top-1 of the linear probe; the other scores follow from it
+SCORES = {  # top-1 of the linear probe for each representation; the other scores are computed from it
     "mofore": 0.91,
     "random_init": 0.74,
     "mofore_shuffled": 0.52,
@@ -24,7 +24,7 @@ ENCODERS = ["mofore", "random_init"]
 
 
 def write_embeddings(path: Path, classes: list[str], per_class: int = 16, seed: int = 0) -> None:
-    """Half of the videos of each class are test videos; `classes=[""]` makes them unlabelled."""
+    """Write embeddings that cluster by class. Half of each class is in the test split; `classes=[""]`: unlabelled."""
     rng = np.random.default_rng(seed)
     centres_CD = rng.normal(size=(len(classes), 32))
     rows = []
@@ -45,7 +45,7 @@ def write_embeddings(path: Path, classes: list[str], per_class: int = 16, seed: 
 
 
 def write_frames(folder: Path, embeddings: Path) -> None:
-    """A frames folder of the same videos, each of five gray frames."""
+    """Write a frames folder for the videos of `embeddings`, with five gray frames each."""
     folder.mkdir(parents=True)
     table = pd.read_parquet(embeddings).drop(columns="embedding")
     gray = [cv2.imencode(".jpg", np.full((48, 64, 3), 40 * t, np.uint8))[1].tobytes() for t in range(5)]
@@ -58,7 +58,7 @@ def write_frames(folder: Path, embeddings: Path) -> None:
 
 
 def write_map(results: Path, labels: list[str], per_class: int = 4) -> None:
-    """`map.csv`, two videos of a class to a group; `labels=[""]` makes them unlabelled."""
+    """Write `map.csv` with two videos per class and group; `labels=[""]`: unlabelled."""
     label = np.repeat(labels, per_class)
     group = [f"{name}_g{i % per_class // 2}" for i, name in enumerate(label)]
     text = {"video": [f"v{i}.avi" for i in range(len(label))], "label": label, "group": group, "split": "test"}
@@ -67,7 +67,7 @@ def write_map(results: Path, labels: list[str], per_class: int = 4) -> None:
 
 
 def write_results(results: Path, classes: list[str], epochs: int = 30, seed: int = 0) -> None:
-    """All tables and scores of `results/`, but the map; `classes=[]` stands for unlabelled videos."""
+    """Write all tables and scores of `results/` except the map; `classes=[]`: unlabelled videos."""
     results.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     _write_pretrain(results, epochs, rng)
@@ -98,7 +98,7 @@ def _write_pretrain(results: Path, epochs: int, rng: np.random.Generator) -> Non
     last |= {"videos": 672, "videos_too_short": 0, "clips_per_second": 452.4, "seconds": 95.1, "data_wait": 0.005}
     (results / "pretrain.json").write_text(json.dumps(last))
     gap = np.arange(49)
-    share = np.where(gap < 33, 1.0, np.exp((33 - gap) / 6))  # short videos have no room for the longest gaps
+    share = np.where(gap < 33, 1.0, np.exp((33 - gap) / 6))  # short videos cannot have the longest gaps
     _write_csv(results / "gaps.csv", ["gap", "share"], zip(gap, share / share.sum(), strict=True))
 
 
@@ -149,7 +149,7 @@ def _write_scores(results: Path, classes: list[str], rng: np.random.Generator) -
 
 
 def _write_times(results: Path, labelled: bool) -> None:
-    """What is measured over time; without labels, pairs of videos are just of other videos."""
+    """Write all measures over time. Without labels, pairs from different videos are not divided by class."""
     gap, position = np.arange(2, 58, 5), np.linspace(0.05, 0.95, 10)
     kinds = ["same_video", "same_class", "other_class"] if labelled else ["same_video", "other_videos"]
     levels = {"mofore": [0.73, *([0.4, 0.03] if labelled else [0.05])]}
@@ -165,7 +165,7 @@ def _write_times(results: Path, labelled: bool) -> None:
         "against climatology": 0.75 - 0.3 * gap / 48,
         "against persistence, with a shuffled gap": -0.2 + 0.4 * gap / 48,
     }
-    picked = {
+    accuracy = {
         "among other videos": 0.7 - 0.2 * gap / 48,
         "among other moments of the video": 0.45 - 0.1 * gap / 48,
         "among other videos, by persistence": 0.6 - 0.3 * gap / 48,
@@ -175,16 +175,21 @@ def _write_times(results: Path, labelled: bool) -> None:
     _write_csv(results / "speed.csv", ["encoder", "position", "speed", "low", "high"], _rows(speed, position, 0.4))
     rows = [(*row, row[1] <= 48) for row in _rows(forecast, gap)]
     _write_csv(results / "forecast.csv", ["series", "gap", "skill", "low", "high", "trained"], rows)
-    rows = [(*row, 0.2 if "moments" in row[0] else 0.01, row[1] <= 48) for row in _rows(picked, gap)]
+    rows = [(*row, 0.2 if "moments" in row[0] else 0.01, row[1] <= 48) for row in _rows(accuracy, gap)]
     _write_csv(results / "forecast_accuracy.csv", ["series", "gap", "share", "low", "high", "chance", "trained"], rows)
 
-    stable: dict[str, dict[str, float]] = {}
+    stability: dict[str, dict[str, float]] = {}
     for row, means in levels.items():
-        stable[row] = _with_interval(dict(zip(kinds, means, strict=True)) | {"margin": means[0] - means[-1]})
-        stable[row] |= {"speed": float(speed[row].mean()), "margin_in_sd": 2.6, "effective_rank": 140.0, "spread": 0.94}
-    (results / "temporal.json").write_text(json.dumps(stable))
+        stability[row] = _with_interval(dict(zip(kinds, means, strict=True)) | {"margin": means[0] - means[-1]})
+        stability[row] |= {
+            "speed": float(speed[row].mean()),
+            "margin_in_sd": 2.6,
+            "effective_rank": 140.0,
+            "spread": 0.94,
+        }
+    (results / "temporal.json").write_text(json.dumps(stability))
     skill = {"skill_persistence": 0.3, "skill_climatology": 0.6, "skill_shuffled_gap": 0.0, "gap_use": 0.3}
-    chosen = {"accuracy_videos": 0.6, "accuracy_moments": 0.4, "accuracy_videos_persistence": 0.45}
+    accuracies = {"accuracy_videos": 0.6, "accuracy_moments": 0.4, "accuracy_videos_persistence": 0.45}
     more = {
         "accuracy_videos_chance": 0.01,
         "accuracy_moments_chance": 0.2,
@@ -192,7 +197,7 @@ def _write_times(results: Path, labelled: bool) -> None:
         "gap_mean": 15.8,
         "trained": 0.97,
     }
-    (results / "forecast.json").write_text(json.dumps({"mofore": _with_interval(skill | chosen) | more}))
+    (results / "forecast.json").write_text(json.dumps({"mofore": _with_interval(skill | accuracies) | more}))
 
 
 def _rows(lines: dict[str, Any], x: Any, half: float = 0.05) -> list[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""UCF101 in small: archives in its exact layout, its lists, and a RAR writer, since no free tool writes RAR."""
+"""A miniature UCF101: archives with its exact layout, its split lists, and a RAR writer (no free tool writes RAR)."""
 
 import io
 import struct
@@ -10,7 +10,7 @@ from zlib import crc32
 CLASSES = ["ApplyEyeMakeup", "HandstandPushups", "YoYo"]
 GROUPS = [1, 8, 25]
 CLIPS = 2
-# One class is spelt in two ways, in the lists and on the disk.
+# As in UCF101, one class is spelt differently in its folder (HandstandPushups) and its file names (HandStandPushups).
 VIDEOS = [
     f"{name}/v_{name.replace('stand', 'Stand')}_g{group:02}_c{clip:02}.avi"
     for name in CLASSES
@@ -20,7 +20,7 @@ VIDEOS = [
 
 
 def lists() -> dict[str, bytes]:
-    """The folder of lists; group 1 is held out in split 1, 8 in 2, 25 in 3. As the official ones with CR LF."""
+    """Return the split lists by path, with CR LF like the official ones. Splits 1, 2, 3 hold out groups 1, 8, 25."""
     files = {}
     for split, held_out in enumerate(GROUPS, start=1):
         test = [video for video in VIDEOS if f"_g{held_out:02}_" in video]
@@ -31,12 +31,12 @@ def lists() -> dict[str, bytes]:
 
 
 def contents(videos: list[str] = VIDEOS, content: bytes = b"RIFF") -> dict[str, bytes]:
-    """The archive's members: each video has its name at its end, so that no two are alike."""
+    """Return the archive's members by path. Each video ends with its name, so that no two are equal."""
     return {f"UCF-101/{video}": content + video.encode() for video in videos}
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
-    """Write the files into a folder."""
+    """Write the files into a folder and return it."""
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -44,7 +44,7 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def zip_bytes(files: Mapping[str, bytes]) -> bytes:
-    """A ZIP archive with its folders as members, as most tools write them; the same bytes each time."""
+    """Return a ZIP archive that lists its folders as members, as most tools do. The bytes are reproducible."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for folder in sorted({f"{name.rsplit('/', 1)[0]}/" for name in files if "/" in name}):
@@ -55,16 +55,16 @@ def zip_bytes(files: Mapping[str, bytes]) -> bytes:
 
 
 def rar_bytes(files: Mapping[str, bytes], mode: int = 0o100644, flags: int = 0) -> bytes:
-    """A RAR 4 archive of stored members, after https://www.rarlab.com/technote.htm of that version.
+    """Return a RAR 4 archive with uncompressed members, after https://www.rarlab.com/technote.htm of that version.
 
     Args:
-        files: content by name.
-        mode: of Unix, for all members.
-        flags: more header flags of all members; 4: encrypted.
+        files: content by path.
+        mode: Unix mode of all members.
+        flags: additional header flags of all members; 4: encrypted.
     """
     out = b"Rar!\x1a\x07\x00" + _block(0x73, 0, bytes(6))
     for path, content in files.items():
-        name = path.replace("/", "\\").encode()  # as the format has it on all systems
+        name = path.replace("/", "\\").encode()  # the format uses backslashes on all systems
         size, linux, stored = len(content), 3, 0x30
         fields = struct.pack("<LLBLLBBHL", size, size, linux, crc32(content), 0x5A216000, 20, stored, len(name), mode)
         out += _block(0x74, 0x8000 | flags, fields + name) + content

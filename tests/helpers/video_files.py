@@ -1,4 +1,4 @@
-"""Real video files for tests, a project folder to run stages in, and what extraction leaves there."""
+"""Writes video files and project folders for tests, runs stages, and reads the outputs of extraction."""
 
 import csv
 import os
@@ -18,9 +18,16 @@ SHARED = ROOT.parent / "shared"
 
 
 def write_video(path: Path, frames: int = 6, size: tuple[int, int] = (48, 32), codec: str = "MJPG") -> Path:
-    """Write a video of `size` (width, height) at 25 fps: a bright bar on dark ground moves right, 4 pixels a frame."""
+    """Write a video at 25 fps: a bright bar on a dark background moves right by 4 pixels per frame.
+
+    Args:
+        path: the file; its suffix selects the container.
+        frames: number of frames.
+        size: (width, height) in pixels.
+        codec: four-character code.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # OpenCV reads % in the names of files that it writes as a pattern, so the file gets its name afterwards.
+    # OpenCV treats % in the name of an output file as a pattern, so the file is renamed afterwards.
     made = path.with_name(f"made{path.suffix}")
     writer = cv2.VideoWriter(str(made), cv2.VideoWriter.fourcc(*codec), 25.0, size)
     assert writer.isOpened(), f"cannot write {codec} to {made}"
@@ -33,7 +40,7 @@ def write_video(path: Path, frames: int = 6, size: tuple[int, int] = (48, 32), c
 
 
 def make_project(folder: Path, **changes: object) -> Path:
-    """A project folder with the stages and a params.yaml in which `changes` (`{"data.path": ...}`) are made."""
+    """Make a project folder with the stages and a params.yaml changed by `changes`, such as `{"data.path": ...}`."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
     params = OmegaConf.load(ROOT / "params.yaml")
@@ -44,13 +51,13 @@ def make_project(folder: Path, **changes: object) -> Path:
 
 
 def run_stage_script(project: Path, stage: str) -> subprocess.CompletedProcess[str]:
-    """Run a stage as DVC does."""
+    """Run the script of a stage as DVC does."""
     command = [sys.executable, f"stages/{stage}.py"]
     return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120, check=False)
 
 
 def table(project: Path = Path()) -> dict[str, dict[str, str]]:
-    """The rows of videos.csv by their first column."""
+    """Return the rows of data/frames/videos.csv by video."""
     with (project / "data/frames/videos.csv").open(encoding="utf-8", newline="") as file:
         return {row["video"]: row for row in csv.DictReader(file)}
 
@@ -61,7 +68,7 @@ def all_bytes(folder: Path) -> dict[str, bytes]:
 
 @contextmanager
 def bound_by_permissions() -> Iterator[None]:
-    """Root may read everything; act as another user in the working directory if the tests run as root."""
+    """Run the block without root's privileges, because root may read every file. Tests may run as root."""
     if os.geteuid() != 0:
         yield
         return

@@ -1,4 +1,4 @@
-"""dvc.yaml says what each stage really reads: its imports and its params."""
+"""dvc.yaml lists exactly what each stage depends on: the code it imports and the params it reads."""
 
 import ast
 import re
@@ -9,12 +9,12 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-PREPARED = ["download", "extract_frames", "pretrain", "embed", "controls", "supervised"]
-NAMES = [*PREPARED, "linear", "knn", "temporal", "forecast", "structure", "plots", "report"]
+DATA_STAGES = ["download", "extract_frames", "pretrain", "embed", "controls", "supervised"]  # write to data/
+NAMES = [*DATA_STAGES, "linear", "knn", "temporal", "forecast", "structure", "plots", "report"]
 
 
 def imported_files(script: Path) -> set[str]:
-    """The project's files that a script imports, itself included, over any number of steps."""
+    """Return the project's files that a script imports, directly or indirectly, and the script itself."""
     found: set[Path] = set()
     todo = [script]
     while todo:
@@ -27,13 +27,14 @@ def imported_files(script: Path) -> set[str]:
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
-                assert node.level == 0, f"{file}: relative import, write it out"
+                assert node.level == 0, f"{file}: relative import: use an absolute one"
                 names = [f"{node.module}.{alias.name}" for alias in node.names] + [node.module or ""]
             todo += [path for name in names for path in module_files(name)]
     return {path.relative_to(ROOT).as_posix() for path in found}
 
 
 def module_files(name: str) -> list[Path]:
+    """Return the files that importing a name executes: its module and the packages above it."""
     parts = name.split(".")
     if parts[0] != "mofore":
         return []
@@ -42,7 +43,7 @@ def module_files(name: str) -> list[Path]:
 
 
 def code_deps(stage: str) -> list[str]:
-    """Files of code, and directories of code: the rooms of mofore/."""
+    """Return the deps of a stage that are code: single files, and packages of mofore/."""
     return [dep for dep in STAGES[stage]["deps"] if dep.startswith(("mofore/", "stages/"))]
 
 
@@ -59,30 +60,32 @@ def test_the_stages_are_those_of_the_design() -> None:
 
 @pytest.mark.parametrize("stage", NAMES)
 def test_code_deps_are_the_import_closure(stage: str) -> None:
-    """Each imported file is a dep or lies in one, and each dep is, or holds, an imported file."""
+    """Each imported file is a dep or is inside one. Each dep is an imported file or contains one."""
     deps, imported = code_deps(stage), imported_files(ROOT / "stages" / f"{stage}.py")
     assert len(deps) == len(set(deps))
     assert [file for file in imported if not any(covers(dep, file) for dep in deps)] == []
     assert [dep for dep in deps if not any(covers(dep, file) for file in imported)] == []
     directories = [dep for dep in deps if not dep.endswith(".py")]
     assert all((ROOT / dep / "__init__.py").exists() for dep in directories)
-    assert [Path(dep).parent for dep in directories] == [Path("mofore")] * len(directories), "whole rooms"
+    assert [Path(dep).parent for dep in directories] == [Path("mofore")] * len(directories), (
+        "deps must be whole packages"
+    )
 
 
-def test_the_closure_follows_imports_over_many_steps() -> None:
+def test_the_closure_includes_indirect_imports() -> None:
     imported = imported_files(ROOT / "stages" / "pretrain.py")
     assert {"mofore/method/objective.py", "mofore/clips/augment.py", "mofore/utils/files.py"} <= imported
 
 
-@pytest.mark.parametrize("stage", PREPARED)
-def test_an_edit_of_evaluation_report_or_experiments_never_retrains(stage: str) -> None:
-    later = {f"mofore/{room}" for room in ("evaluation", "report", "experiments", "cli")}
-    if stage != "controls":  # its features are of evaluation
+@pytest.mark.parametrize("stage", DATA_STAGES)
+def test_changes_in_evaluation_report_or_experiments_never_retrain(stage: str) -> None:
+    later = {f"mofore/{package}" for package in ("evaluation", "report", "experiments", "cli")}
+    if stage != "controls":  # its features are computed by mofore/evaluation
         assert not later & set(code_deps(stage))
 
 
 @pytest.mark.parametrize("stage", NAMES)
-def test_listed_params_are_those_that_are_read(stage: str) -> None:
+def test_every_param_that_is_read_is_listed(stage: str) -> None:
     files = imported_files(ROOT / "stages" / f"{stage}.py")
     read = {name for file in files for name in re.findall(r"\bparams\.(\w+)", (ROOT / file).read_text())}
     read -= {"yaml", "runtime"}
@@ -98,7 +101,7 @@ def test_every_package_init_is_free_of_imports() -> None:
 
 
 def test_results_are_in_git_and_data_is_not() -> None:
-    """But for the page and the JSON files: as metrics they would flood `dvc exp show`, so DVC's cache keeps them."""
+    """Except the page and the JSON files: as metrics these would flood `dvc exp show`, so DVC's cache stores them."""
     cached = []
     for stage in STAGES.values():
         for kind in ("metrics", "plots"):
@@ -113,7 +116,7 @@ def test_results_are_in_git_and_data_is_not() -> None:
     assert cached == [*(f"results/{name}.json" for name in names), "results/report.html"]
 
 
-def test_the_only_metrics_are_the_headline_numbers() -> None:
-    """Each metric is a column of `dvc exp show`."""
+def test_the_only_metrics_are_the_headline_scores() -> None:
+    """Each metric becomes a column of `dvc exp show`."""
     assert [stage for stage in STAGES if "metrics" in STAGES[stage]] == ["report"]
     assert [list(entry) for entry in STAGES["report"]["metrics"]] == [["results/metrics.json"]]

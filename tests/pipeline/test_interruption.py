@@ -1,6 +1,6 @@
-"""Pretraining that is killed, in whatever way DVC runs it, ends with the same encoder, byte for byte.
+"""A pretraining run that is killed and resumed yields the same encoder, byte for byte, in every mode of DVC.
 
-MOFORE_KILLS=30 pytest tests/test_interruption.py kills it more often than the suite does.
+`MOFORE_KILLS=30 pytest tests/pipeline/test_interruption.py` tests more kills than the default of 4.
 """
 
 import compileall
@@ -34,7 +34,7 @@ pytestmark = [needs_proc, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small project whose pretraining takes some seconds, run once without disturbance and committed."""
+    """A small project whose pretraining takes some seconds. It has run once without interruption and is committed."""
     project = tmp_path_factory.mktemp("interruption") / "mofore"
     longer: dict[str, object] = {
         "demo.clips": 2,
@@ -49,12 +49,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def model_hash(lock: str) -> str:
-    """What dvc.lock says of data/model: a hash of its files' names and bytes."""
+    """Return the hash of data/model in a dvc.lock. It covers the names and bytes of all files."""
     found: str = yaml.safe_load(lock)["stages"]["pretrain"]["outs"][0]["md5"]
     return found
 
 
 def start(project: Path, mode: str) -> "subprocess.Popen[str]":
+    """Start pretraining in the background."""
     if mode == "queue":
         run(*PRETRAIN[mode], cwd=project)
         command: tuple[str, ...] = ("dvc", "queue", "start", "-j", "1")
@@ -67,7 +68,7 @@ def start(project: Path, mode: str) -> "subprocess.Popen[str]":
 
 
 def stage_processes() -> list[int]:
-    """The pretraining processes of this test, wherever DVC has put them; helpers last."""
+    """Return the ids of this test's pretraining processes, in whatever folder DVC runs them; helper processes last."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -95,9 +96,11 @@ def test_processes_whose_launcher_is_killed_save_and_stop(
     ) as torchrun:
         wait_until(lambda: bool(checkpoints(project)), 120)
         torchrun.send_signal(number)
-        said = torchrun.communicate()[1]
+        stderr = torchrun.communicate()[1]
     wait_until(lambda: not stage_processes(), 60)
-    (stopped,) = re.findall(r"stopped by SIGTERM after step (\d+) of \d+: saved, run the same command to resume", said)
+    (stopped,) = re.findall(
+        r"stopped by SIGTERM after step (\d+) of \d+: saved, run the same command to resume", stderr
+    )
     done = run(*map(str, command), cwd=project)
     assert f"resumed from step {stopped}\n" in done.stderr
     assert not checkpoints(project)
@@ -107,14 +110,14 @@ def test_processes_whose_launcher_is_killed_save_and_stop(
 
 
 def test_a_run_is_resumed_after_a_fresh_byte_compile(project: Path) -> None:
-    """Byte-code beside the code must not change the checkpoint's key, or the work done would be lost."""
+    """Byte-code files next to the source must not change the checkpoint's key; otherwise the work would be lost."""
     command = (str(Path(sys.executable).parent / "python"), "stages/pretrain.py")
     shutil.rmtree(project / "mofore/method/__pycache__", ignore_errors=True)
     with subprocess.Popen(command, cwd=project, env=environment(project), stderr=subprocess.PIPE, text=True) as stage:
         wait_until(lambda: bool(checkpoints(project)), 60)
         stage.terminate()
-        said = stage.communicate()[1]
-    (stopped,) = re.findall(r"stopped by SIGTERM after step (\d+) of \d+: saved", said)
+        stderr = stage.communicate()[1]
+    (stopped,) = re.findall(r"stopped by SIGTERM after step (\d+) of \d+: saved", stderr)
     assert compileall.compile_dir(project / "mofore", quiet=1, force=True)
     assert list((project / "mofore/method").rglob("*.pyc"))
     done = run(*command, cwd=project)
@@ -125,11 +128,12 @@ def test_a_run_is_resumed_after_a_fresh_byte_compile(project: Path) -> None:
 
 
 def checkpoints(project: Path) -> list[Path]:
+    """Return the checkpoints of unfinished runs."""
     return list((project / ".scratch/pretrain").glob("*/last.pt"))
 
 
 def finish(project: Path, mode: str) -> str:
-    """Run to the end; returns what data/model then is."""
+    """Run pretraining to its end and return the hash of data/model."""
     before = set(experiments(project))
     if mode == "queue":
         run(*PRETRAIN[mode], cwd=project)
@@ -144,13 +148,13 @@ def finish(project: Path, mode: str) -> str:
 
 
 def experiments(project: Path) -> list[str]:
-    """Commits of finished experiments."""
+    """Return the commits of finished experiments."""
     listed = run("git", "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps", cwd=project).stdout
     return [line.split()[0] for line in listed.splitlines() if re.search(r"refs/exps/[0-9a-f]{2}/", line)]
 
 
 @pytest.mark.parametrize("kill", range(KILLS))
-def test_a_killed_run_goes_on_and_ends_the_same(project: Path, kill: int) -> None:
+def test_a_killed_run_resumes_and_yields_the_same_encoder(project: Path, kill: int) -> None:
     mode = list(PRETRAIN)[kill % 4]
     number = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)[(kill // 4 + kill) % 3]
     rng = random.Random(kill)
@@ -164,7 +168,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(project: Path, kill: int) -> Non
         running = stage_processes()
         age = time.time() - max((file.stat().st_mtime for file in checkpoints(project)), default=0)
         if number == signal.SIGINT and mode != "queue":
-            os.killpg(dvc.pid, number)  # Ctrl-C reaches DVC and all that it has started
+            os.killpg(dvc.pid, number)  # Ctrl-C reaches DVC and all processes it started
         else:
             for process in running if number == signal.SIGINT else running[:1]:
                 os.kill(process, number)
@@ -173,8 +177,8 @@ def test_a_killed_run_goes_on_and_ends_the_same(project: Path, kill: int) -> Non
         wait_until(lambda: not descendants(dvc.pid))
     finally:
         dvc.kill()
-    assert age < INTERVAL + 2, "work of more than a checkpoint's interval was at stake"
-    assert checkpoints(project), "the run had ended before it was killed"
+    assert age < INTERVAL + 2, "the last checkpoint was older than the checkpoint interval"
+    assert checkpoints(project), "the run ended before it was killed"
 
     assert finish(project, mode) == expected
     assert not checkpoints(project)

@@ -1,6 +1,7 @@
-"""`dvc plots` renders without a network: in a small repository with our .dvc folder, dvc.yaml and made-up results.
+"""`dvc plots` renders without a network.
 
-What a mark stands for is read from its description for screen readers, which Vega writes beside each: 'gap: 2; ...'.
+The tests use a small repository with this project's .dvc folder and dvc.yaml, and made-up results. They read the values
+of a mark from its `aria-label`, a description for screen readers that Vega adds to each mark: 'gap: 2; ...'.
 """
 
 import os
@@ -25,11 +26,15 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
 PLOTS = {path: settings for stage in STAGES for plot in stage.get("plots", []) for path, settings in plot.items()}
 TABLES = sorted(Path(path).stem for path in PLOTS if path.endswith(".csv"))
 PICTURES = sorted(Path(path).name for path in PLOTS if not path.endswith(".csv"))
-REVISIONS = {"wide-gaps": CLASSES, "base": CLASSES, "unlabelled": []}  # not in the order of their names
+REVISIONS = {
+    "wide-gaps": CLASSES,
+    "base": CLASSES,
+    "unlabelled": [],
+}  # classes by revision; deliberately not sorted by name
 
 
 def run(folder: Path, *command: str) -> str:
-    """Standard output of a command, which must succeed; it sees no configuration of the user's."""
+    """Run a command, which must succeed, without the user's configuration. Returns its standard output."""
     own = {name: str(folder / ".home") for name in ("HOME", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR")}
     env = os.environ | own | {"DVC_SITE_CACHE_DIR": str(folder / ".home"), "DVC_NO_ANALYTICS": "1"}
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
@@ -49,7 +54,7 @@ def commit(folder: Path, message: str) -> None:
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A commit and a tag for each of REVISIONS; label-based tables of the last hold their header only."""
+    """A repository with a commit and a tag for each of REVISIONS. The last has no labels: some tables have no rows."""
     folder = tmp_path_factory.mktemp("repository")
     for name in ("config", ".gitignore"):
         (folder / ".dvc").mkdir(exist_ok=True)
@@ -65,14 +70,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for picture in PICTURES:
             cv2.imwrite(str(folder / "results" / picture), np.full((20, 32, 3), 80 * seed, np.uint8))
         if name == "base":
-            spoil(folder / "results")
+            add_gaps_and_drop_intervals(folder / "results")
         commit(folder, name)
         run(folder, "git", "tag", name)
     return folder
 
 
-def spoil(results: Path) -> None:
-    """What real tables hold as well: cells that are empty, and, in those of an older commit, no intervals."""
+def add_gaps_and_drop_intervals(results: Path) -> None:
+    """Imitate flaws of real tables: empty cells, and tables of older commits that have no intervals."""
     with (results / "forecast.csv").open("a") as file:
         file.write("against climatology,199,,,,False\n")
     pd.read_csv(results / "temporal.csv").drop(columns=["low", "high"]).to_csv(results / "temporal.csv", index=False)
@@ -80,13 +85,13 @@ def spoil(results: Path) -> None:
 
 @pytest.fixture(scope="module")
 def page(repository: Path) -> Path:
-    """`dvc plots diff` of all three."""
+    """The page that `dvc plots diff` writes for all revisions."""
     dvc(repository, "plots", "diff", *REVISIONS)
     return repository / "dvc_plots" / "index.html"
 
 
-class Fetched(HTMLParser):
-    """Collects what a browser would load for a page: every src, and the href of what is no link to click."""
+class LoadedUrls(HTMLParser):
+    """Collects the URLs that a browser loads for a page: every src, and every href that is not on an <a>."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -100,7 +105,7 @@ class Fetched(HTMLParser):
 @pytest.mark.slow
 def test_page_loads_nothing_but_its_own_pictures(page: Path) -> None:
     html = page.read_text("utf-8")
-    urls = Fetched(html).urls
+    urls = LoadedUrls(html).urls
     assert sorted(Path(url).name for url in urls) == sorted(
         f"{name}_results_{p}" for name in REVISIONS for p in PICTURES
     )
@@ -110,11 +115,11 @@ def test_page_loads_nothing_but_its_own_pictures(page: Path) -> None:
     assert "@import" not in styles
 
 
-def test_the_check_sees_scripts_of_a_cdn() -> None:
+def test_the_check_detects_scripts_from_a_cdn() -> None:
     html = (
         '<script src="https://cdn.example/vega.js"></script><link href="//cdn.example/x.css"><a href="http://a">b</a>'
     )
-    assert Fetched(html).urls == ["https://cdn.example/vega.js", "//cdn.example/x.css"]
+    assert LoadedUrls(html).urls == ["https://cdn.example/vega.js", "//cdn.example/x.css"]
 
 
 def test_working_with_plots_leaves_git_clean(repository: Path, page: Path) -> None:
@@ -122,13 +127,13 @@ def test_working_with_plots_leaves_git_clean(repository: Path, page: Path) -> No
     assert run(repository, "git", "status", "--porcelain") == ""
 
 
-def test_every_template_is_used_and_there() -> None:
+def test_every_template_exists_and_is_used() -> None:
     named = {settings["template"] for settings in PLOTS.values() if "template" in settings}
     assert named == {path.stem for path in (ROOT / ".dvc" / "plots").glob("*.json")}
 
 
 def dump(page: Path, tmp_path: Path) -> str:
-    """The page after its scripts have run, in a browser for which no host exists."""
+    """Return the page's HTML after its scripts ran, in a browser that cannot resolve any host name."""
     command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     command += [f"--user-data-dir={tmp_path}", "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=10000"]
     done = subprocess.run([*command, "--dump-dom", page.as_uri()], capture_output=True, timeout=120, check=True)
@@ -136,13 +141,13 @@ def dump(page: Path, tmp_path: Path) -> str:
 
 
 def cards(dom: str) -> dict[str, str]:
-    """What stands in the card of each table, by the table's name."""
+    """Return the HTML of each table's plot, by the table's name."""
     parts = re.split(r'<div id="results_(\w+)_csv"', dom)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def marks(card: str, kind: str) -> list[str]:
-    """Descriptions of all marks of a kind."""
+    """Return the descriptions of all marks of a kind."""
     return re.findall(rf'aria-label="([^"]*)"[^>]*aria-roledescription="{kind}"', card)
 
 
@@ -167,7 +172,7 @@ def test_browser_without_network_draws_every_plot(drawn: dict[str, str]) -> None
     assert all(f">{name}<" in drawn["map"] for name in CLASSES)
 
 
-def test_revisions_stand_in_the_order_they_were_asked_for(drawn: dict[str, str]) -> None:
+def test_revisions_are_in_the_requested_order(drawn: dict[str, str]) -> None:
     for table in ("gaps", "forecast", "classes_linear", "confusion", "retrieval", "temporal"):
         titles = re.findall(r"<text[^>]*>(wide-gaps|base|unlabelled)</text>", drawn[table])
         assert titles[:2] == ["wide-gaps", "base"], table
@@ -179,36 +184,38 @@ def test_skill_is_drawn_against_zero_with_its_intervals(drawn: dict[str, str]) -
     card = drawn["forecast"]
     panels = re.findall(r"<text[^>]*>(against \w+)</text>", card)
     assert panels == ["against persistence", "against climatology"]
-    assert [label.rpartition(": ")[2] for label in marks(card, "rule mark")] == ["0", "0"], "zero, in each panel"
-    assert len(marks(card, "line mark")) == 3 * 3, "each series of each revision"
+    assert [label.rpartition(": ")[2] for label in marks(card, "rule mark")] == ["0", "0"], (
+        "one line at zero in each panel"
+    )
+    assert len(marks(card, "line mark")) == 3 * 3, "three series in each revision"
     assert len(marks(card, "area mark")) == 3 * 2, (
-        "but for forecasts with a shuffled gap, which lie close to the right ones"
+        "no band for shuffled gaps, whose line is close to that of the right gaps"
     )
     dashed = re.findall(r'<path[^>]*aria-roledescription="line mark"[^>]*stroke-dasharray="5,3"', card)
-    assert len(dashed) == 3, "forecasts with a shuffled gap, in each revision"
+    assert len(dashed) == 3, "the series with a shuffled gap in each revision"
     points = marks(card, "circle")
     assert any("gap (frames): 57.00; skill: 0.394; 95 % from: 0.344; to: 0.444" in point for point in points), points
-    assert not [point for point in points if ": 199" in point], "an empty cell is no 0"
-    assert "values from 0 to 60" in card, "nor does it stretch the axis of gaps"
+    assert not [point for point in points if ": 199" in point], "an empty cell is not drawn as 0"
+    assert "values from 0 to 60" in card, "an empty cell does not extend the axis of gaps"
 
 
-def test_shares_picked_stand_beside_chance(drawn: dict[str, str]) -> None:
+def test_forecast_accuracy_is_drawn_beside_persistence_and_chance(drawn: dict[str, str]) -> None:
     assert len(marks(drawn["forecast_accuracy"], "line mark")) == 3 * 2 * (2 + 1), "forecast, persistence and chance"
     assert len(marks(drawn["forecast_accuracy"], "area mark")) == 3 * 2
 
 
-def test_stability_of_a_commit_without_intervals_is_drawn_without_bands(drawn: dict[str, str]) -> None:
+def test_temporal_stability_without_intervals_is_drawn_without_bands(drawn: dict[str, str]) -> None:
     assert re.findall(r"<text[^>]*>((?:same|other) \w+)</text>", drawn["temporal"]) == [
         "same video",
         "same class",
         "other class",
         "other videos",
     ]
-    assert len(marks(drawn["temporal"], "line mark")) == 2 * (3 + 3 + 2), "of two encoders"
+    assert len(marks(drawn["temporal"], "line mark")) == 2 * (3 + 3 + 2), "two encoders, three revisions"
     assert len(marks(drawn["temporal"], "area mark")) == 2 * (3 + 0 + 2)
 
 
-def test_classes_have_a_bar_and_a_whisker_each(drawn: dict[str, str]) -> None:
+def test_each_class_has_a_bar_and_a_whisker(drawn: dict[str, str]) -> None:
     for table in ("classes_linear", "classes_knn"):
         bars, whiskers = marks(drawn[table], "bar"), marks(drawn[table], "rule mark")
         assert len(bars) == len(whiskers) == 2 * 2 * len(CLASSES), "two encoders in the two revisions with labels"
@@ -216,22 +223,22 @@ def test_classes_have_a_bar_and_a_whisker_each(drawn: dict[str, str]) -> None:
     assert len(marks(drawn["retrieval"], "line mark")) == 2 * len(SCORES)
 
 
-def test_scores_of_each_representation_have_a_bar_and_a_whisker(drawn: dict[str, str]) -> None:
+def test_each_representation_has_a_bar_and_a_whisker(drawn: dict[str, str]) -> None:
     bars, whiskers = marks(drawn["scores"], "bar"), marks(drawn["scores"], "rule mark")
-    assert len(bars) == len(whiskers) == 2 * 2 * len(SCORES) + 3, "linear and R@1 with labels; skill in all revisions"
+    assert len(bars) == len(whiskers) == 2 * 2 * len(SCORES) + 3, (
+        "linear and R@1 in revisions with labels, skill in all"
+    )
 
 
-def test_gaps_have_a_bar_each(drawn: dict[str, str]) -> None:
+def test_each_gap_has_a_bar_one_frame_wide(drawn: dict[str, str]) -> None:
     bars = marks(drawn["gaps"], "bar")
     assert len(bars) == 3 * 49
-    assert re.search(r": .0\.5; .* to: 0\.5; ", bars[0]), (
-        "from half a frame before the first gap to half a frame behind"
-    )
+    assert re.search(r": .0\.5; .* to: 0\.5; ", bars[0]), "the bar of gap 0 reaches from -0.5 to 0.5"
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium")
-def test_browser_says_where_there_is_nothing_to_draw(repository: Path, tmp_path: Path) -> None:
+def test_plots_of_empty_tables_say_that_there_are_no_rows(repository: Path, tmp_path: Path) -> None:
     dvc(repository, "plots", "show", "--out", str(tmp_path / "unlabelled"))
     drawn = cards(dump(tmp_path / "unlabelled" / "index.html", tmp_path / "profile"))
     for table, card in drawn.items():

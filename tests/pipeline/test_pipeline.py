@@ -1,4 +1,4 @@
-"""The whole pipeline under DVC, small, in a repository of its own."""
+"""The whole pipeline under DVC, on little data, in its own repository."""
 
 import compileall
 import json
@@ -30,7 +30,7 @@ NOTEBOOK = Path("notebooks/open_a_run.ipynb")
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small run of the whole pipeline, committed. A test that changes it brings it back."""
+    """A project in which the whole pipeline has run and is committed. Tests that change it restore it."""
     project = tmp_path_factory.mktemp("pipeline") / "mofore"
     make_project(project, SMALL)
     run("dvc", "repro", cwd=project)
@@ -39,7 +39,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def stale_stages(project: Path) -> list[str]:
-    """The stages that DVC would run, as far as it knows before it has run any."""
+    """Return the stages that `dvc status` reports as changed."""
     return re.findall(r"^(\w+):", run("dvc", "status", cwd=project).stdout, flags=re.MULTILINE)
 
 
@@ -50,7 +50,7 @@ STAGES = [
 ROWS = ["mofore", "random_init", "mofore_shuffled", "mofore_still", "metadata", "appearance", "motion"]
 
 
-def test_every_result_is_there(project: Path) -> None:
+def test_every_result_is_written(project: Path) -> None:
     keys = {
         "linear": {"top1", "top1_low", "top1_high", "top5", "C", "cv_top1", "cv_top1_std"},
         "knn": {
@@ -89,15 +89,15 @@ def test_every_result_is_there(project: Path) -> None:
     assert "random weights" in (project / "results/report.html").read_text()
 
 
-def test_a_group_moved_to_the_other_side_stops_the_run(project: Path, tmp_path: Path) -> None:
-    """A leak, made by hand: one video of a training group becomes a test video."""
+def test_a_group_in_both_splits_stops_the_run(project: Path, tmp_path: Path) -> None:
+    """A test video is assigned to a training group, which is a leak between the splits."""
     copy = tmp_path / "copy"
     shutil.copytree(project, copy, symlinks=True, ignore=shutil.ignore_patterns(".dvc", ".git"))
     frames = copy / "data/frames/videos.csv"
     videos = pd.read_csv(frames, keep_default_na=False)
     train = videos[videos.split == "train"].iloc[0]
     videos.loc[videos.index[videos.split == "test"][0], "group"] = train.group
-    frames.unlink()  # it is a link to DVC's cache
+    frames.unlink()  # it may be a link into DVC's cache
     videos.to_csv(frames, index=False)
     for stage in ("pretrain", "embed", "controls"):
         done = run("python", f"stages/{stage}.py", cwd=copy, status=1)
@@ -115,7 +115,7 @@ def test_a_group_moved_to_the_other_side_stops_the_run(project: Path, tmp_path: 
         assert len(done.stderr.splitlines()) == 1
 
 
-def test_at_once_after_all_is_up_to_date_and_committed(project: Path) -> None:
+def test_a_finished_run_is_up_to_date_and_committed(project: Path) -> None:
     assert "up to date" in run("dvc", "repro", cwd=project).stdout
     assert run("git", "status", "--porcelain", cwd=project).stdout == ""
 
@@ -133,28 +133,29 @@ def test_at_once_after_all_is_up_to_date_and_committed(project: Path) -> None:
         ("mofore/method/losses.py", ["pretrain", "embed", "supervised", "forecast"]),
     ],
 )
-def test_an_edit_to_plotting_does_not_retrain(project: Path, edited: str, stale: list[str]) -> None:
-    """An edit of a room makes stale just the stages that import it."""
+def test_a_code_change_makes_only_the_stages_stale_that_import_its_package(
+    project: Path, edited: str, stale: list[str]
+) -> None:
     with restored(project / edited):
         with (project / edited).open("a") as file:
             file.write("\n# edited\n")
         assert stale_stages(project) == stale
 
 
-def test_byte_code_and_caches_make_no_stage_stale(project: Path) -> None:
+def test_byte_code_and_editor_files_make_no_stage_stale(project: Path) -> None:
     assert compileall.compile_dir(project / "mofore", quiet=1, force=True)
     (project / "mofore/method/.ipynb_checkpoints").mkdir(exist_ok=True)
     (project / "mofore/method/.ipynb_checkpoints/losses.py").write_text("left behind by an editor")
     assert stale_stages(project) == []
 
 
-def test_a_machine_setting_re_runs_nothing(project: Path) -> None:
+def test_a_change_of_runtime_settings_re_runs_nothing(project: Path) -> None:
     with restored(project / "params.yaml"):
         edit(project, {"runtime.workers": 2})
         assert stale_stages(project) == []
 
 
-def test_an_experiment_changes_the_lines_it_names_and_can_be_compared(project: Path) -> None:
+def test_an_experiment_changes_only_the_named_line_and_can_be_compared(project: Path) -> None:
     before = (project / "params.yaml").read_text().splitlines()
     with restored_project(project):
         run("dvc", "exp", "run", "-S", "forecast.gap_max=20", "-n", "gap20", cwd=project)
@@ -170,7 +171,7 @@ def test_an_experiment_changes_the_lines_it_names_and_can_be_compared(project: P
         assert (project / "dvc_plots/index.html").stat().st_size > 100_000
 
 
-def test_a_typo_stops_before_anything_is_lost(project: Path) -> None:
+def test_a_misspelt_key_stops_every_stage_and_leaves_the_results(project: Path) -> None:
     params = project / "params.yaml"
     with restored(params):
         params.write_text(params.read_text().replace("gap_max:", "gap_mx:"))
@@ -182,7 +183,7 @@ def test_a_typo_stops_before_anything_is_lost(project: Path) -> None:
     assert "up to date" in run("dvc", "status", cwd=project).stdout
 
 
-def test_own_videos_without_labels(project: Path, tmp_path: Path) -> None:
+def test_all_stages_run_on_unlabelled_videos_of_the_user(project: Path, tmp_path: Path) -> None:
     own, copy = tmp_path / "own videos", tmp_path / "copy"
     own.mkdir()
     for i, video in enumerate(sorted((project / "data/raw/videos").rglob("*.avi"))[:24]):
@@ -190,20 +191,20 @@ def test_own_videos_without_labels(project: Path, tmp_path: Path) -> None:
     shutil.copytree(project, copy, symlinks=True, ignore=shutil.ignore_patterns("data", ".dvc", ".git"))
     (copy / "data/videos").mkdir(parents=True)
     edit(copy, {"data.source": "folder", "data.path": own})
-    said = {}
+    output = {}
     for stage in STAGES:
-        said[stage] = run("python", f"stages/{stage}.py", cwd=copy).stdout
-    assert "no labels" in said["linear"]
-    assert "no labels" in said["knn"]
+        output[stage] = run("python", f"stages/{stage}.py", cwd=copy).stdout
+    assert "no labels" in output["linear"]
+    assert "no labels" in output["knn"]
     for name in ("linear", "knn"):
         assert json.loads((copy / f"results/{name}.json").read_text()) == {row: {} for row in ROWS}
     assert "same_video" in json.loads((copy / "results/temporal.json").read_text())["mofore"]
     assert "skill_persistence" in json.loads((copy / "results/forecast.json").read_text())["mofore"]
     assert (copy / "results/report.html").stat().st_size > 50_000
-    assert not list((copy / "data/raw").rglob("*.avi")), "a user's videos are never copied"
+    assert not list((copy / "data/raw").rglob("*.avi")), "the user's videos must not be copied"
 
 
-def test_a_video_added_to_ones_own_folder_is_noticed(project: Path, tmp_path: Path) -> None:
+def test_a_video_added_to_the_users_folder_is_extracted(project: Path, tmp_path: Path) -> None:
     videos = sorted((project / "data/raw/videos").rglob("*.avi"))
     new = tmp_path / "new.avi"
     shutil.copy(videos[10], new)
@@ -229,7 +230,7 @@ def test_clips_longer_than_any_video_stop_before_training(project: Path) -> None
     assert "clip.frames 100 x clip.stride 4" in done.stderr
 
 
-def test_every_cell_runs_and_shows_the_scores_of_the_run(project: Path) -> None:
+def test_every_cell_of_the_notebook_runs_and_shows_the_scores(project: Path) -> None:
     read: Any = nbformat.read  # has no types
     notebook = read(ROOT / NOTEBOOK, as_version=4)
     folder = project / NOTEBOOK.parent
@@ -242,11 +243,11 @@ def test_every_cell_runs_and_shows_the_scores_of_the_run(project: Path) -> None:
     for row, scores in linear.items():
         assert row in shown
         assert f"{scores['top1']:.3f} ({scores['top1_low']:.3f} to {scores['top1_high']:.3f})" in shown
-    assert "image/png" in shown, "frames of the neighbours"
+    assert "image/png" in shown, "the frames of the neighbours are missing"
     assert "-> embedding (1, " in shown
 
 
 def test_the_notebook_is_kept_without_outputs() -> None:
-    """They would be of one machine, and change with every run."""
+    """Outputs would differ between machines and change with every run."""
     cells = json.loads((ROOT / NOTEBOOK).read_text())["cells"]
     assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in cells)

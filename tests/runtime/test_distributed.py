@@ -20,7 +20,7 @@ from mofore.training.checkpoint import Checkpoint
 from mofore.training.log import StepLog
 from mofore.training.pretrain import pretrain
 from mofore.training.step import make_train_state, train_step
-from tests.helpers.launched import together
+from tests.helpers.launched import run_distributed
 
 ROWS = 6  # of a batch
 CPU = torch.device("cpu")
@@ -55,7 +55,7 @@ def test_steps_are_those_of_one_process_with_the_same_batch(count: int, tiny: Pa
     expected = three_steps(SINGLE, tiny)
     first, rest = len(StepLog._fields), len(StepLog._fields) + 1
     largest = max(float(gradient.abs().max()) for gradient in expected[first].values())  # sets what float32 rounds away
-    for found in together(count, tmp_path / "many", three_steps, tiny):
+    for found in run_distributed(count, tmp_path / "many", three_steps, tiny):
         torch.testing.assert_close(found[:first], expected[:first], rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(found[first], expected[first], rtol=1e-5, atol=1e-5 * largest)
         for one, wanted in zip(found[rest:], expected[rest:], strict=True):
@@ -80,7 +80,7 @@ def talk(processes: Processes) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 def test_processes_talk_in_the_order_of_their_ranks(count: int, tmp_path: Path) -> None:
-    for rank, said in enumerate(together(count, tmp_path / "many", talk)):
+    for rank, said in enumerate(run_distributed(count, tmp_path / "many", talk)):
         assert said["gathered"].tolist() == [[float(row // 2)] * 3 for row in range(2 * count)]
         assert said["gradient"].tolist() == [[2.0 * rank] * 3, [2.0 * rank + 1] * 3]
         assert said["numbers"].tolist() == [10 * (row // 2) + row % 2 for row in range(2 * count)]
@@ -105,7 +105,7 @@ def fail(processes: Processes, failing: list[int]) -> str:
 @pytest.mark.parametrize("failing", [[], [0], [1], [0, 1]])
 def test_what_the_user_must_mend_in_one_ends_all(failing: list[int], tmp_path: Path) -> None:
     ends = ["UserError('mend me')" if rank in failing else "SystemExit(1)" for rank in range(2)]
-    assert together(2, tmp_path / "many", fail, failing) == (ends if failing else ["goes on"] * 2)
+    assert run_distributed(2, tmp_path / "many", fail, failing) == (ends if failing else ["goes on"] * 2)
 
 
 def test_processes_without_their_launcher_are_orphaned() -> None:
@@ -174,14 +174,14 @@ def test_a_signal_to_one_stops_all_and_they_go_on_bit_for_bit(
     rank: int, pack: Packer, tiny: Params, tmp_path: Path
 ) -> None:
     frames = pack([20] * 9, texture=True)
-    end = together(2, tmp_path / "undisturbed", pretrain_until, tiny, frames, tmp_path / "expected")
+    end = run_distributed(2, tmp_path / "undisturbed", pretrain_until, tiny, frames, tmp_path / "expected")
     assert end == [None, None]
 
-    end = together(2, tmp_path / "stopped", pretrain_until, tiny, frames, tmp_path / "found", (rank, 3))
+    end = run_distributed(2, tmp_path / "stopped", pretrain_until, tiny, frames, tmp_path / "found", (rank, 3))
     said = "pretrain: stopped by SIGTERM after step 3 of 6: saved, run the same command to resume"
     assert end == [(143, said), (143, "")]
     assert at_the_end(tmp_path / "found")["step"] == 3
-    end = together(2, tmp_path / "resumed", pretrain_until, tiny, frames, tmp_path / "found")
+    end = run_distributed(2, tmp_path / "resumed", pretrain_until, tiny, frames, tmp_path / "found")
     assert end == [None, None]
     torch.testing.assert_close(at_the_end(tmp_path / "found"), at_the_end(tmp_path / "expected"), rtol=0, atol=0)
 

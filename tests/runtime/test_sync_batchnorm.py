@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mofore.runtime.distributed import SINGLE, Processes
 from mofore.runtime.sync_batchnorm import SyncNorm, synchronise
-from tests.helpers.launched import together
+from tests.helpers.launched import run_distributed
 
 ROWS = 12
 LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
@@ -55,7 +55,7 @@ def normalise(processes: Processes, kind: str, dtype: torch.dtype) -> list[Any]:
 def test_it_is_that_of_one_process_with_all_rows(count: int, kind: str, dtype: torch.dtype, tmp_path: Path) -> None:
     *expected, expected_eval = normalise(SINGLE, kind, dtype)
     exact: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-4} if dtype == torch.float32 else {"rtol": 0.05, "atol": 0.5}
-    by_rank = together(count, tmp_path / "many", normalise, kind, dtype)
+    by_rank = run_distributed(count, tmp_path / "many", normalise, kind, dtype)
     for rank, (*steps, evaluated) in enumerate(by_rank):
         mine = Processes(rank, count).shard(list(range(ROWS)))
         torch.testing.assert_close(evaluated, expected_eval, **exact)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mofore.catalog import Video, write_catalog
-from tests.helpers.processes import decoders, descendants, gone, needs_proc, wait_until
+from tests.helpers.processes import decoders, descendants, has_ended, needs_proc, wait_until
 from tests.helpers.video_files import SHARED, all_bytes, make_project, run_stage_script, table, write_video
 
 ODD = SHARED / "videos" / "odd"
@@ -75,7 +75,7 @@ def test_stopped_stage_leaves_no_process(tmp_path: Path, how: signal.Signals, wo
     assert stage.returncode == (130 if how == signal.SIGINT else -how)
     if how == signal.SIGINT:
         assert said == ""
-    wait_until(lambda: all(map(gone, children)))
+    wait_until(lambda: all(map(has_ended, children)))
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Tables come back with words as words."""
+"""Reading CSV tables: text columns stay text, number columns become floats."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from mofore.errors import UserError
 from mofore.utils.tables import read_table
 
 
-def test_words_stay_words_and_empty_numbers_are_unknown(tmp_path: Path) -> None:
+def test_text_stays_text_and_empty_numbers_become_nan(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('label,score\nNA,1\n1,\n"a,b",0.5\n')
     table = read_table(tmp_path / "a.csv")
     assert table.label.tolist() == ["NA", "1", "a,b"]

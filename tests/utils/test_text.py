@@ -1,4 +1,4 @@
-"""Words for messages."""
+"""Text for messages."""
 
 from mofore.utils.text import counted, some_names
 

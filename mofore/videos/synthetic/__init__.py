@@ -1,1 +1,1 @@
-"""Demo videos: articulated figures performing fourteen actions, drawn here and laid out like UCF101."""
+"""Draws demo videos of articulated figures that perform fourteen actions. The files are laid out like UCF101."""

@@ -1,8 +1,8 @@
-"""Fourteen actions: the figure's joint angles as plain functions of phase.
+"""Defines the fourteen actions: the figure's joint angles as functions of phase.
 
-An action maps a phase [T] in [0, 1) and an amplitude (about 1) to a Pose of T frames. All are periodic but for SitDown
-and StandUp, which go once from phase 0 to phase 1. StandUp is SitDown, and Catch is Throw, run backwards. The side with
-index 0 leads (it kicks, throws, waves); the mirrored figure leads with the other.
+An action maps phases [T] in [0, 1) and an amplitude (about 1) to a Pose of T frames. All actions are periodic except
+SitDown and StandUp, which run once from phase 0 to phase 1. StandUp is SitDown played backwards, and Catch is Throw
+played backwards. Side 0 is the leading side (it kicks, throws and waves). A mirrored figure leads with its other side.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,11 @@ import numpy as np
 from mofore.videos.synthetic.kinematics import Array, Pose
 
 RELEASE = 0.66  # phase at which a thrown ball leaves the hand
-GONE = 0.98  # phase at which it has left the picture
+BALL_OUT_OF_SIGHT = 0.98  # phase from which a thrown ball is outside the picture
 
 
-def _keyed(phase: Array, *keys: tuple[float, float]) -> Array:
-    """Smooth curve through (phase, value) keys, at rest at each key; the first comes again after the last."""
+def _keyframes(phase: Array, *keys: tuple[float, float]) -> Array:
+    """Interpolate between (phase, value) keyframes by smoothstep, with slope 0 at each. The curve is periodic."""
     times = np.array([k[0] for k in keys] + [1.0])
     values = np.array([k[1] for k in keys] + [keys[0][1]])
     i = np.clip(np.searchsorted(times, phase, side="right") - 1, 0, len(keys) - 1)
@@ -26,18 +26,18 @@ def _keyed(phase: Array, *keys: tuple[float, float]) -> Array:
 
 
 def _bump(phase: Array, centre: float, sharpness: float) -> Array:
-    """Periodic bump of height 1 at `centre`; a larger sharpness makes it narrower."""
+    """Return a periodic bump of height 1 at `centre`. A larger sharpness makes it narrower."""
     return np.exp(sharpness * (np.cos(2 * np.pi * (phase - centre)) - 1))
 
 
-def _sides(phase: Array) -> Array:
-    """Phase [T, 2] of the left and the right side, which alternate."""
+def _side_phases(phase: Array) -> Array:
+    """Return the phases [T, 2] of the left and the right side, which are half a period apart."""
     return np.stack([phase, (phase + 0.5) % 1], axis=1)
 
 
 def walk(phase: Array, amplitude: float) -> Pose:
-    pose, side = Pose(len(phase), anchor=(0, 0)), _sides(phase)
-    stride = amplitude * np.cos(2 * np.pi * side)  # 1: heel strike
+    pose, side = Pose(len(phase), anchor=(0, 0)), _side_phases(phase)
+    stride = amplitude * np.cos(2 * np.pi * side)  # 1 at heel strike
     pose.leg_swing[:] = 3 + 25 * stride
     pose.knee[:] = 5 + 10 * _bump(side, 0.14, 5) + 55 * amplitude * _bump(side, 0.72, 4)
     pose.toe[:] = 16 * _bump(side, 0.98, 6) - 38 * _bump(side, 0.58, 6)
@@ -50,7 +50,7 @@ def walk(phase: Array, amplitude: float) -> Pose:
 
 
 def run(phase: Array, amplitude: float) -> Pose:
-    pose, side = Pose(len(phase), anchor=(0, 0)), _sides(phase)
+    pose, side = Pose(len(phase), anchor=(0, 0)), _side_phases(phase)
     stride = amplitude * np.cos(2 * np.pi * side)
     pose.leg_swing[:] = 14 + 35 * stride
     pose.knee[:] = 18 + 90 * amplitude * _bump(side, 0.70, 2.5)
@@ -67,7 +67,7 @@ def run(phase: Array, amplitude: float) -> Pose:
 
 def jumping_jack(phase: Array, amplitude: float) -> Pose:
     pose = Pose(len(phase))
-    wide = _keyed(phase, (0, 0), (0.45, 1), (0.55, 1))[:, None]
+    wide = _keyframes(phase, (0, 0), (0.45, 1), (0.55, 1))[:, None]
     hop = np.clip(-np.cos(4 * np.pi * phase), 0, None)
     pose.arm_spread[:] = 8 + min(150 * amplitude, 165) * wide
     pose.elbow[:] = 14
@@ -95,7 +95,7 @@ def wave(phase: Array, amplitude: float) -> Pose:
 
 def clap(phase: Array, amplitude: float) -> Pose:
     pose = Pose(len(phase))
-    apart = _keyed(phase, (0, 0), (0.5, 1))[:, None] * amplitude
+    apart = _keyframes(phase, (0, 0), (0.5, 1))[:, None] * amplitude
     pose.arm_swing[:] = 48 + 6 * apart
     pose.arm_spread[:] = 4 + 30 * apart
     pose.arm_turn[:] = 46 - 40 * apart
@@ -106,7 +106,7 @@ def clap(phase: Array, amplitude: float) -> Pose:
 
 def squat(phase: Array, amplitude: float) -> Pose:
     pose = Pose(len(phase))
-    depth = amplitude * _keyed(phase, (0, 0), (0.45, 1), (0.55, 1))[:, None]
+    depth = amplitude * _keyframes(phase, (0, 0), (0.45, 1), (0.55, 1))[:, None]
     pose.leg_swing[:] = 78 * depth
     pose.knee[:] = 106 * depth
     pose.leg_spread[:] = 12
@@ -120,7 +120,7 @@ def squat(phase: Array, amplitude: float) -> Pose:
 
 def bow(phase: Array, amplitude: float) -> Pose:
     pose = Pose(len(phase))
-    depth = amplitude * _keyed(phase, (0, 0), (0.08, 0), (0.45, 1), (0.62, 1))
+    depth = amplitude * _keyframes(phase, (0, 0), (0.08, 0), (0.45, 1), (0.62, 1))
     pose.lean[:] = 82 * depth
     pose.nod[:] = 16 * depth
     pose.leg_swing[:] = 7 * depth[:, None]
@@ -131,8 +131,8 @@ def bow(phase: Array, amplitude: float) -> Pose:
 
 
 def punch(phase: Array, amplitude: float) -> Pose:
-    pose, side = Pose(len(phase)), _sides(phase)
-    strike = amplitude * _keyed(side, (0, 0), (0.14, 0), (0.25, 1), (0.30, 1), (0.5, 0))
+    pose, side = Pose(len(phase)), _side_phases(phase)
+    strike = amplitude * _keyframes(side, (0, 0), (0.14, 0), (0.25, 1), (0.30, 1), (0.5, 0))
     pose.arm_swing[:] = 28 + 60 * strike
     pose.arm_spread[:] = 12 - 8 * strike
     pose.arm_turn[:] = 28 - 12 * strike
@@ -147,8 +147,8 @@ def punch(phase: Array, amplitude: float) -> Pose:
 
 def kick(phase: Array, amplitude: float) -> Pose:
     pose = Pose(len(phase), anchor=(0, 1))
-    lift = _keyed(phase, (0, 0), (0.12, 0), (0.38, 1), (0.56, 1), (0.88, 0))
-    snap = _keyed(phase, (0, 0), (0.30, 0), (0.45, 1), (0.52, 1), (0.66, 0))
+    lift = _keyframes(phase, (0, 0), (0.12, 0), (0.38, 1), (0.56, 1), (0.88, 0))
+    snap = _keyframes(phase, (0, 0), (0.30, 0), (0.45, 1), (0.52, 1), (0.66, 0))
     pose.leg_swing[:, 0] = 88 * amplitude * lift
     pose.knee[:, 0] = 10 + 92 * lift * (1 - snap)
     pose.toe[:, 0] = 55 * snap - 15 * lift
@@ -164,10 +164,10 @@ def kick(phase: Array, amplitude: float) -> Pose:
 
 def jump(phase: Array, amplitude: float) -> Pose:
     pose = Pose(len(phase))
-    crouch = amplitude * _keyed(phase, (0, 0), (0.26, 1), (0.40, 0), (0.72, 0), (0.84, 0.7))[:, None]
+    crouch = amplitude * _keyframes(phase, (0, 0), (0.26, 1), (0.40, 0), (0.72, 0), (0.84, 0.7))[:, None]
     air = np.clip((phase - 0.38) / 0.36, 0, 1)
     air = 4 * air * (1 - air)
-    reach = _keyed(phase, (0, 5), (0.24, -52), (0.46, 100), (0.60, 92), (0.84, 15))
+    reach = _keyframes(phase, (0, 5), (0.24, -52), (0.46, 100), (0.60, 92), (0.84, 15))
     pose.leg_swing[:] = 62 * crouch + 14 * air[:, None]
     pose.knee[:] = 100 * crouch + 28 * air[:, None]
     pose.toe[:] = -45 * air[:, None]
@@ -181,7 +181,7 @@ def jump(phase: Array, amplitude: float) -> Pose:
 
 def sit_down(phase: Array, amplitude: float) -> Pose:
     pose = Pose(len(phase))
-    middle = np.sin(np.pi * phase)  # of the way
+    middle = np.sin(np.pi * phase)  # 1 halfway down, 0 at both ends
     pose.leg_swing[:] = (106 * phase)[:, None]
     pose.knee[:] = (118 * phase + 14 * middle)[:, None]
     pose.leg_spread[:] = 6
@@ -199,21 +199,21 @@ def stand_up(phase: Array, amplitude: float) -> Pose:
 
 
 def throw(phase: Array, amplitude: float) -> Pose:
-    """An empty hand goes slowly behind the back, comes over the shoulder with a ball and throws it away forward."""
+    """Move the empty hand slowly behind the back, bring it over the shoulder with a ball, and throw forward."""
     pose = Pose(len(phase))
-    pose.arm_swing[:, 0] = _keyed(phase, (0, 20), (0.32, -38), (0.39, -38), (0.53, 105), (0.67, 125), (0.78, 45))
-    pose.arm_spread[:, 0] = _keyed(phase, (0, 8), (0.32, 14), (0.39, 16), (0.53, 62), (0.68, 18), (0.76, 5))
-    pose.elbow[:, 0] = _keyed(phase, (0, 12), (0.32, 62), (0.39, 62), (0.53, 112), (0.67, 12), (0.78, 18))
-    pose.arm_turn[:, 0] = _keyed(phase, (0, 10), (0.32, 100), (0.39, 100), (0.53, -10), (0.68, 0))
-    pose.twist[:] = amplitude * _keyed(phase, (0, 0), (0.48, 34), (0.56, 34), (0.70, -30), (0.76, -30))
-    pose.lean[:] = amplitude * _keyed(phase, (0, 2), (0.52, -14), (0.70, 16), (0.76, 16))
-    pose.arm_swing[:, 1] = amplitude * _keyed(phase, (0, 5), (0.52, 55), (0.70, -15))
+    pose.arm_swing[:, 0] = _keyframes(phase, (0, 20), (0.32, -38), (0.39, -38), (0.53, 105), (0.67, 125), (0.78, 45))
+    pose.arm_spread[:, 0] = _keyframes(phase, (0, 8), (0.32, 14), (0.39, 16), (0.53, 62), (0.68, 18), (0.76, 5))
+    pose.elbow[:, 0] = _keyframes(phase, (0, 12), (0.32, 62), (0.39, 62), (0.53, 112), (0.67, 12), (0.78, 18))
+    pose.arm_turn[:, 0] = _keyframes(phase, (0, 10), (0.32, 100), (0.39, 100), (0.53, -10), (0.68, 0))
+    pose.twist[:] = amplitude * _keyframes(phase, (0, 0), (0.48, 34), (0.56, 34), (0.70, -30), (0.76, -30))
+    pose.lean[:] = amplitude * _keyframes(phase, (0, 2), (0.52, -14), (0.70, 16), (0.76, 16))
+    pose.arm_swing[:, 1] = amplitude * _keyframes(phase, (0, 5), (0.52, 55), (0.70, -15))
     pose.arm_spread[:, 1] = 12
     pose.elbow[:, 1] = 25
-    pose.leg_swing[:] = np.stack([-8 + 0 * phase, 8 + _keyed(phase, (0, 0), (0.52, 0), (0.70, 12))], axis=1)
-    pose.knee[:] = 8 + _keyed(phase, (0, 0), (0.52, 4), (0.70, 14))[:, None]
+    pose.leg_swing[:] = np.stack([-8 + 0 * phase, 8 + _keyframes(phase, (0, 0), (0.52, 0), (0.70, 12))], axis=1)
+    pose.knee[:] = 8 + _keyframes(phase, (0, 0), (0.52, 4), (0.70, 14))[:, None]
     pose.leg_spread[:] = 6
-    pose.flight = np.where((phase > 0.35) & (phase < GONE), phase - RELEASE, np.nan)
+    pose.flight = np.where((phase > 0.35) & (phase < BALL_OUT_OF_SIGHT), phase - RELEASE, np.nan)
     return pose
 
 
@@ -223,8 +223,15 @@ def catch(phase: Array, amplitude: float) -> Pose:
 
 @dataclass(frozen=True)
 class Action:
+    """An action.
+
+    Attributes:
+        pose: function of phases [T] and amplitude.
+        seconds: duration of one period at speed 1; None: the action runs once per video.
+    """
+
     pose: Callable[[Array, float], Pose]
-    seconds: float | None  # for phase to go from 0 to 1, at speed 1; None: once in a video
+    seconds: float | None
 
 
 ACTIONS = {

@@ -1,4 +1,4 @@
-"""The look of a group: who acts, in which clothes, before which scene and camera. No draw here knows the class."""
+"""Samples the appearance of a group: its actor, clothes, camera angle and props. It never depends on the class."""
 
 import colorsys
 from collections.abc import Sequence
@@ -16,7 +16,9 @@ Colour = tuple[float, float, float]  # blue, green, red, 0-255
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
+    """What all videos of a group have in common, apart from the background."""
+
     body: Body
     skin: Colour
     hair: Colour
@@ -28,26 +30,35 @@ class Look:
     long_sleeves: bool
     long_trousers: bool
     hair_style: int  # 0 short, 1 long, 2 bun
-    size: float  # of the figure, pixels per unit of height
-    pitch: float  # of the camera, degrees downward
-    ground: float  # row of the frame where the figure stands
-    seat_radius: float  # shares of the figure's height, as is the ball's
-    ball_radius: float
+    size: float  # the figure's height in pixels
+    pitch: float  # degrees by which the camera looks down
+    ground: float  # row of the frame in which the figure stands
+    seat_radius: float  # fraction of the figure's height
+    ball_radius: float  # fraction of the figure's height
 
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
-    """A colour from hue (any real number; whole turns are equal), saturation and value in 0-1."""
+    """Convert a colour from HSV to BGR.
+
+    Args:
+        hue: any real number; its integer part is ignored.
+        saturation: 0-1.
+        value: 0-1.
+
+    Returns:
+        Blue, green and red, each 0-255.
+    """
     red, green, blue = colorsys.hsv_to_rgb(hue % 1, saturation, value)
     return 255 * blue, 255 * green, 255 * red
 
 
 def shade(colour: Sequence[float], factor: float) -> Colour:
-    """A colour made darker (factor below 1) or lighter."""
+    """Make a colour darker (factor below 1) or lighter (factor above 1)."""
     blue, green, red = (factor * channel for channel in colour)
     return blue, green, red
 
 
-# Hue, saturation, value.
+# Hue, saturation and value, each 0-1.
 SKINS = [(0.07, 0.25, 0.97), (0.065, 0.38, 0.90), (0.06, 0.48, 0.74), (0.055, 0.55, 0.58), (0.05, 0.56, 0.44)]
 HAIRS = [
     (0.06, 0.6, 0.14),
@@ -59,30 +70,30 @@ HAIRS = [
 ]
 
 
-def draw_look(rng: np.random.Generator) -> Look:
-    """Draw a look; the law is one for all classes and groups."""
+def sample_appearance(rng: np.random.Generator) -> Appearance:
+    """Sample an appearance. The distribution is the same for all classes and groups."""
 
     def around(value: float, spread: float) -> float:
         return value * rng.uniform(1 - spread, 1 + spread)
 
-    plain = Body()
+    standard = Body()
     legs, arms = around(1, 0.07), around(1, 0.07)
     body = Body(
-        trunk=around(plain.trunk, 0.05),
-        head=around(plain.head, 0.12),
-        shoulder=around(plain.shoulder, 0.12),
-        upper_arm=plain.upper_arm * arms,
-        forearm=plain.forearm * arms,
-        hip=around(plain.hip, 0.12),
-        thigh=plain.thigh * legs,
-        shin=plain.shin * legs,
+        trunk=around(standard.trunk, 0.05),
+        head=around(standard.head, 0.12),
+        shoulder=around(standard.shoulder, 0.12),
+        upper_arm=standard.upper_arm * arms,
+        forearm=standard.forearm * arms,
+        hip=around(standard.hip, 0.12),
+        thigh=standard.thigh * legs,
+        shin=standard.shin * legs,
         girth=around(1.0, 0.22),
     )
     skin = rng.integers(len(SKINS))
-    hair = rng.integers(len(HAIRS) if skin < 2 else 3)  # black or grey, so that it stands out from darker skin
+    hair = rng.integers(len(HAIRS) if skin < 2 else 3)  # dark skin: only black or grey hair, for contrast
     hue = rng.uniform()
     lower = hue + rng.uniform(0.25, 0.75)
-    return Look(
+    return Appearance(
         body=body,
         skin=hsv(*SKINS[skin]),
         hair=hsv(*HAIRS[hair]),

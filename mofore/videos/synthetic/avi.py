@@ -1,4 +1,4 @@
-"""AVI files whose size says nothing of what they show."""
+"""Writes AVI files padded to a given size, so that the file size does not reveal the content."""
 
 import errno
 import os
@@ -19,39 +19,42 @@ def write_avi(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, shape
 
     Args:
         path: ends in `.avi`; its folder exists.
-        frames: pictures [H, W, 3], BGR.
+        frames: images [H, W, 3], BGR.
         fps: frames per second.
         shape: (W, H) in pixels.
-        size: bytes that the file shall have, even. A file that is larger by itself stays so.
+        size: size of the file in bytes, an even number. A file that is larger without padding keeps its size.
 
     Raises:
-        UserError: this OpenCV cannot write such videos.
-        OSError: the disk is full, or the folder cannot be written to; `filename` is the file.
+        UserError: this build of OpenCV cannot write such videos.
+        OSError: the disk is full, or the folder is not writable; `filename` is set.
     """
-    path.open("wb").close()  # says what is wrong with a folder or a disk, which VideoWriter does not
+    path.open("wb").close()  # raises a precise error for a bad folder or disk, which VideoWriter does not
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*CODEC), fps, shape)
     if not writer.isOpened():
-        raise UserError(f"{path}: OpenCV cannot write {CODEC} videos here: install opencv-python-headless anew")
+        raise UserError(f"{path}: OpenCV cannot write {CODEC} videos here: reinstall opencv-python-headless")
     for frame in frames:
         writer.write(frame)
     writer.release()
     try:
         _pad(path, size)
     except OSError as error:
-        error.filename = str(path)  # a failed write does not say where
+        error.filename = str(path)  # Python does not set it when a write fails
         raise
 
 
 def _pad(path: Path, size: int) -> None:
-    """Append a JUNK chunk, which every reader skips, to an AVI (a RIFF file: chunks of tag, length and data)."""
+    """Append a JUNK chunk to an AVI file. Readers skip this chunk.
+
+    An AVI is a RIFF file, which consists of chunks: tag (4 bytes), length (4 bytes) and data.
+    """
     with path.open("r+b") as file:
         file.seek(4)
-        riff = int.from_bytes(file.read(4), "little") + 8
-        natural = file.seek(0, os.SEEK_END)
-        if riff != natural:  # VideoWriter says nothing when a write fails
+        declared_size = int.from_bytes(file.read(4), "little") + 8
+        actual_size = file.seek(0, os.SEEK_END)
+        if declared_size != actual_size:  # a write failed, which VideoWriter does not report
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        if natural + 8 > size:
+        if actual_size + 8 > size:
             return
-        file.write(b"JUNK" + (size - natural - 8).to_bytes(4, "little") + bytes(size - natural - 8))
+        file.write(b"JUNK" + (size - actual_size - 8).to_bytes(4, "little") + bytes(size - actual_size - 8))
         file.seek(4)
         file.write((size - 8).to_bytes(4, "little"))

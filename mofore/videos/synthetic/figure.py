@@ -1,6 +1,8 @@
-"""A figure on the screen: from joints in three dimensions to outlines in the picture, sorted from far to near.
+"""Projects a figure's joints onto the frame and returns the outlines and depths of its limbs.
 
-T frames, M limbs (groups of parts that overlap only their neighbours: an arm, a leg, the trunk, the head), K corners.
+A limb is a group of parts with one depth: an arm, a leg, the trunk or the head. The caller draws the farthest first.
+
+Shapes: T frames, J joints, K corners of an outline.
 """
 
 from collections.abc import Sequence
@@ -10,17 +12,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mofore.videos.synthetic.appearance import Colour, Look, shade
+from mofore.videos.synthetic.appearance import Appearance, Colour, shade
 from mofore.videos.synthetic.kinematics import ANKLE, ELBOW, FACE, HAND, HEAD, HIP, KNEE, NECK, SHOULDER, TOE, Array
 
-SHIFT = 4  # fractional bits of OpenCV's coordinates
+SHIFT = 4  # fractional bits of the fixed-point coordinates passed to OpenCV
 RIM = 1.5  # pixels, width of the darker rim around each part
-EYES, LIPS = (35, 25, 25), (70, 60, 150)
+EYES, LIPS = (35, 25, 25), (70, 60, 150)  # BGR
 
-_CAP = np.linspace(-np.pi / 2, np.pi / 2, 6)
+_CAP_ANGLES = np.linspace(-np.pi / 2, np.pi / 2, 6)  # radians, corners of the half circle at each end of a capsule
 
-
-Outlines = Sequence[NDArray[np.int32]]  # T convex polygons [K, 2], with SHIFT fractional bits
+Outlines = Sequence[NDArray[np.int32]]  # T convex polygons [K, 2] in pixels, with SHIFT fractional bits
 
 
 @dataclass(frozen=True)
@@ -29,16 +30,18 @@ class Part:
 
     colour: Colour
     corners: Outlines
-    rim: Outlines | None = None  # wider: drawn beneath, in a darker colour
+    rim: Outlines | None = None  # a wider outline, drawn beneath the part in a darker colour
 
 
 @dataclass(frozen=True)
 class Limb:
+    """Parts that are drawn together."""
+
     parts: list[Part]
-    depth: Array  # [T] towards the camera
+    depth: Array  # [T], larger values are closer to the camera
 
     def strokes(self) -> list[tuple[Outlines, Colour]]:
-        """What to fill, in this order: all rims lie beneath all parts, so that joints show no seam."""
+        """Return the polygons to fill, in drawing order. All rims come first, so that joints show no seam."""
         rims = [(part.rim, shade(part.colour, 0.55)) for part in self.parts if part.rim is not None]
         return rims + [(part.corners, part.colour) for part in self.parts]
 
@@ -47,7 +50,14 @@ class Camera:
     """Orthographic projection of the figure's space onto the frame."""
 
     def __init__(self, size: float, yaw: float, pitch: float, origin: Array) -> None:
-        """`size` in pixels per unit, angles in degrees, `origin` [T, 2]: where the figure's origin is in the frame."""
+        """Set up the projection.
+
+        Args:
+            size: pixels per unit of length.
+            yaw: degrees between the figure's front and the camera.
+            pitch: degrees by which the camera looks down.
+            origin: [T, 2] position (x, y) of the figure's origin in the frame.
+        """
         yaw, pitch = np.deg2rad(yaw), np.deg2rad(pitch)
         towards = np.array([np.cos(yaw), np.sin(yaw), 0])
         right = np.array([-np.sin(yaw), np.cos(yaw), 0])
@@ -56,7 +66,7 @@ class Camera:
         self.matrix = size * np.stack([right, down], axis=1)
 
     def __call__(self, points: Array) -> Array:
-        """Points [T, ..., 3] to pixels [T, ..., 2]."""
+        """Project points [T, ..., 3] to pixels [T, ..., 2]."""
         origin = self.origin.reshape(len(self.origin), *[1] * (points.ndim - 2), 2)
         return np.asarray(points @ self.matrix + origin)
 
@@ -66,34 +76,40 @@ def _fixed_point(pixels: Array) -> NDArray[np.int32]:
 
 
 def _capsule(a: Array, b: Array, radius_a: float, radius_b: float) -> Outlines:
-    """Outlines around two discs at a and b [T, 2]."""
+    """Return the convex outlines around two discs with centres a and b [T, 2]."""
     along = b - a
     angle = np.arctan2(along[:, 1], along[:, 0])[:, None]
 
     def half(centre: Array, radius: float, turn: float) -> Array:
-        bow = angle + turn + _CAP
-        return centre[:, None] + radius * np.stack([np.cos(bow), np.sin(bow)], axis=-1)
+        angles = angle + turn + _CAP_ANGLES
+        return centre[:, None] + radius * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
 
     return list(_fixed_point(np.concatenate([half(b, radius_b, 0), half(a, radius_a, np.pi)], axis=1)))
 
 
 def _part(a: Array, b: Array, radius_a: float, radius_b: float, colour: Colour, rim: float) -> Part:
-    """A tapered capsule from disc a to disc b, with a rim of that many pixels."""
+    """Make a tapered capsule from disc a to disc b. The rim is in pixels; 0: no rim."""
     wider = _capsule(a, b, radius_a + rim, radius_b + rim) if rim else None
     return Part(colour, _capsule(a, b, radius_a, radius_b), wider)
 
 
 def _hull(discs: list[tuple[Array, float]]) -> Outlines:
-    """Convex outlines around discs (centre [T, 2], radius), one for each frame."""
-    bow = np.linspace(0, 2 * np.pi, 12, endpoint=False)
-    circle = np.stack([np.cos(bow), np.sin(bow)], axis=-1)
+    """Return the convex outlines around several discs, each given as (centre [T, 2], radius)."""
+    angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     corners = _fixed_point(np.concatenate([c[:, None] + r * circle for c, r in discs], axis=1))
     return [cv2.convexHull(frame) for frame in corners]
 
 
-def figure_limbs(joints: Array, look: Look, camera: Camera) -> list[Limb]:
-    """Outlines and depths of all limbs of a figure with `joints` [T, J, 3]."""
-    body, size = look.body, camera.size
+def figure_limbs(joints: Array, appearance: Appearance, camera: Camera) -> list[Limb]:
+    """Return all limbs of a figure, as outlines and depths.
+
+    Args:
+        joints: [T, J, 3] from `joint_positions`.
+        appearance: gives the colours and widths.
+        camera: its origin has T or 1 positions.
+    """
+    body, size = appearance.body, camera.size
     pixels = camera(joints)
     thick = body.girth * size
 
@@ -104,23 +120,23 @@ def figure_limbs(joints: Array, look: Look, camera: Camera) -> list[Limb]:
         return np.asarray(joints[:, of].mean(axis=1) @ camera.towards)
 
     limbs = []
-    forearm = look.shirt if look.long_sleeves else look.skin
-    shin = look.trousers if look.long_trousers else look.skin
+    forearm = appearance.shirt if appearance.long_sleeves else appearance.skin
+    shin = appearance.trousers if appearance.long_trousers else appearance.skin
     for side in (0, 1):
         limbs += [
             Limb(
                 [
-                    bone(HAND[side], HAND[side], 0.034, 0.034, look.skin),
+                    bone(HAND[side], HAND[side], 0.034, 0.034, appearance.skin),
                     bone(ELBOW[side], HAND[side], 0.033, 0.026, forearm),
-                    bone(SHOULDER[side], ELBOW[side], 0.042, 0.034, look.shirt),
+                    bone(SHOULDER[side], ELBOW[side], 0.042, 0.034, appearance.shirt),
                 ],
                 depth(SHOULDER[side], ELBOW[side], HAND[side]),
             ),
             Limb(
                 [
-                    bone(ANKLE[side], TOE[side], 0.036, 0.029, look.shoes),
+                    bone(ANKLE[side], TOE[side], 0.036, 0.029, appearance.shoes),
                     bone(KNEE[side], ANKLE[side], 0.042, 0.032, shin),
-                    bone(HIP[side], KNEE[side], 0.060, 0.046, look.trousers),
+                    bone(HIP[side], KNEE[side], 0.060, 0.046, appearance.trousers),
                 ],
                 depth(HIP[side], KNEE[side], ANKLE[side]),
             ),
@@ -128,31 +144,42 @@ def figure_limbs(joints: Array, look: Look, camera: Camera) -> list[Limb]:
 
     waist = pixels[:, HIP] * 0.78 + pixels[:, NECK, None] * 0.22
     discs = [(pixels[:, s], 0.045 * thick) for s in SHOULDER] + [(waist[:, s], 0.062 * thick) for s in (0, 1)]
-    shirt = Part(look.shirt, _hull(discs), _hull([(c, r + RIM) for c, r in discs]))
-    head, behind = _head(joints, look, camera)
+    shirt = Part(appearance.shirt, _hull(discs), _hull([(c, r + RIM) for c, r in discs]))
+    head, behind = _head(joints, appearance, camera)
     trunk = [
         *behind,
-        bone(HIP[0], HIP[1], 0.064, 0.064, look.trousers),
-        bone(NECK, HEAD, 0.034, 0.034, look.skin),
+        bone(HIP[0], HIP[1], 0.064, 0.064, appearance.trousers),
+        bone(NECK, HEAD, 0.034, 0.034, appearance.skin),
         shirt,
     ]
     trunk_depth = depth(NECK, *HIP)
     limbs.append(Limb(trunk, trunk_depth))
-    limbs.append(Limb(head, np.maximum(depth(HEAD), trunk_depth + 1e-3)))  # the neck never hides the face
+    limbs.append(
+        Limb(head, np.maximum(depth(HEAD), trunk_depth + 1e-3))
+    )  # the trunk, with the neck, never hides the face
     return limbs
 
 
-def ball_limb(ball: Array, look: Look, camera: Camera) -> Limb:
-    """Outline and depth of a ball [T, 3], far outside the picture where it is nan."""
+def ball_limb(ball: Array, appearance: Appearance, camera: Camera) -> Limb:
+    """Return a ball as a limb.
+
+    Args:
+        ball: [T, 3] position; nan where the ball is not visible. It is then drawn far outside the frame.
+        appearance: gives the colour and radius.
+        camera: its origin has T or 1 positions.
+    """
     spot = np.nan_to_num(camera(ball), nan=-1000)
-    radius = look.ball_radius * camera.size
-    part = _part(spot, spot, radius, radius, look.ball, RIM)
-    return Limb([part], np.nan_to_num(ball @ camera.towards) + 0.05)  # before the hand that holds it
+    radius = appearance.ball_radius * camera.size
+    part = _part(spot, spot, radius, radius, appearance.ball, RIM)
+    return Limb([part], np.nan_to_num(ball @ camera.towards) + 0.05)  # in front of the hand that holds it
 
 
-def _head(joints: Array, look: Look, camera: Camera) -> tuple[list[Part], list[Part]]:
-    """Parts of the head, and parts of the hair that hang behind the trunk (the figure always faces the camera)."""
-    r = look.body.head
+def _head(joints: Array, appearance: Appearance, camera: Camera) -> tuple[list[Part], list[Part]]:
+    """Return the parts of the head, and the parts of the hair that hang behind the trunk.
+
+    The figure always faces the camera, so the face is always visible.
+    """
+    r = appearance.body.head
     front = (joints[:, FACE] - joints[:, HEAD]) / r
     up = joints[:, HEAD] - joints[:, NECK]
     up /= np.linalg.norm(up, axis=1, keepdims=True)
@@ -165,12 +192,12 @@ def _head(joints: Array, look: Look, camera: Camera) -> tuple[list[Part], list[P
         return _part(a, b, radius_a * r * camera.size, radius_b * r * camera.size, colour, rim)
 
     behind, parts = [], []
-    if look.hair_style == 1:
-        behind.append(part(at(-0.25, 0), at(-0.5, -1.35), 0.9, 0.7, look.hair, RIM))
-    elif look.hair_style == 2:
-        parts.append(part(at(-0.75, 0.95), at(-0.75, 0.95), 0.45, 0.45, look.hair, RIM))
-    parts.append(part(at(-0.15, 0.15), at(-0.15, 0.15), 0.98, 0.98, look.hair, RIM))
-    parts.append(part(at(0.16, -0.14), at(0.16, -0.14), 0.86, 0.86, look.skin))
+    if appearance.hair_style == 1:
+        behind.append(part(at(-0.25, 0), at(-0.5, -1.35), 0.9, 0.7, appearance.hair, RIM))
+    elif appearance.hair_style == 2:
+        parts.append(part(at(-0.75, 0.95), at(-0.75, 0.95), 0.45, 0.45, appearance.hair, RIM))
+    parts.append(part(at(-0.15, 0.15), at(-0.15, 0.15), 0.98, 0.98, appearance.hair, RIM))
+    parts.append(part(at(0.16, -0.14), at(0.16, -0.14), 0.86, 0.86, appearance.skin))
     for side in (-0.42, 0.42):
         parts.append(part(at(0.85, 0.0, side), at(0.85, -0.12, side), 0.1, 0.1, EYES))
     parts.append(part(at(0.85, -0.5, -0.16), at(0.85, -0.5, 0.16), 0.07, 0.07, LIPS))

@@ -1,7 +1,9 @@
-"""Forward kinematics of a figure in three dimensions: joint angles in, joint positions out.
+"""Forward kinematics of a figure in three dimensions: computes joint positions from joint angles.
 
-Axes of the body: x forward, y to its left, z up; the ground is z = 0. Lengths are shares of a standing figure's height,
-angles are degrees. T is the number of frames; an axis of length 2 is the side: 0 left, 1 right.
+Axes of the body: x forward, y to its left, z up. The ground is z = 0. Lengths are fractions of the figure's standing
+height, angles are in degrees.
+
+Shapes: T frames, J joints. An axis of length 2 is the side: 0 left, 1 right.
 """
 
 from dataclasses import dataclass, field
@@ -11,52 +13,52 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Joints, in the order of the J axis.
+# Indices of the joints on the J axis; pairs are (left, right).
 PELVIS, NECK, HEAD = 0, 1, 2
 SHOULDER, ELBOW, HAND = (3, 4), (5, 6), (7, 8)
 HIP, KNEE, ANKLE, TOE = (9, 10), (11, 12), (13, 14), (15, 16)
-FACE = 17  # a point in front of the head's centre: where the figure looks
+FACE = 17  # a point on the face, in front of the head's centre
 JOINTS = 18
 
 
 @dataclass(frozen=True)
 class Body:
-    """Lengths and widths of a figure, as shares of its height."""
+    """Lengths and widths of a figure, as fractions of its height."""
 
     trunk: float = 0.28
     neck: float = 0.03
     head: float = 0.10  # radius
-    shoulder: float = 0.115  # half of the shoulders' width
+    shoulder: float = 0.115  # half the width of the shoulders
     upper_arm: float = 0.165
     forearm: float = 0.15
-    hip: float = 0.058  # half of the hips' width
+    hip: float = 0.058  # half the width of the hips
     thigh: float = 0.235
     shin: float = 0.225
     foot: float = 0.095
-    sole: float = 0.03  # height of ankle and toe joint above the ground
-    girth: float = 1.0  # factor of every limb's thickness
+    sole: float = 0.03  # height of the ankle and toe joints above the ground
+    girth: float = 1.0  # factor on the thickness of every limb
 
 
 @dataclass
 class Pose:
-    """Joint angles of T frames, in degrees; all zero is a figure standing with hanging arms."""
+    """Joint angles of T frames, in degrees. If all are zero, the figure stands with its arms hanging down."""
 
     frames: int
     lean: Array = field(init=False)  # [T] trunk forward
     sway: Array = field(init=False)  # [T] trunk to the left
     twist: Array = field(init=False)  # [T] shoulders turned to the left
-    nod: Array = field(init=False)  # [T] head forward, against the trunk
-    arm_swing: Array = field(init=False)  # [T, 2] upper arm forward, against the trunk
+    nod: Array = field(init=False)  # [T] head forward, relative to the trunk
+    arm_swing: Array = field(init=False)  # [T, 2] upper arm forward, relative to the trunk
     arm_spread: Array = field(init=False)  # [T, 2] upper arm outward
     arm_turn: Array = field(init=False)  # [T, 2] upper arm turned about its axis; positive bends the elbow inward
     elbow: Array = field(init=False)  # [T, 2] bend
     leg_swing: Array = field(init=False)  # [T, 2] thigh forward
     leg_spread: Array = field(init=False)  # [T, 2] thigh outward
     knee: Array = field(init=False)  # [T, 2] bend
-    toe: Array = field(init=False)  # [T, 2] toes up, against the ground
-    rise: Array = field(init=False)  # [T] lift above the ground, as a share of the height
-    anchor: tuple[float, float] = (0.5, 0.5)  # weights of the feet whose mean stays in place; (0, 0): the hips do
-    flight: Array | None = None  # [T] phase since the ball left the hand; negative: held; nan: no ball to see
+    toe: Array = field(init=False)  # [T, 2] toes up, relative to the ground
+    rise: Array = field(init=False)  # [T] height of the lower sole above the ground, as a fraction of the height
+    anchor: tuple[float, float] = (0.5, 0.5)  # the feet's mean with these weights stays in place; (0, 0): the hips stay
+    flight: Array | None = None  # [T] phase since the ball left the hand; negative: in the hand; nan: invisible
 
     def __post_init__(self) -> None:
         for name in ("lean", "sway", "twist", "nod", "rise"):
@@ -66,7 +68,7 @@ class Pose:
 
 
 def _rotation(axis: int, degrees: Array) -> Array:
-    """Right-handed rotations [..., 3, 3] about axis x, y or z (0, 1, 2)."""
+    """Return right-handed rotation matrices [..., 3, 3] about axis x, y or z (0, 1, 2)."""
     angle = np.deg2rad(degrees)
     i, j = (axis + 1) % 3, (axis + 2) % 3
     rotation = np.zeros((*angle.shape, 3, 3))
@@ -78,14 +80,14 @@ def _rotation(axis: int, degrees: Array) -> Array:
 
 
 def joint_positions(body: Body, pose: Pose) -> Array:
-    """Positions of all joints.
+    """Compute the positions of all joints.
 
-    The lowest sole touches the ground where `pose.rise` is 0, and the anchored feet keep their place.
+    The lower sole is `pose.rise` above the ground. The anchored feet stay in place.
 
     Returns:
-        [T, J, 3] in shares of the figure's height.
+        [T, J, 3] in fractions of the figure's height.
     """
-    out = np.tile([1.0, -1.0], (pose.frames, 1))  # outward, as a sign of y, left and right
+    outward = np.tile([1.0, -1.0], (pose.frames, 1))  # [T, 2] sign of the outward direction along y
     joints = np.zeros((pose.frames, JOINTS, 3))
     trunk = _rotation(1, pose.lean) @ _rotation(0, -pose.sway) @ _rotation(2, pose.twist)
     head = trunk @ _rotation(1, pose.nod)
@@ -93,17 +95,17 @@ def joint_positions(body: Body, pose: Pose) -> Array:
     joints[:, HEAD] = joints[:, NECK] + (body.neck + body.head) * head[..., 2]
     joints[:, FACE] = joints[:, HEAD] + body.head * head[..., 0]
 
-    arm = trunk[:, None] @ _rotation(1, -pose.arm_swing) @ _rotation(0, out * pose.arm_spread)
-    forearm = arm @ _rotation(2, -out * pose.arm_turn) @ _rotation(1, -pose.elbow)
-    sideways = out[..., None] * trunk[:, None, :, 1]
+    arm = trunk[:, None] @ _rotation(1, -pose.arm_swing) @ _rotation(0, outward * pose.arm_spread)
+    forearm = arm @ _rotation(2, -outward * pose.arm_turn) @ _rotation(1, -pose.elbow)
+    sideways = outward[..., None] * trunk[:, None, :, 1]
     joints[:, SHOULDER] = joints[:, None, NECK] + body.shoulder * sideways - 0.035 * trunk[:, None, :, 2]
     joints[:, ELBOW] = joints[:, SHOULDER] - body.upper_arm * arm[..., 2]
     joints[:, HAND] = joints[:, ELBOW] - body.forearm * forearm[..., 2]
 
-    thigh = _rotation(1, -pose.leg_swing) @ _rotation(0, out * pose.leg_spread)
+    thigh = _rotation(1, -pose.leg_swing) @ _rotation(0, outward * pose.leg_spread)
     shin = thigh @ _rotation(1, pose.knee)
-    foot = _rotation(2, out * (12 + pose.leg_spread / 2)) @ _rotation(1, -pose.toe)
-    joints[:, HIP, 1] = body.hip * out
+    foot = _rotation(2, outward * (12 + pose.leg_spread / 2)) @ _rotation(1, -pose.toe)
+    joints[:, HIP, 1] = body.hip * outward
     joints[:, KNEE] = joints[:, HIP] - body.thigh * thigh[..., 2]
     joints[:, ANKLE] = joints[:, KNEE] - body.shin * shin[..., 2]
     joints[:, TOE] = joints[:, ANKLE] + body.foot * foot[..., 0]

@@ -1,24 +1,32 @@
-"""Backgrounds: rooms, parks and shores. No draw here knows the class."""
+"""Draws random backgrounds: rooms, parks and shores. They never depend on the class."""
 
 import cv2
 import numpy as np
 
-from mofore.videos.synthetic.appearance import HEIGHT, WIDTH, Colour, Image, Look, hsv
+from mofore.videos.synthetic.appearance import HEIGHT, WIDTH, Appearance, Colour, Image, hsv
 
-MARGIN = 16  # pixels of background beyond each side of the frame, for pan and shake
-SCALE = 2  # backgrounds are drawn this much larger, then shrunk
+MARGIN = 16  # pixels of background beyond each side of the frame, so that the camera can pan and shake
+SCALE = 2  # backgrounds are drawn larger by this factor, then scaled down for smooth edges
 
 
-def draw_background(rng: np.random.Generator, look: Look) -> Image:
-    """Draw a background [HEIGHT + 2 MARGIN, WIDTH + 2 MARGIN, 3], BGR; the frame starts at (MARGIN, MARGIN)."""
+def draw_background(rng: np.random.Generator, appearance: Appearance) -> Image:
+    """Draw a random background.
+
+    Args:
+        rng: determines everything except the ground.
+        appearance: its `ground` places the horizon 14 to 26 pixels above the figure's feet.
+
+    Returns:
+        [HEIGHT + 2 MARGIN, WIDTH + 2 MARGIN, 3], uint8, BGR. The frame's top left corner is at (MARGIN, MARGIN).
+    """
     width, height = WIDTH + 2 * MARGIN, HEIGHT + 2 * MARGIN
-    horizon = round(MARGIN + look.ground - rng.uniform(14, 26))
+    horizon = round(MARGIN + appearance.ground - rng.uniform(14, 26))
     canvas = np.zeros((height * SCALE, width * SCALE, 3), np.uint8)
     scene = rng.choice(np.array([_room, _park, _shore]), p=[0.5, 0.3, 0.2])
     scene(rng, canvas, horizon * SCALE)
     image = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
     image = cv2.GaussianBlur(image, (0, 0), 0.7)  # slightly out of focus, so that the figure stands out
-    return _light(rng, np.asarray(image, np.uint8))
+    return _add_lighting(rng, np.asarray(image, np.uint8))
 
 
 def _fill(image: Image, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
@@ -26,7 +34,7 @@ def _fill(image: Image, left: float, top: float, right: float, bottom: float, co
 
 
 def _gradient(image: Image, top: Colour, bottom: Colour) -> None:
-    """Fill a part of an image with a vertical gradient."""
+    """Fill an image, or a slice of one, with a vertical gradient in place."""
     ramp = np.linspace(0, 1, len(image))[:, None, None]
     image[:] = (np.array(top) * (1 - ramp) + np.array(bottom) * ramp).astype(np.uint8)
 
@@ -53,7 +61,7 @@ def _room(rng: np.random.Generator, image: Image, horizon: int) -> None:
     _gradient(image[horizon:], hsv(floor_hue, 0.4, floor_value * 0.85), hsv(floor_hue, 0.36, floor_value))
     centre = width / 2 + rng.uniform(-40, 40)
     joint = hsv(floor_hue, 0.42, floor_value * 0.78)
-    for board in width * np.arange(-3, 3.01, rng.uniform(0.15, 0.3)):  # boards run towards the eye
+    for board in width * np.arange(-3, 3.01, rng.uniform(0.15, 0.3)):  # floor boards, running towards the viewer
         far, near = (int(centre + board), horizon), (int(centre + 2.2 * board), height)
         cv2.line(image, far, near, joint, 1, cv2.LINE_AA)
     if rng.uniform() < 0.4:  # a rug
@@ -187,8 +195,8 @@ def _shore(rng: np.random.Generator, image: Image, horizon: int) -> None:
         cv2.circle(image, spot, 1, hsv(sand, 0.35, value * rng.uniform(0.8, 1.08)), -1, cv2.LINE_AA)
 
 
-def _light(rng: np.random.Generator, image: Image) -> Image:
-    """Light from one side, darker towards the corners, fine texture."""
+def _add_lighting(rng: np.random.Generator, image: Image) -> Image:
+    """Add light from one side, darker corners (vignetting) and fine noise."""
     height, width = image.shape[:2]
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     gain = 1 + rng.uniform(-0.12, 0.12) * x - rng.uniform(0.02, 0.12) * (x * x + y * y)

@@ -1,4 +1,4 @@
-"""A small demo, made once: 14 classes, 4 groups, 1 video each."""
+"""A small demo, made once per session: 14 classes, 4 groups per class, 1 video per group."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from hypothesis import settings
 
 from mofore.videos.synthetic.make import make_demo
 
-settings.register_profile("untimed", deadline=None)  # how long an example takes says more of the machine than of us
+settings.register_profile("untimed", deadline=None)  # the time of an example depends on the machine's load
 settings.load_profile("untimed")
 
 GROUPS, CLIPS, SEED = 4, 1, 5

@@ -1,3 +1,5 @@
+"""AVI files: their padding, and errors of the disk."""
+
 import errno
 from pathlib import Path
 
@@ -15,11 +17,11 @@ Frames = list[NDArray[np.uint8]]
 
 @pytest.fixture
 def frames() -> Frames:
-    """A bright bar that moves a pixel a frame."""
-    pictures = [np.zeros((120, 160, 3), np.uint8) for _ in range(30)]
-    for t, picture in enumerate(pictures):
-        picture[:, 20 + t : 50 + t] = 200
-    return pictures
+    """A bright bar that moves one pixel per frame."""
+    images = [np.zeros((120, 160, 3), np.uint8) for _ in range(30)]
+    for t, image in enumerate(images):
+        image[:, 20 + t : 50 + t] = 200
+    return images
 
 
 def decode(path: Path) -> Frames:
@@ -49,15 +51,15 @@ def test_padded_video_has_its_size_and_decodes_to_the_same_frames(tmp_path: Path
     assert capture.get(cv2.CAP_PROP_FPS) == 25
 
 
-def test_a_video_larger_than_its_size_stays_whole(tmp_path: Path, frames: Frames) -> None:
+def test_a_video_larger_than_the_given_size_is_not_cut(tmp_path: Path, frames: Frames) -> None:
     path = tmp_path / "large.avi"
     write_avi(path, frames, 25, (160, 120), size=100)
     assert path.stat().st_size > 100
     assert len(decode(path)) == len(frames)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_full_disk_is_an_error_that_names_the_file(tmp_path: Path, frames: Frames) -> None:
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_raises_an_error_that_names_the_file(tmp_path: Path, frames: Frames) -> None:
     path = tmp_path / "video.avi"
     path.symlink_to("/dev/full")
     with pytest.raises(OSError, match=r"video\.avi") as caught:
@@ -66,7 +68,9 @@ def test_full_disk_is_an_error_that_names_the_file(tmp_path: Path, frames: Frame
     assert caught.value.filename == str(path)
 
 
-def test_video_cut_short_by_a_full_disk_is_noticed_even_if_there_is_room_again(tmp_path: Path, frames: Frames) -> None:
+def test_a_video_truncated_by_a_full_disk_is_detected_even_if_space_is_free_again(
+    tmp_path: Path, frames: Frames
+) -> None:
     path = tmp_path / "video.avi"
     write_avi(path, frames, 25, (160, 120), size=0)
     path.write_bytes(path.read_bytes()[:-100])
@@ -75,12 +79,12 @@ def test_video_cut_short_by_a_full_disk_is_noticed_even_if_there_is_room_again(t
     assert caught.value.errno == errno.ENOSPC
 
 
-def test_missing_folder_is_named(tmp_path: Path, frames: Frames) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path, frames: Frames) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere"):
         write_avi(tmp_path / "nowhere" / "video.avi", frames, 25, (160, 120), size=0)
 
 
-def test_opencv_without_the_codec_is_one_line(tmp_path: Path, frames: Frames, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_codec_is_a_user_error(tmp_path: Path, frames: Frames, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(avi, "CODEC", "????")
     with pytest.raises(UserError, match=r"video\.avi: OpenCV cannot write"):
         write_avi(tmp_path / "video.avi", frames, 25, (160, 120), size=0)

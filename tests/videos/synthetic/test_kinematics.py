@@ -1,9 +1,11 @@
+"""Joint positions for any pose and body."""
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mofore.videos.synthetic.appearance import draw_look
+from mofore.videos.synthetic.appearance import sample_appearance
 from mofore.videos.synthetic.kinematics import (
     ANKLE,
     ELBOW,
@@ -24,7 +26,7 @@ ANGLES = ("lean", "sway", "twist", "nod", "arm_swing", "arm_spread", "arm_turn",
 
 @st.composite
 def poses(draw: st.DrawFn) -> Pose:
-    """Poses of 3 frames with any angles."""
+    """Poses of 3 frames with arbitrary angles."""
     pose = Pose(3)
     for name in (*ANGLES, "knee", "toe"):
         shape = getattr(pose, name).shape
@@ -33,7 +35,7 @@ def poses(draw: st.DrawFn) -> Pose:
     return pose
 
 
-bodies = st.integers(0, 1000).map(lambda seed: draw_look(np.random.default_rng(seed)).body)
+bodies = st.integers(0, 1000).map(lambda seed: sample_appearance(np.random.default_rng(seed)).body)
 
 
 @given(poses(), bodies)
@@ -60,7 +62,7 @@ def test_the_lowest_sole_is_as_high_as_the_pose_says(pose: Pose, body: Body) -> 
 
 
 @given(poses(), bodies, st.sampled_from([(1.0, 0.0), (0.0, 1.0), (0.5, 0.5)]))
-def test_anchored_feet_keep_their_place(pose: Pose, body: Body, anchor: tuple[float, float]) -> None:
+def test_anchored_feet_stay_in_place(pose: Pose, body: Body, anchor: tuple[float, float]) -> None:
     pose.anchor = anchor
     feet = joint_positions(body, pose)[:, ANKLE, :2]
     np.testing.assert_allclose(feet[:, 0] * anchor[0] + feet[:, 1] * anchor[1], 0, atol=1e-9)
@@ -75,7 +77,7 @@ def test_a_pose_of_zeros_stands_upright_about_one_unit_high_and_looks_forward() 
     assert (joints[TOE, 0] > joints[ANKLE, 0]).all()
 
 
-def test_positive_angles_move_limbs_the_way_they_are_named() -> None:
+def test_positive_angles_move_limbs_in_the_documented_direction() -> None:
     pose = Pose(1)
     pose.lean[:], pose.arm_spread[:], pose.leg_swing[:], pose.knee[:] = 30, 80, 60, 90
     joints = joint_positions(Body(), pose)[0]

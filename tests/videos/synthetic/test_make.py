@@ -1,3 +1,5 @@
+"""The demo data set: its layout, split lists, and reproducibility."""
+
 import errno
 import re
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 
 from mofore.videos.synthetic.actions import ACTIONS
 from mofore.videos.synthetic.appearance import HEIGHT, WIDTH
-from mofore.videos.synthetic.clip import FPS, draw_clip
+from mofore.videos.synthetic.clip import FPS, sample_demo_clip
 from mofore.videos.synthetic.make import make_demo
 
 from .conftest import CLIPS, GROUPS, SEED
@@ -34,7 +36,7 @@ def test_layout_and_names_are_those_of_ucf101(demo: Path) -> None:
     }
 
 
-def test_lists_say_every_video_once_and_agree_with_the_classes(demo: Path) -> None:
+def test_each_split_lists_every_video_once_under_its_class(demo: Path) -> None:
     classes = dict(line.split() for line in lines(demo, "classInd.txt"))
     assert classes == {str(i): name for i, name in enumerate(sorted(ACTIONS), 1)}
     videos = {p.relative_to(demo / "videos").as_posix() for p in (demo / "videos").rglob("*.avi")}
@@ -56,7 +58,7 @@ def test_split_tests_on_successive_quarters_of_the_groups(tmp_path: Path, monkey
         assert {int(line.split()[0][-10:-8]) for line in train} == set(range(1, 10)) - groups
 
 
-@pytest.mark.skipif(not UCF_LISTS.exists(), reason="UCF101's lists are not here")
+@pytest.mark.skipif(not UCF_LISTS.exists(), reason="needs the split lists of UCF101")
 @pytest.mark.parametrize(
     ("name", "form"),
     [
@@ -65,13 +67,13 @@ def test_split_tests_on_successive_quarters_of_the_groups(tmp_path: Path, monkey
         ("testlist01.txt", rb"(\w+/v_\w+_g\d\d_c\d\d\.avi\r\n)+"),
     ],
 )
-def test_lists_have_the_form_of_ucf101s(demo: Path, name: str, form: bytes) -> None:
+def test_lists_have_the_format_of_ucf101(demo: Path, name: str, form: bytes) -> None:
     for path in (UCF_LISTS / name, demo / "splits" / name):
         assert re.fullmatch(form, path.read_bytes())
 
 
 @pytest.mark.slow
-def test_bytes_follow_from_the_seed_whatever_the_workers(demo: Path, tmp_path: Path) -> None:
+def test_files_depend_on_the_seed_but_not_on_the_number_of_workers(demo: Path, tmp_path: Path) -> None:
     made = files(demo)
     make_demo(tmp_path / "same", GROUPS, CLIPS, SEED, workers=0)
     assert files(tmp_path / "same") == made
@@ -81,19 +83,19 @@ def test_bytes_follow_from_the_seed_whatever_the_workers(demo: Path, tmp_path: P
 
 
 @pytest.mark.slow
-def test_more_groups_or_clips_leave_the_others_as_they_are(demo: Path, tmp_path: Path) -> None:
+def test_the_number_of_groups_and_clips_does_not_change_a_video(demo: Path, tmp_path: Path) -> None:
     make_demo(tmp_path, 1, 2, SEED, workers=0)
     made, more = files(demo / "videos"), files(tmp_path / "videos")
     assert all(made[path] == more[path] for path in made if "_g01_" in path)
 
 
 @pytest.mark.slow
-def test_opencv_decodes_all_frames_and_every_file_has_the_size_drawn_for_it(demo: Path) -> None:
+def test_opencv_decodes_all_frames_and_every_file_has_its_sampled_size(demo: Path) -> None:
     for index, name in enumerate(sorted(ACTIONS)):
         for group in range(1, GROUPS + 1):
             path = demo / "videos" / name / f"v_{name}_g{group:02}_c01.avi"
-            clip = draw_clip(np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(index, group, 1))))
-            assert path.stat().st_size == clip.bytes  # never larger by itself: nothing of the motion shows
+            clip = sample_demo_clip(np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(index, group, 1))))
+            assert path.stat().st_size == clip.file_bytes  # if it were larger, its size would depend on the motion
             capture = cv2.VideoCapture(str(path))
             assert capture.get(cv2.CAP_PROP_FPS) == FPS
             shapes = []
@@ -102,7 +104,7 @@ def test_opencv_decodes_all_frames_and_every_file_has_the_size_drawn_for_it(demo
             assert shapes == [(HEIGHT, WIDTH, 3)] * clip.frames
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_full_disk_names_the_file(tmp_path: Path, workers: int) -> None:
     full = tmp_path / "videos" / "Bow" / "v_Bow_g01_c01.avi"
@@ -112,4 +114,4 @@ def test_full_disk_names_the_file(tmp_path: Path, workers: int) -> None:
         make_demo(tmp_path, 4, 1, SEED, workers)
     assert caught.value.errno == errno.ENOSPC
     assert caught.value.filename == str(full)
-    assert len(list((tmp_path / "videos").rglob("*.avi"))) < 14 * 4  # the rest was not waited for
+    assert len(list((tmp_path / "videos").rglob("*.avi"))) < 14 * 4  # the remaining tasks were cancelled
