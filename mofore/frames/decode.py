@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from cv2.typing import MatLike
 
-from mofore.frames.container import bytes_missing
-from mofore.frames.outcome import Extracted
+from mofore.frames.container import is_cut_off
+from mofore.frames.outcome import Outcome
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -63,7 +63,7 @@ def quiet_and_single_threaded() -> None:
     cv2.setNumThreads(1)
 
 
-def decode_video(file: Path, out: BinaryIO, short_side: int, quality: int, alive: Callable[[], None]) -> Extracted:
+def decode_video(file: Path, out: BinaryIO, short_side: int, quality: int, alive: Callable[[], None]) -> Outcome:
     """Append the frames of one video file to `out`, as JPEG images back to back.
 
     Args:
@@ -81,7 +81,7 @@ def decode_video(file: Path, out: BinaryIO, short_side: int, quality: int, alive
     """
     reason = _unreadable(file)
     if reason:
-        return Extracted(reason=reason)
+        return Outcome(reason=reason)
     try:
         try:
             return _store(file, _by_opencv(file), out, short_side, quality, alive)
@@ -92,7 +92,7 @@ def decode_video(file: Path, out: BinaryIO, short_side: int, quality: int, alive
                 raise UndecodableError(f"{first}; {INSTALL_AV}") from None
     except UndecodableError as undecodable:
         cut = _missing(file)
-        return Extracted(reason=f"cut off: {undecodable}" if cut else str(undecodable))
+        return Outcome(reason=f"cut off: {undecodable}" if cut else str(undecodable))
 
 
 def _unreadable(file: Path) -> str:
@@ -109,7 +109,7 @@ def _unreadable(file: Path) -> str:
 
 def _store(
     file: Path, decoding: Decoding, out: BinaryIO, short_side: int, quality: int, alive: Callable[[], None]
-) -> Extracted:
+) -> Outcome:
     lengths = array("i")
     width = height = 0
     size = (0, 0)
@@ -121,7 +121,7 @@ def _store(
                 scale = short_side / min(width, height)
                 size = (round(width * scale), round(height * scale))
                 if max(size) > JPEG_MAX_SIDE:
-                    return Extracted(reason=f"too long and thin to store, {width}x{height}")
+                    return Outcome(reason=f"too long and thin to store, {width}x{height}")
             _, jpeg = cv2.imencode(".jpg", resize(image, size), [cv2.IMWRITE_JPEG_QUALITY, quality])
             out.write(jpeg.data)
             lengths.append(jpeg.size)
@@ -131,7 +131,7 @@ def _store(
     if not lengths:
         raise UndecodableError(f"no frame can be decoded (codec {decoding.codec})")
     fps = round(decoding.fps, 3) if math.isfinite(decoding.fps) else 0.0
-    return Extracted(lengths, fps, width, height, _incomplete(file, len(lengths), decoding.promised, hole))
+    return Outcome(lengths, fps, width, height, _incomplete(file, len(lengths), decoding.promised, hole))
 
 
 def _incomplete(file: Path, decoded: int, promised: int, hole: bool) -> str:
@@ -153,7 +153,7 @@ def _incomplete(file: Path, decoded: int, promised: int, hole: bool) -> str:
 
 def _missing(file: Path) -> bool:
     try:
-        return bytes_missing(file)
+        return is_cut_off(file)
     except OSError:
         return False
 

@@ -21,7 +21,7 @@ from mofore.catalog import CATALOG, Video, csv_bytes, read_catalog, video_root
 from mofore.config import Params
 from mofore.errors import UserError
 from mofore.frames.duplicates import find_copies
-from mofore.frames.outcome import Extracted
+from mofore.frames.outcome import Outcome
 from mofore.frames.packs import Pack, read_sidecar, scratch_folder, scratch_key
 from mofore.frames.parallel import make_packs
 from mofore.utils.files import writing
@@ -102,7 +102,7 @@ class Tally:
     bad: list[str] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
 
-    def add(self, video: Video, one: Extracted) -> None:
+    def add(self, video: Video, one: Outcome) -> None:
         self.frames += len(one.lengths)
         self.size += sum(one.lengths)
         if one.reason:
@@ -135,7 +135,7 @@ def _write_index_header(index: BinaryIO, frames: int) -> None:
     np.lib.format.write_array_header_1_0(index, shape)
 
 
-def _row(video: Video, one: Extracted) -> tuple[object, ...]:
+def _row(video: Video, one: Outcome) -> tuple[object, ...]:
     return (*astuple(video), len(one.lengths), one.fps, one.width, one.height, one.status, one.reason)
 
 

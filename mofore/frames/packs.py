@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from mofore.frames.outcome import Extracted
+from mofore.frames.outcome import Outcome
 from mofore.frames.watchdog import write_pack
 from mofore.utils.files import writing
 from mofore.utils.scratch import keyed_folder, scratch
@@ -54,10 +54,10 @@ class Pack:
         os.replace(part, _sidecar(self.target))
 
 
-def read_sidecar(pack: Path) -> list[Extracted]:
+def read_sidecar(pack: Path) -> list[Outcome]:
     """What became of each video of a finished pack."""
     return [
-        Extracted(**{**one, "lengths": array("i", one["lengths"])}) for one in json.loads(_sidecar(pack).read_bytes())
+        Outcome(**{**one, "lengths": array("i", one["lengths"])}) for one in json.loads(_sidecar(pack).read_bytes())
     ]
 
 

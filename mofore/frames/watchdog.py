@@ -18,7 +18,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from mofore.frames.outcome import Extracted
+from mofore.frames.outcome import Outcome
 from mofore.utils.files import writing
 
 HEARTBEAT_SECONDS = 1.0  # seconds between signs of life
@@ -30,7 +30,7 @@ class ChildLostError(Exception):
     """The child hung or died; the message says which."""
 
 
-def write_pack(pack: Path, files: list[Path], short_side: int, quality: int, stall: float) -> list[Extracted]:
+def write_pack(pack: Path, files: list[Path], short_side: int, quality: int, stall: float) -> list[Outcome]:
     """Write the frames of some video files into one pack, in order.
 
     Args:
@@ -46,7 +46,7 @@ def write_pack(pack: Path, files: list[Path], short_side: int, quality: int, sta
     Raises:
         OSError: the pack cannot be written; carries its name.
     """
-    found: list[Extracted] = []
+    found: list[Outcome] = []
     with writing(pack):
         pass
     end = crashes = 0
@@ -58,11 +58,11 @@ def write_pack(pack: Path, files: list[Path], short_side: int, quality: int, sta
                 end += sum(one.lengths)
                 crashes = 0
         except TimeoutError:
-            found.append(Extracted(reason=f"no frame for {stall:g} s, given up"))
+            found.append(Outcome(reason=f"no frame for {stall:g} s, given up"))
         except ChildLostError as lost:
             crashes += 1
             if crashes == 2:  # once may be bad luck: memory ran out, somebody killed it
-                found.append(Extracted(reason=str(lost)))
+                found.append(Outcome(reason=str(lost)))
                 crashes = 0
     os.truncate(pack, end)  # a file given up at last leaves its frames behind
     return found
@@ -109,7 +109,7 @@ class _Child:
 
     def decode(
         self, pack: Path, end: int, files: list[Path], short_side: int, quality: int, stall: float
-    ) -> Iterator[Extracted]:
+    ) -> Iterator[Outcome]:
         """Append the frames of some files to the first `end` bytes of a pack; yield what became of each.
 
         Raises:
@@ -134,7 +134,7 @@ class _Child:
         with contextlib.suppress(BrokenPipeError):  # _receive says why
             self._pipe.send(request)
 
-    def _receive(self, patience: float) -> Extracted | OSError | str | None:
+    def _receive(self, patience: float) -> Outcome | OSError | str | None:
         try:
             if not self._pipe.poll(patience):
                 raise TimeoutError(f"silent for {patience:g} s")
@@ -202,7 +202,7 @@ def _serve_one(connection: Connection, pack: Path, end: int, files: list[Path], 
             except Exception as error:  # whatever a decoder may throw: no file stops the others
                 out.seek(start)
                 out.truncate()
-                one = Extracted(reason=f"the decoder failed ({type(error).__name__}: {error})")
+                one = Outcome(reason=f"the decoder failed ({type(error).__name__}: {error})")
             out.flush()  # what is told as done lies in the file, should a later one crash
             connection.send(one)
 

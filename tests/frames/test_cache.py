@@ -29,7 +29,7 @@ class Counting(FrameReader):
 
 
 def bytes_kept(frames: FrameCache) -> int:
-    return sum(stored_NHWC.nbytes for stored_NHWC, _ in frames.kept.values())
+    return sum(stored_NHWC.nbytes for stored_NHWC, _ in frames.cached.values())
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -53,9 +53,9 @@ def test_random_requests_get_the_frames_on_disk(pack: Packer, seed: int, limit: 
         asked[video][wanted] += 1
         assert np.array_equal(np.stack(list(frames.read(video, wanted))), reader.read(video, wanted))
         assert bytes_kept(frames) <= limit
-    assert fewest <= len(frames.kept) <= most
+    assert fewest <= len(frames.cached) <= most
     for video, times in enumerate(asked):
-        expected = times.clip(max=1) if video in frames.kept else times
+        expected = times.clip(max=1) if video in frames.cached else times
         assert counting.decoded[video].tolist() == expected.tolist()
 
 
@@ -70,7 +70,7 @@ def test_a_video_too_large_leaves_the_room_to_others(pack: Packer) -> None:
     frames = FrameCache(FrameStore(pack(LENGTHS)).reader, np.array(LENGTHS), 17 * FRAME)
     for video in (2, 0, 1):
         frames.read(video, np.array([0]))
-    assert set(frames.kept) == {0, 1}
+    assert set(frames.cached) == {0, 1}
 
 
 def test_what_cannot_be_decoded_is_not_kept(pack: Packer) -> None:

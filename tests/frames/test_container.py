@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mofore.frames.container import bytes_missing
+from mofore.frames.container import is_cut_off
 from tests.helpers.video_files import SHARED, write_video
 
 
@@ -13,11 +13,11 @@ from tests.helpers.video_files import SHARED, write_video
 def test_a_cut_is_seen(tmp_path: Path, suffix: str, codec: str, share: float) -> None:
     whole = write_video(tmp_path / f"a{suffix}", 20, (320, 240), codec)
     data = whole.read_bytes()
-    assert not bytes_missing(whole)
+    assert not is_cut_off(whole)
     whole.write_bytes(data + b"appended by somebody")
-    assert not bytes_missing(whole)
+    assert not is_cut_off(whole)
     whole.write_bytes(data[: int(share * len(data))])
-    assert bytes_missing(whole)
+    assert is_cut_off(whole)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_a_cut_is_seen(tmp_path: Path, suffix: str, codec: str, share: float) ->
 def test_scraps_do_no_harm(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "a.mp4"
     file.write_bytes(data)
-    assert bytes_missing(file) in (True, False)
+    assert is_cut_off(file) in (True, False)
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared videos are not here")
@@ -35,4 +35,4 @@ def test_real_videos_are_whole() -> None:
         file for file in (SHARED / "videos").rglob("*") if file.suffix in (".avi", ".mp4", ".mov", ".mkv", ".webm")
     ]
     assert videos
-    assert not [file for file in videos if bytes_missing(file)]
+    assert not [file for file in videos if is_cut_off(file)]

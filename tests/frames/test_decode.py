@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mofore.frames.decode import PATIENCE, decode_video, resize
-from mofore.frames.outcome import Extracted
+from mofore.frames.outcome import Outcome
 from tests.helpers.video_files import SHARED, bound_by_permissions, write_video
 
 av = pytest.importorskip("av")
@@ -25,7 +25,7 @@ ODD = SHARED / "videos" / "odd"
 needs_odd = pytest.mark.skipif(not ODD.exists(), reason="the odd videos are not here")
 
 
-def decode(file: Path, short_side: int = 16) -> Extracted:
+def decode(file: Path, short_side: int = 16) -> Outcome:
     return decode_video(file, io.BytesIO(), short_side, 90, lambda: None)
 
 
@@ -138,7 +138,7 @@ def test_what_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert decode(Path("empty.avi")).reason == "empty file, zero bytes"
     assert decode(Path("linked.avi")).reason == "No such file or directory"
     with bound_by_permissions():
-        assert decode(locked) == Extracted(reason="Permission denied")
+        assert decode(locked) == Outcome(reason="Permission denied")
 
 
 def write_sound(path: Path) -> Path:

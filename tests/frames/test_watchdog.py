@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mofore.frames.outcome import Extracted
+from mofore.frames.outcome import Outcome
 from mofore.frames.watchdog import end_child, write_pack
 from tests.helpers.processes import decoders, gone, needs_proc, open_files, wait_until
 from tests.helpers.video_files import write_video
@@ -40,16 +40,16 @@ def three(tmp_path: Path, long_video: Path) -> Names:
     return [write_video(tmp_path / "0.avi", 3), long_video, write_video(tmp_path / "2.avi", 4)]
 
 
-def undisturbed(files: Names, pack: Path) -> tuple[list[Extracted], bytes]:
+def undisturbed(files: Names, pack: Path) -> tuple[list[Outcome], bytes]:
     found = write_pack(pack, files, 32, 90, 60)
     end_child()
     return found, pack.read_bytes()
 
 
-def disturbed(files: Names, pack: Path, disturb: Callable[[int], None], stall: float, times: int) -> list[Extracted]:
+def disturbed(files: Names, pack: Path, disturb: Callable[[int], None], stall: float, times: int) -> list[Outcome]:
     """Write a pack, and do something to its decoder each time when it is amid the long video."""
 
-    def work() -> list[Extracted]:
+    def work() -> list[Outcome]:
         try:
             return write_pack(pack, files, 32, 90, stall)
         finally:
@@ -57,7 +57,7 @@ def disturbed(files: Names, pack: Path, disturb: Callable[[int], None], stall: f
 
     known: set[int] = set()
     with ThreadPoolExecutor(1) as pool:
-        running: Future[list[Extracted]] = pool.submit(work)
+        running: Future[list[Outcome]] = pool.submit(work)
         for _ in range(times):
             wait_until(lambda: bool(set(decoders(os.getpid())) - known))
             (child,) = set(decoders(os.getpid())) - known
@@ -93,7 +93,7 @@ def test_what_stops_a_video_is_its_reason_and_costs_no_other(
 ) -> None:
     wanted, data = undisturbed([three[0], three[2]], tmp_path / "wanted")
     pack = tmp_path / "pack"
-    assert disturbed(three, pack, kill(how), stall, times) == [wanted[0], Extracted(reason=reason), wanted[1]]
+    assert disturbed(three, pack, kill(how), stall, times) == [wanted[0], Outcome(reason=reason), wanted[1]]
     assert pack.read_bytes() == data
 
 
@@ -154,7 +154,7 @@ def test_a_decoder_that_starts_without_a_supervisor_says_nothing() -> None:
 @pytest.mark.slow
 def test_threads_have_a_child_each(tmp_path: Path) -> None:
     video = write_video(tmp_path / "a.avi", 300, (320, 240))
-    found: dict[int, list[Extracted]] = {}
+    found: dict[int, list[Outcome]] = {}
 
     def work(number: int) -> None:
         found[number] = write_pack(tmp_path / str(number), [video] * 3, 16, 90, 60)
