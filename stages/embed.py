@@ -30,7 +30,7 @@ def main() -> None:
 
         samples = UniformClips(videos, params.clip, params.embed.clips)
         features = embed_rows(model, samples, params, device, processes)
-        some = videos.some(target_videos(videos.table.split, params.seed))
+        some = videos.select(target_videos(videos.table.split, params.seed))
         some_samples = UniformClips(some, params.clip, params.embed.clips)
         targets = embed_clips({"targets": model.ema}, some_samples, params.runtime, device, processes)
         if not processes.is_main:

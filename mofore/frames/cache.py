@@ -30,7 +30,10 @@ class FrameCache:
         self.cached: dict[int, tuple[FramesArray, npt.NDArray[np.bool_]]] = {}  # video: its frames, which are filled in
 
     def read(self, video: int, frames: npt.NDArray[np.int64]) -> FramesArray | list[FramesArray]:
-        """Return T frames of a video, uint8 [H, W, C] each. The caller must not write to them. See `FrameStore.read`."""
+        """Return T frames of a video, uint8 [H, W, C] each; see `FrameStore.read`.
+
+        The caller must not write to them: they may be views of the cache.
+        """
         if video not in self.cached:
             decoded_THWC = self.reader.read(video, frames)
             size = decoded_THWC[0].nbytes * int(self.n_frames[video])

@@ -53,7 +53,10 @@ def _matroska_end(opened: BinaryIO) -> int:
 
 
 def _matroska_length(opened: BinaryIO) -> int:
-    """Read a length of variable width, 0 if it is unknown. The leading zero bits give the number of bytes that follow."""
+    """Read a length of variable width; 0 if it is unknown.
+
+    The number of leading zero bits of the first byte is the number of bytes that follow it.
+    """
     first = opened.read(1)
     if not first or not first[0]:
         return 0
