@@ -78,7 +78,7 @@ def test_missing_dask_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """A Dask scheduler and two workers on localhost, each a process; DASK_SCHEDULER_ADDRESS is set. Yields the workers."""
+    """Two workers of a Dask scheduler on localhost, each a process; DASK_SCHEDULER_ADDRESS is set."""
     pytest.importorskip("distributed")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__WORKER__DAEMON": "false"}
     log = tmp_path / "log"

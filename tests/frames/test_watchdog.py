@@ -47,7 +47,7 @@ def undisturbed(files: Files, pack: Path) -> tuple[list[Outcome], bytes]:
 
 
 def disturbed(files: Files, pack: Path, disturb: Callable[[int], None], timeout: float, times: int) -> list[Outcome]:
-    """Write a pack; call `disturb` with the child's process id while it decodes the long video, for `times` children."""
+    """Write a pack; for `times` children, call `disturb` with the child's process id during the long video."""
 
     def work() -> list[Outcome]:
         try:

@@ -29,7 +29,7 @@ RAW = Path("data/raw")
 SCRATCH = Path(".scratch/download")
 WAITS = (0.0, 0.0)
 SMALL = "the lists name 18 videos, 3 classes and 3 groups, not the 13,320, 101 and 25 of UCF101"
-needs_rar_tool = pytest.mark.skipif(not any(map(shutil.which, RAR_TOOLS)), reason="no tool for RAR is here")
+needs_rar_tool = pytest.mark.skipif(not any(map(shutil.which, RAR_TOOLS)), reason="no RAR tool is installed")
 
 
 @dataclass
@@ -130,7 +130,7 @@ def test_the_rar_is_not_downloaded_if_it_cannot_be_unpacked(world: World, monkey
     world.server.tricks["/videos.zip"] = ["gone"]
     monkeypatch.setenv("PATH", "nowhere")
     with pytest.raises(
-        UserError, match=r"/videos\.rar: a RAR archive, and none of .* is here that can unpack it: install"
+        UserError, match=r"/videos\.rar: a RAR archive, and no tool that can unpack it is installed .*: install"
     ):
         world.get()
     assert "/videos.rar" not in world.asked()
@@ -226,7 +226,7 @@ def test_a_path_without_ucf101_is_told_not_downloaded(world: World, tmp_path: Pa
     for path, message in {
         "gone": r"data\.path is '.*gone', but there is no such file or folder",
         "own": r"own: holds UCF101\.rar, but no video CLASS/v_CLASS_gNN_cNN\.avi: set data\.path to the archive itself",
-        "own/UCF101.rar": r"UCF101\.rar: neither a ZIP nor a RAR archive",
+        "own/UCF101.rar": r"UCF101\.rar: not a complete ZIP or RAR archive",
         "zips/a.zip": r"a\.zip: no video CLASS/v_CLASS_gNN_cNN\.avi is in this archive",
     }.items():
         world.params.data.path = str(tmp_path / path)
