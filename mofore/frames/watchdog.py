@@ -86,7 +86,7 @@ def end_child() -> None:
 
 @contextlib.contextmanager
 def sigint_blocked() -> Iterator[None]:
-    """Block SIGINT in this thread for a while. Processes started meanwhile keep it blocked for their lifetime.
+    """Block SIGINT in this thread. Processes that are started inside keep it blocked for their lifetime.
 
     Ctrl-C then interrupts only the stage itself, which stops its processes in order.
     """

@@ -155,8 +155,8 @@ def _unpack_rar(archive: Path, folder: Path) -> None:
         )
         # The tool may read the archive differently from `check_members`, so check what it has written.
         written = [path.lstat() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
-        is_plain = all(stat.S_ISREG(status.st_mode) for status in written)
-        if result.returncode == 0 and is_plain and sizes == sorted(status.st_size for status in written):
+        only_files = all(stat.S_ISREG(status.st_mode) for status in written)
+        if result.returncode == 0 and only_files and sizes == sorted(status.st_size for status in written):
             return
         output = (result.stderr or result.stdout).decode(errors="replace").split("\n")
         failures.append(f"{tool} ends with status {result.returncode} {' '.join(output)[-200:].strip()}")

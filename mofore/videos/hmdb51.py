@@ -2,7 +2,8 @@
 
 Command: `python -m mofore.videos.hmdb51 VIDEOS SPLITS [1|2|3]`. The folder VIDEOS has the files `CLASS/NAME.avi`. The
 folder SPLITS has the files `CLASS_test_split1.txt` to `CLASS_test_split3.txt`, with lines `NAME.avi 1`. The number 1
-means train, 2 means test, and 0 means that the video is not in this split. Source:
+means train, 2 means test, and 0 means that the video is not in this split. Source: Kuehne et al., "HMDB: A Large Video
+Database for Human Motion Recognition", ICCV 2011;
 https://serre-lab.clps.brown.edu/resource/hmdb-a-large-human-motion-database/
 
 A name is `MOVIE_CLASS_` and six tags: visible body parts, camera motion, number of people, viewpoint, quality, number

@@ -157,7 +157,7 @@ def _get(source: Source, size: int, read_timeout: float) -> requests.Response:
         reason = _reason(error)
     except requests.RequestException as error:
         raise _TransientError(_reason(error)) from None
-    tell(f"download: {source.url}: {reason}; continuing without it, since the sha256 will be checked")
+    tell(f"download: {source.url}: {reason}; continuing, since the sha256 will be checked")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", InsecureRequestWarning)
@@ -182,9 +182,7 @@ def _first_byte(source: Source, size: int, response: requests.Response) -> int:
     elif status in (206, 416) or status >= 500 or status in RETRY_STATUSES:
         raise _TransientError(f"the server answers {status} {response.reason}")
     else:
-        raise UserError(
-            f"{source.url}: the server answers {status} {response.reason}: the file has been moved or removed"
-        )
+        raise UserError(f"{source.url}: the server answers {status} {response.reason}: the file may have been moved")
     if total != str(source.bytes) or start > size:
         # For example an error page, which must not be written over the bytes received so far.
         raise _TransientError(f"the server offers {total} bytes from {start} on, not {source.bytes} from {size} on")

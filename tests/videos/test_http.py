@@ -160,7 +160,7 @@ def test_a_broken_certificate_is_accepted_only_where_it_is_expected(
         assert fetch(source, tmp_path, WAITS).read_bytes() == CONTENT
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(f"download: {source.url}: [SSL: CERTIFICATE_VERIFY_FAILED]")
-        assert line.endswith("continuing without it, since the sha256 will be checked")
+        assert line.endswith("continuing, since the sha256 will be checked")
         shutil.rmtree(tmp_path)
         with pytest.raises(UserError, match="the sha256 of the download is not"):
             fetch(server.add("/lists.zip", CONTENT, "other", "other", broken_certificate=True), tmp_path, WAITS)

@@ -33,7 +33,7 @@ needs_rar_tool = pytest.mark.skipif(not any(map(shutil.which, RAR_TOOLS)), reaso
 
 
 @dataclass
-class Setup:
+class Project:
     """A project in the working directory, its parameters, and a server of a small copy of UCF101."""
 
     params: Params
@@ -53,14 +53,14 @@ class Setup:
 
 
 @pytest.fixture
-def setup(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Setup]:
+def project(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
     RAW.mkdir(parents=True)
     Path("data/videos").mkdir()
     params.data.source, params.data.path, params.data.split = "ucf101", "data/videos", 1
     with bad_server() as server:
-        yield Setup(
+        yield Project(
             params,
             server,
             Sources(
@@ -78,8 +78,8 @@ def unpacked(folder: Path) -> dict[str, bytes]:
 EXPECTED = {path.removeprefix("UCF-101/"): content for path, content in contents().items()}
 
 
-def test_the_zip_is_downloaded_and_unpacked(setup: Setup) -> None:
-    videos, notes = setup.get()
+def test_the_zip_is_downloaded_and_unpacked(project: Project) -> None:
+    videos, notes = project.get()
     assert sorted(videos) == sorted(VIDEOS)
     assert notes == [
         SMALL,
@@ -88,87 +88,89 @@ def test_the_zip_is_downloaded_and_unpacked(setup: Setup) -> None:
     ]
     assert unpacked(RAW / "videos") == EXPECTED
     assert sorted(os.listdir(RAW / "splits")) == sorted(name.split("/")[1] for name in lists())
-    assert setup.requested() == ["/lists.zip", "/videos.zip"]
-    assert sorted(os.listdir(SCRATCH)) == [f"{setup.sources.zip.sha256}.zip", "lock"]
+    assert project.requested() == ["/lists.zip", "/videos.zip"]
+    assert sorted(os.listdir(SCRATCH)) == [f"{project.sources.zip.sha256}.zip", "lock"]
 
 
-def test_the_archive_is_downloaded_once(setup: Setup) -> None:
-    setup.get()
-    setup.get()
-    assert setup.requested() == ["/lists.zip", "/videos.zip", "/lists.zip"]
+def test_the_archive_is_downloaded_once(project: Project) -> None:
+    project.get()
+    project.get()
+    assert project.requested() == ["/lists.zip", "/videos.zip", "/lists.zip"]
     assert unpacked(RAW / "videos") == EXPECTED
 
 
-def test_files_of_an_earlier_run_are_replaced(setup: Setup) -> None:
+def test_files_of_an_earlier_run_are_replaced(project: Project) -> None:
     write_files(RAW, {"videos/Bow/v_Bow_g01_c01.avi": b"demo", "splits/old.txt": b"", "unpacking-x/all/half.avi": b""})
-    setup.get()
+    project.get()
     assert unpacked(RAW / "videos") == EXPECTED
     assert sorted(os.listdir(RAW)) == ["splits", "videos"]
 
 
-def test_scratch_is_in_the_original_repository(setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scratch_is_in_the_original_repository(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "original"))
-    setup.get()
+    project.get()
     assert (tmp_path / "original/.scratch/download/lock").exists()
     assert not SCRATCH.exists()
 
 
 @needs_rar_tool
-def test_if_the_zip_fails_the_rar_is_used(setup: Setup, capsys: pytest.CaptureFixture[str]) -> None:
-    setup.server.tricks["/videos.zip"] = ["early", "gone"]
-    videos, _ = setup.get()
+def test_if_the_zip_fails_the_rar_is_used(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.server.tricks["/videos.zip"] = ["early", "gone"]
+    videos, _ = project.get()
     assert sorted(videos) == sorted(VIDEOS)
     assert unpacked(RAW / "videos") == EXPECTED
-    assert setup.requested() == ["/lists.zip", "/videos.zip", "/videos.zip", "/videos.rar"]
+    assert project.requested() == ["/lists.zip", "/videos.zip", "/videos.zip", "/videos.rar"]
     told = capsys.readouterr().err.splitlines()[1]
-    assert told.startswith(f"download: {setup.sources.zip.url}: the server answers 404 Not Found")
-    assert told.endswith(f"; trying {setup.sources.rar.url}")
-    assert (SCRATCH / f"{setup.sources.rar.sha256}.rar").exists()
+    assert told.startswith(f"download: {project.sources.zip.url}: the server answers 404 Not Found")
+    assert told.endswith(f"; trying {project.sources.rar.url}")
+    assert (SCRATCH / f"{project.sources.rar.sha256}.rar").exists()
 
 
-def test_the_rar_is_not_downloaded_if_it_cannot_be_unpacked(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    setup.server.tricks["/videos.zip"] = ["gone"]
+def test_the_rar_is_not_downloaded_if_it_cannot_be_unpacked(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.server.tricks["/videos.zip"] = ["gone"]
     monkeypatch.setenv("PATH", "nowhere")
     with pytest.raises(
         UserError, match=r"/videos\.rar: a RAR archive, and no tool that can unpack it is installed .*: install"
     ):
-        setup.get()
-    assert "/videos.rar" not in setup.requested()
+        project.get()
+    assert "/videos.rar" not in project.requested()
 
 
 @needs_rar_tool
-def test_if_all_downloads_fail_the_message_says_what_to_do(setup: Setup) -> None:
-    setup.server.tricks["/videos.zip"] = setup.server.tricks["/videos.rar"] = ["gone", "gone"]
+def test_if_all_downloads_fail_the_message_says_what_to_do(project: Project) -> None:
+    project.server.tricks["/videos.zip"] = project.server.tricks["/videos.rar"] = ["gone", "gone"]
     with pytest.raises(
         UserError, match=r"/videos\.rar: .* 404 .*; you can also get UCF101 yourself and set data\.path to"
     ):
-        setup.get()
-    setup.server.tricks["/lists.zip"] = ["gone"]
+        project.get()
+    project.server.tricks["/lists.zip"] = ["gone"]
     with pytest.raises(
         UserError, match=r"/lists\.zip: .* 404 .*; you can also put the folder ucfTrainTestlist .* data/videos"
     ):
-        setup.get()
+        project.get()
     assert not (RAW / "videos").exists()
 
 
-def test_disk_space_is_checked_before_the_download(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disk_space_is_checked_before_the_download(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda folder: shutil._ntuple_diskusage(10**9, 10**9, 5000))
     with pytest.raises(UserError, match=r"data/raw: UCF101, archive and videos, needs 0\.0 GB, but .* are free"):
-        setup.get()
-    assert setup.requested() == ["/lists.zip"]
+        project.get()
+    assert project.requested() == ["/lists.zip"]
 
 
-def test_two_runs_do_not_download_at_once(setup: Setup) -> None:
+def test_two_runs_do_not_download_at_once(project: Project) -> None:
     with (
         locked(SCRATCH, "x"),
         pytest.raises(UserError, match=r"\.scratch/download: another run is downloading UCF101: wait"),
     ):
-        setup.get()
-    assert "/videos.zip" not in setup.requested()
+        project.get()
+    assert "/videos.zip" not in project.requested()
 
 
 @pytest.mark.parametrize("kind", ["zip", pytest.param("rar", marks=needs_rar_tool)])
-def test_the_users_archive_is_unpacked_and_kept(setup: Setup, tmp_path: Path, kind: str) -> None:
+def test_the_users_archive_is_unpacked_and_kept(project: Project, tmp_path: Path, kind: str) -> None:
     # A different archive: another top folder, one class spelt as in its file names, and one more file.
     files = {
         path.replace("UCF-101/Handstand", "x/HandStand").replace("UCF-101", "x"): c for path, c in contents().items()
@@ -178,51 +180,51 @@ def test_the_users_archive_is_unpacked_and_kept(setup: Setup, tmp_path: Path, ki
         tmp_path / "own", {archive.name: (zip_bytes if kind == "zip" else rar_bytes)(files | {"notes.txt": b""})}
     )
     write_files(tmp_path / "own", lists())
-    setup.params.data.path = str(archive)
-    videos, notes = setup.get()
+    project.params.data.path = str(archive)
+    videos, notes = project.get()
     assert sorted(videos) == sorted(VIDEOS)
     assert notes[2:] == ["left out: 1 file not in the lists, notes.txt"]
     assert unpacked(RAW / "videos") == EXPECTED
     assert archive.exists()
-    assert setup.requested() == []
+    assert project.requested() == []
     assert not SCRATCH.exists()
 
 
 @pytest.mark.parametrize("path", ["own", "own/UCF-101"])
-def test_the_users_folder_is_used_in_place(setup: Setup, tmp_path: Path, path: str) -> None:
+def test_the_users_folder_is_used_in_place(project: Project, tmp_path: Path, path: str) -> None:
     stray = {"UCF-101/TSP_Flows/v_Bow_g01_c01.avi": b"", "UCF-101/YoYo/thumbs.db": b""}
     write_files(tmp_path / "own", contents() | lists() | stray)
     (tmp_path / "own/UCF-101/HandstandPushups").rename(tmp_path / "own/UCF-101/HandStandPushups")
-    setup.params.data.path = str(tmp_path / path)
-    videos, notes = setup.get()
-    assert video_root(setup.params.data) == tmp_path / "own/UCF-101"
+    project.params.data.path = str(tmp_path / path)
+    videos, notes = project.get()
+    assert video_root(project.params.data) == tmp_path / "own/UCF-101"
     assert sorted(videos) == sorted(video.replace("Handstand", "HandStand", 1) for video in VIDEOS)
     assert notes[1] == "no listed video is missing"
     assert notes[2].startswith("left out: 2 files not in the lists, ")
     assert os.listdir(RAW) == ["splits"]
-    assert setup.requested() == []
+    assert project.requested() == []
 
 
-def test_missing_videos_are_reported_and_too_many_stop_the_stage(setup: Setup, tmp_path: Path) -> None:
+def test_missing_videos_are_reported_and_too_many_stop_the_stage(project: Project, tmp_path: Path) -> None:
     write_files(tmp_path / "own", contents(VIDEOS[2:]) | lists())
-    setup.params.data.path, setup.params.data.max_bad_share = str(tmp_path / "own"), 0.12
-    videos, notes = setup.get()
+    project.params.data.path, project.params.data.max_bad_share = str(tmp_path / "own"), 0.12
+    videos, notes = project.get()
     assert sorted(videos) == sorted(VIDEOS[2:])
     assert notes == [SMALL, f"missing: 2 listed videos, {VIDEOS[0]}, {VIDEOS[1]}"]
-    setup.params.data.max_bad_share = 0.1
+    project.params.data.max_bad_share = 0.1
     with pytest.raises(
         UserError,
         match=r"own/UCF-101: 2 of the 18 videos in the lists are missing, ApplyEye.*: add them, or raise data\.",
     ):
-        setup.get()
+        project.get()
     (tmp_path / "own.zip").write_bytes(zip_bytes(contents(VIDEOS[2:])))
-    setup.params.data.path = str(tmp_path / "own.zip")
+    project.params.data.path = str(tmp_path / "own.zip")
     with pytest.raises(UserError, match=r"own\.zip: 2 of the 18 videos in the lists are missing"):
-        setup.get()
+        project.get()
     assert not (RAW / "videos").exists()
 
 
-def test_a_path_without_ucf101_is_an_error_and_no_download(setup: Setup, tmp_path: Path) -> None:
+def test_a_path_without_ucf101_is_an_error_and_no_download(project: Project, tmp_path: Path) -> None:
     write_files(tmp_path, {"own/UCF101.rar": b"", "zips/a.zip": zip_bytes({"a.txt": b""})})
     write_files(tmp_path / "zips", lists())
     for path, message in {
@@ -231,32 +233,32 @@ def test_a_path_without_ucf101_is_an_error_and_no_download(setup: Setup, tmp_pat
         "own/UCF101.rar": r"UCF101\.rar: not a complete ZIP or RAR archive",
         "zips/a.zip": r"a\.zip: no video CLASS/v_CLASS_gNN_cNN\.avi is in this archive",
     }.items():
-        setup.params.data.path = str(tmp_path / path)
+        project.params.data.path = str(tmp_path / path)
         with pytest.raises(UserError, match=message):
-            setup.get()
-    assert "/videos.zip" not in setup.requested()
+            project.get()
+    assert "/videos.zip" not in project.requested()
 
 
-def test_a_folder_with_lists_only_counts_as_empty(setup: Setup) -> None:
+def test_a_folder_with_lists_only_counts_as_empty(project: Project) -> None:
     write_files(Path("data/videos"), lists())
-    setup.get()
-    assert setup.requested() == ["/videos.zip"]
+    project.get()
+    assert project.requested() == ["/videos.zip"]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not OFFICIAL_LISTS.exists(), reason="the official lists are not on this machine")
 @pytest.mark.parametrize(("split", "train", "test"), [(1, 9537, 3783), (2, 9586, 3734), (3, 9624, 3696)])
-def test_all_of_ucf101_by_the_official_lists(setup: Setup, split: int, train: int, test: int) -> None:
+def test_all_of_ucf101_by_the_official_lists(project: Project, split: int, train: int, test: int) -> None:
     lines = [line for side in ("train", "test") for line in (OFFICIAL_LISTS / f"{side}list01.txt").read_text().split()]
     files = contents([line for line in lines if line.endswith(".avi")])
     own = {f"ucfTrainTestlist/{path.name}": path.read_bytes() for path in OFFICIAL_LISTS.iterdir()}
-    setup.sources = Sources(
-        zip=setup.server.add("/videos.zip", zip_bytes(files), "early"),
-        rar=setup.sources.rar,
-        lists=setup.server.add("/lists.zip", zip_bytes(own)),
+    project.sources = Sources(
+        zip=project.server.add("/videos.zip", zip_bytes(files), "early"),
+        rar=project.sources.rar,
+        lists=project.server.add("/lists.zip", zip_bytes(own)),
     )
-    setup.params.data.split = split
-    videos, notes = get_ucf101(setup.params.data, RAW, setup.sources, WAITS)
+    project.params.data.split = split
+    videos, notes = get_ucf101(project.params.data, RAW, project.sources, WAITS)
     assert notes == ["no listed video is missing"]
     assert len(unpacked(RAW / "videos")) == 13320
     assert [video.split for video in videos].count("train") == train
@@ -264,10 +266,10 @@ def test_all_of_ucf101_by_the_official_lists(setup: Setup, split: int, train: in
     RAW.rename("own")
     RAW.mkdir()
     shutil.rmtree("own/videos/YoYo")
-    setup.params.data.path, setup.params.data.max_bad_share = "own/videos", 0.1
-    _, notes = get_ucf101(setup.params.data, RAW, setup.sources, WAITS)
+    project.params.data.path, project.params.data.max_bad_share = "own/videos", 0.1
+    _, notes = get_ucf101(project.params.data, RAW, project.sources, WAITS)
     assert notes[0].startswith("missing: 128 listed videos, YoYo/v_YoYo_g")
-    assert setup.requested().count("/videos.zip") == 2  # one of them was cut off
+    assert project.requested().count("/videos.zip") == 2  # one of them was cut off
 
 
 def test_the_official_sources() -> None:
@@ -311,18 +313,18 @@ get_ucf101(Data("ucf101", "data/videos", 1, 0.1), Path("data/raw"), sources, wai
 @pytest.mark.slow
 @needs_rar_tool
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can end a tool together with its parent")
-def test_the_rar_tool_of_a_killed_run_ends_too(setup: Setup, tmp_path: Path) -> None:
+def test_the_rar_tool_of_a_killed_run_ends_too(project: Project, tmp_path: Path) -> None:
     archive = rar_bytes(contents(content=bytes(10_000_000)))
     write_files(tmp_path / "own", lists() | {"ucf.rar": archive})
-    command = [sys.executable, "-c", RUN.replace("data/videos", "own/ucf.rar"), json.dumps(asdict(setup.sources))]
+    command = [sys.executable, "-c", RUN.replace("data/videos", "own/ucf.rar"), json.dumps(asdict(project.sources))]
     process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
     while not list(RAW.glob("unpacking-*/all/*")):
         assert process.poll() is None
         time.sleep(0.002)
     process.kill()
     process.wait()
-    setup.params.data.path = "own/ucf.rar"
-    setup.get()
+    project.params.data.path = "own/ucf.rar"
+    project.get()
     time.sleep(0.5)  # a tool that still ran would make its folder again
     assert sorted(os.listdir(RAW)) == ["splits", "videos"]
     assert len(unpacked(RAW / "videos")) == len(VIDEOS)
@@ -332,27 +334,27 @@ KILLS = int(os.environ.get("MOFORE_TEST_KILLS", "5"))
 
 
 @pytest.mark.slow
-def test_a_run_after_kills_at_random_times_is_complete(setup: Setup) -> None:
+def test_a_run_after_kills_at_random_times_is_complete(project: Project) -> None:
     rng = random.Random(KILLS)
     content = {path: content + rng.randbytes(100_000) for path, content in contents().items()}
-    setup.sources = Sources(
-        zip=setup.server.add("/videos.zip", zip_bytes(content)), rar=setup.sources.rar, lists=setup.sources.lists
+    project.sources = Sources(
+        zip=project.server.add("/videos.zip", zip_bytes(content)), rar=project.sources.rar, lists=project.sources.lists
     )
-    setup.server.pause = 0.005
-    command = [sys.executable, "-c", RUN, json.dumps(asdict(setup.sources))]
+    project.server.pause = 0.005
+    command = [sys.executable, "-c", RUN, json.dumps(asdict(project.sources))]
 
     def start() -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
 
-    part = SCRATCH / f"{setup.sources.zip.sha256}.part"
+    part = SCRATCH / f"{project.sources.zip.sha256}.part"
     killed = {"download": 0, "unpacking": 0, "else": 0}
     while sum(killed.values()) < KILLS:
         size = part.stat().st_size if part.exists() else 0
-        at = size + rng.uniform(0, setup.sources.zip.bytes / 2)  # beyond the end of the file: kill during unpacking
+        at = size + rng.uniform(0, project.sources.zip.bytes / 2)  # beyond the end of the file: kill during unpacking
         process = start()
         while process.poll() is None and not (part.exists() and part.stat().st_size > at):
             time.sleep(0.002)
-            if at > setup.sources.zip.bytes and list(RAW.glob("unpacking-*/all/*/*")):
+            if at > project.sources.zip.bytes and list(RAW.glob("unpacking-*/all/*/*")):
                 time.sleep(rng.uniform(0, 0.03))
                 process.kill()
         process.kill()
@@ -365,7 +367,7 @@ def test_a_run_after_kills_at_random_times_is_complete(setup: Setup) -> None:
     assert process.wait(60) == 0
     assert unpacked(RAW / "videos") == {path.removeprefix("UCF-101/"): data for path, data in content.items()}
     assert sorted(os.listdir(RAW)) == ["splits", "videos"]
-    assert sorted(os.listdir(SCRATCH)) == [f"{setup.sources.zip.sha256}.zip", "lock"]
-    ranges = [first for path, first in setup.server.asked if path == "/videos.zip" and first is not None]
+    assert sorted(os.listdir(SCRATCH)) == [f"{project.sources.zip.sha256}.zip", "lock"]
+    ranges = [first for path, first in project.server.asked if path == "/videos.zip" and first is not None]
     assert ranges
     print(f"killed: {killed}; ranged requests: {len(ranges)}")
