@@ -21,8 +21,8 @@ import cv2
 import numpy as np
 from cv2.typing import MatLike
 
-from mofore.frames.decode import quiet_and_single_threaded, resize
-from mofore.frames.extract import pack_videos
+from mofore.frames.decode import configure_opencv, resize
+from mofore.frames.extract import videos_per_pack
 from mofore.frames.packs import Pack, read_sidecar
 from mofore.frames.parallel import make_packs
 from mofore.videos.folder import read_folder
@@ -85,7 +85,7 @@ def contend(name: str, files: list[Path]) -> dict[str, float]:
     """Frames and seconds of one contender; the import of what it needs does not count."""
     with tempfile.TemporaryDirectory() as folder:
         if name.startswith("mofore"):
-            size = pack_videos(len(files))
+            size = videos_per_pack(len(files))
             firsts = range(0, len(files), size)
             packs = [Pack(Path(folder, f"pack-{n}.bin"), files[n : n + size], SHORT_SIDE, QUALITY, 60) for n in firsts]
             start = time.perf_counter()
@@ -94,7 +94,7 @@ def contend(name: str, files: list[Path]) -> dict[str, float]:
             seconds = time.perf_counter() - start
             frames = sum(len(one.lengths) for pack in packs for one in read_sidecar(pack.target))
         else:
-            quiet_and_single_threaded()
+            configure_opencv()
             importlib.import_module(NEEDS[name])
             with Path(folder, "frames").open("wb") as out:
                 start = time.perf_counter()

@@ -45,7 +45,7 @@ def tested(job: Job, videos: FrameStore, x_VD: FloatArray | None, params: Params
     """What features, or the encoder with random weights, recognise of a job's test videos."""
     train_V, test_V = split(videos, params, job)
     order_V, trained = np.concatenate([train_V, test_V]), len(train_V)
-    scored = videos.some(order_V)
+    scored = videos.select(order_V)
     if x_VD is None:
         device = pick_device(params.runtime)
         encoder = build_encoder(params.encoder.name, params.seed, input_channels(params.clip.input)).to(device)

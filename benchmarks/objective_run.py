@@ -107,7 +107,7 @@ def run(job: Job, frames: Path) -> Trained:
     params.seed = job.seed
     videos = labelled_videos(frames, params)
     train_V, test_V = split(videos, params, job)
-    trained, scored = videos.some(train_V), videos.some(np.concatenate([train_V, test_V]))
+    trained, scored = videos.select(train_V), videos.select(np.concatenate([train_V, test_V]))
     leave_out_short(trained, longest_clips(params))
 
     apply(params, job.method, job.settings)

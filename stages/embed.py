@@ -37,7 +37,7 @@ def main() -> None:
 
         samples = UniformClips(videos, params.clip, params.embed.clips)
         features = embed_rows(model, videos, samples, params, device, processes)
-        some = videos.some(target_videos(videos.table.split, params.seed))
+        some = videos.select(target_videos(videos.table.split, params.seed))
         some_samples = UniformClips(some, params.clip, params.embed.clips)
         forecasts = embed_clips(forecast_encoders(model), some_samples, params.runtime, device, processes)
         if not processes.is_main:

@@ -43,7 +43,7 @@ def train_and_embed(params: Params) -> None:
 
     videos = FrameStore(Path("data/frames"))
     leave_out_shorter_than_a_clip(videos, params.clip)
-    train = videos.some(((videos.table.split == "train") & (videos.table.label != "")).to_numpy().nonzero()[0])
+    train = videos.select(((videos.table.split == "train") & (videos.table.label != "")).to_numpy().nonzero()[0])
     if lacking := why_untrainable(train, params.pretrain.batch_size):
         leave_out(f"not trained: {lacking}")
         return

@@ -45,7 +45,7 @@ def calibrate(encoder: nn.Module, videos: FrameStore, params: Params, device: to
     chosen = train if len(train) else np.arange(len(videos))
     if len(chosen) > MAX_VIDEOS:
         chosen = np.sort(np.random.default_rng(params.seed).choice(chosen, MAX_VIDEOS, replace=False))
-    samples = UniformClips(videos.some(chosen), params.clip, CLIPS_A_VIDEO)
+    samples = UniformClips(videos.select(chosen), params.clip, CLIPS_A_VIDEO)
     with torch.no_grad(), autocast(params.runtime, device):
         update_bn(_inputs(samples, params, device), encoder)
 

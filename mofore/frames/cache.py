@@ -1,8 +1,9 @@
-"""A memory cache of decoded frames.
+"""Cache decoded frames in memory.
 
-A small collection is gone through tens of times, and decoding a frame costs ten times what taking it from memory does.
+A small collection is read tens of times in a training, and reading a frame from memory takes a tenth of the time of
+decoding it.
 
-Shapes: T frames, H height, W width, 3 colours (RGB).
+Shapes: T frames read, N frames of the video, H height, W width, C=3 colours (RGB).
 """
 
 import numpy as np
@@ -12,39 +13,47 @@ from mofore.frames.store import FrameReader, FramesArray
 
 
 class FrameCache:
-    """Reads as `FrameReader` does, and keeps what it has decoded, video by video, as far as the room goes."""
+    """A `FrameReader` that keeps decoded frames in memory.
+
+    Memory is reserved video by video, in the order of first use. A video that does not fit is decoded at each read.
+    """
 
     def __init__(self, reader: FrameReader, n_frames: npt.NDArray[np.int64], limit: float) -> None:
-        """Keep nothing as yet.
+        """Start with an empty cache.
 
         Args:
-            reader: decodes.
-            n_frames: frames of each video.
-            limit: bytes that may be kept.
+            reader: decodes the frames that are not in the cache.
+            n_frames: number of frames of each video.
+            limit: bytes that the cache may use.
         """
-        self.reader, self.n_frames, self.room = reader, n_frames, limit
-        self.kept: dict[int, tuple[FramesArray, npt.NDArray[np.bool_]]] = {}  # frames, and which of them are there
+        self.reader, self.n_frames, self.bytes_left = reader, n_frames, limit
+        self.cached: dict[int, tuple[FramesArray, npt.NDArray[np.bool_]]] = {}  # video: its frames, which are filled in
 
     def read(self, video: int, frames: npt.NDArray[np.int64]) -> FramesArray | list[FramesArray]:
-        """T frames of a video, uint8 [H, W, 3] each, not to be written to; see `FrameStore.read`."""
-        if video not in self.kept:
-            decoded = self.reader.read(video, frames)
-            size = decoded[0].nbytes * int(self.n_frames[video])
-            if size <= self.room:
-                self.room -= size
-                self.kept[video] = (
-                    np.empty((self.n_frames[video], *decoded.shape[1:]), np.uint8),  # takes memory as it is filled
+        """Return T frames of a video, uint8 [H, W, C] each; see `FrameStore.read`.
+
+        The caller must not write to them: they may be views of the cache.
+        """
+        if video not in self.cached:
+            decoded_THWC = self.reader.read(video, frames)
+            size = decoded_THWC[0].nbytes * int(self.n_frames[video])
+            if size <= self.bytes_left:
+                self.bytes_left -= size
+                self.cached[video] = (
+                    np.empty(
+                        (self.n_frames[video], *decoded_THWC.shape[1:]), np.uint8
+                    ),  # takes memory only when filled
                     np.zeros(self.n_frames[video], bool),
                 )
-                self._keep(video, frames, decoded)
-            return decoded
-        stored_NHWC, there_N = self.kept[video]
-        missing = frames[~there_N[frames]]
+                self._add(video, frames, decoded_THWC)
+            return decoded_THWC
+        cached_NHWC, is_filled_N = self.cached[video]
+        missing = frames[~is_filled_N[frames]]
         if len(missing):
-            self._keep(video, missing, self.reader.read(video, missing))
-        return [stored_NHWC[frame] for frame in frames.tolist()]  # not copied: that would take as long as cropping
+            self._add(video, missing, self.reader.read(video, missing))
+        return [cached_NHWC[frame] for frame in frames.tolist()]  # views: a copy would take as long as cropping
 
-    def _keep(self, video: int, frames: npt.NDArray[np.int64], decoded_THWC: FramesArray) -> None:
-        stored_NHWC, there_N = self.kept[video]
-        stored_NHWC[frames] = decoded_THWC
-        there_N[frames] = True
+    def _add(self, video: int, frames: npt.NDArray[np.int64], decoded_THWC: FramesArray) -> None:
+        cached_NHWC, is_filled_N = self.cached[video]
+        cached_NHWC[frames] = decoded_THWC
+        is_filled_N[frames] = True

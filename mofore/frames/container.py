@@ -1,4 +1,4 @@
-"""Is a video file shorter than it says itself? Told from its structure, whatever its frame counts claim."""
+"""Tell from the structure of a video file whether its end is missing, without relying on its frame counts."""
 
 import os
 from pathlib import Path
@@ -7,10 +7,10 @@ from typing import BinaryIO
 ATOMS = {b"ftyp", b"free", b"skip", b"wide", b"moov", b"moof", b"mdat", b"sidx", b"styp", b"mfra", b"udta", b"uuid"}
 
 
-def bytes_missing(file: Path) -> bool:
-    """Whether the end of a file is not there.
+def is_cut_off(file: Path) -> bool:
+    """Whether the file is shorter than the lengths in its container require.
 
-    Known are AVI (RIFF), MP4 and MOV, Matroska and WebM; of other formats nothing is known, so False.
+    Supports AVI (RIFF), MP4 and MOV, Matroska and WebM. Returns False for all other formats.
 
     Raises:
         OSError: the file cannot be read.
@@ -23,26 +23,26 @@ def bytes_missing(file: Path) -> bool:
         if head[:4] == b"\x1aE\xdf\xa3":
             return _matroska_end(opened) > size
         if head[4:8] in ATOMS:
-            return _atoms_end(opened, size) > size
+            return _mp4_end(opened, size) > size
     return False
 
 
-def _atoms_end(opened: BinaryIO, size: int) -> int:
-    """Where an MP4 or MOV file should end, by its outermost atoms."""
-    place = 0
-    while place + 8 <= size:
-        opened.seek(place)
+def _mp4_end(opened: BinaryIO, size: int) -> int:
+    """Byte offset at which an MP4 or MOV file should end, by the lengths of its top-level atoms."""
+    offset = 0
+    while offset + 8 <= size:
+        opened.seek(offset)
         length, kind = int.from_bytes(opened.read(4)), opened.read(4)
-        if length == 1:
+        if length == 1:  # a 64-bit length follows
             length = int.from_bytes(opened.read(8))
-        if kind not in ATOMS or length < 8:  # appended by somebody else, or (0) open to the end
+        if kind not in ATOMS or length < 8:  # foreign bytes after the video, or length 0: the atom ends with the file
             break
-        place += length
-    return place
+        offset += length
+    return offset
 
 
 def _matroska_end(opened: BinaryIO) -> int:
-    """Where a Matroska file should end: after its header comes one segment, whose length may be left open."""
+    """Byte offset at which a Matroska file should end: after its header and one segment. Small if it is unknown."""
     opened.seek(4)
     header = _matroska_length(opened)
     opened.seek(header, os.SEEK_CUR)
@@ -53,10 +53,13 @@ def _matroska_end(opened: BinaryIO) -> int:
 
 
 def _matroska_length(opened: BinaryIO) -> int:
-    """A number of variable width: the zero bits in front of the first one tell how many bytes follow."""
+    """Read a length of variable width; 0 if it is unknown.
+
+    The number of leading zero bits of the first byte is the number of bytes that follow it.
+    """
     first = opened.read(1)
     if not first or not first[0]:
         return 0
     width = 9 - first[0].bit_length()
     value = int.from_bytes(first + opened.read(width - 1)) & ((1 << 7 * width) - 1)
-    return 0 if value == (1 << 7 * width) - 1 else value  # all ones: not known
+    return 0 if value == (1 << 7 * width) - 1 else value  # all bits 1: unknown

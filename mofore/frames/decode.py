@@ -1,8 +1,11 @@
-"""One video file into small JPEG images: by OpenCV, or where that cannot, by PyAV if it is installed.
+"""Decode one video file into small JPEG images, with OpenCV or, if OpenCV fails, with PyAV if it is installed.
 
-Frames are taken as they are stored, each once, in the order in which they are shown; so with a variable frame rate
-they are not evenly spaced in time. They are turned as the file says. Decoding ends at the first frame that cannot be
-decoded: those after a hole are left out, for the number of frames between two frames is a measure of time.
+Each stored frame is taken once, in display order. With a variable frame rate, frames are therefore not evenly spaced in
+time. Frames are rotated as the file asks for. Decoding stops at the first frame that cannot be decoded, and the frames
+after it are left out: training measures time by the number of frames between two frames, and a lost frame would make
+that number wrong.
+
+Shapes: H height, W width, C=3 colours (BGR).
 """
 
 import math
@@ -18,87 +21,89 @@ import cv2
 import numpy as np
 from cv2.typing import MatLike
 
-from mofore.frames.container import bytes_missing
-from mofore.frames.outcome import Extracted
+from mofore.frames.container import is_cut_off
+from mofore.frames.outcome import Outcome
 
 if TYPE_CHECKING:
     from av.container import InputContainer
 
 JPEG_MAX_SIDE = 65500  # pixels; libjpeg's limit
-PATIENCE = 256  # frames that may fail, one after the other, before this counts as the end
+MAX_FAILED_FRAMES = 256  # consecutive frames that may fail before the video counts as ended
 INSTALL_AV = "a second decoder may read it: pip install av"
 
 
 class UndecodableError(Exception):
-    """A decoder can do nothing with a file; the message is the reason."""
+    """A decoder cannot decode any frame of a file; the message gives the reason."""
 
 
-class HoleError(Exception):
-    """A frame cannot be decoded, though the video goes on."""
+class DamagedFrameError(Exception):
+    """A frame after the first decoded frame cannot be decoded, though the video has not ended."""
 
 
 @dataclass
-class Decoding:
-    """A video file as a decoder gives it.
+class OpenedVideo:
+    """A video file that a decoder has opened.
 
     Attributes:
-        images: uint8 [H, W, 3] BGR; each may be overwritten by the next. Raises HoleError where decoding fails, other
-            than before the first image.
-        fps: frames a second on average, by the file's header; 0 if unknown.
-        promised: number of frames by the file's header, which may be wrong; 0 if unknown.
-        codec: a name for messages.
+        images: uint8 [H, W, C] BGR; the next image may overwrite the memory of the last. Raises DamagedFrameError at a
+            frame that cannot be decoded, except before the first image.
+        fps: average frames per second, from the file's header; 0 if unknown.
+        header_frames: number of frames that the file's header gives, which may be wrong; 0 if unknown.
+        codec: name of the codec, for messages.
     """
 
     images: Iterator[MatLike]
     fps: float
-    promised: int
+    header_frames: int
     codec: str
 
 
-def quiet_and_single_threaded() -> None:
-    """Keep OpenCV and its FFmpeg off stderr and off the network; one thread, since processes share the cores."""
+def configure_opencv() -> None:
+    """Set up OpenCV and its FFmpeg for a worker process: no output on stderr, no network, one thread.
+
+    One thread is enough, since the worker processes use all cores together.
+    """
     os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"  # AV_LOG_QUIET; read when the first video is opened
-    os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "protocol_whitelist;file"  # a playlist could name any address
+    os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "protocol_whitelist;file"  # a playlist could name any URL
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     cv2.setNumThreads(1)
 
 
-def decode_video(file: Path, out: BinaryIO, short_side: int, quality: int, alive: Callable[[], None]) -> Extracted:
-    """Append the frames of one video file to `out`, as JPEG images back to back.
+def decode_video(file: Path, out: BinaryIO, short_side: int, quality: int, on_frame: Callable[[], None]) -> Outcome:
+    """Append the frames of one video file to `out`, as JPEG images without gaps between them.
 
     Args:
-        file: may be anything, or missing.
+        file: a path; it need not exist or be a video.
         out: open for writing.
-        short_side: pixels of the images' shorter side.
-        quality: of the JPEG images, 1-100.
-        alive: called after each frame.
+        short_side: pixels of the shorter side of the stored images.
+        quality: JPEG quality, 1-100.
+        on_frame: called after each stored frame.
 
     Returns:
-        What was stored; if nothing, or not all, with the reason.
+        What was stored, with the reason if frames are missing.
 
     Raises:
-        OSError: `out` cannot be written to.
+        OSError: `out` cannot be written.
     """
-    reason = _unreadable(file)
+    reason = _unreadable_reason(file)
     if reason:
-        return Extracted(reason=reason)
+        return Outcome(reason=reason)
     try:
         try:
-            return _store(file, _by_opencv(file), out, short_side, quality, alive)
-        except UndecodableError as first:
+            return _write_jpegs(file, _open_with_opencv(file), out, short_side, quality, on_frame)
+        except UndecodableError as opencv_error:
             try:
-                return _store(file, _by_pyav(file), out, short_side, quality, alive)
+                return _write_jpegs(file, _open_with_pyav(file), out, short_side, quality, on_frame)
             except ImportError:
-                raise UndecodableError(f"{first}; {INSTALL_AV}") from None
+                raise UndecodableError(f"{opencv_error}; {INSTALL_AV}") from None
     except UndecodableError as undecodable:
-        cut = _missing(file)
-        return Extracted(reason=f"cut off: {undecodable}" if cut else str(undecodable))
+        return Outcome(reason=f"cut off: {undecodable}" if _is_cut_off(file) else str(undecodable))
 
 
-def _unreadable(file: Path) -> str:
-    """Why a path leads to no file with something in it; empty if it does."""
+def _unreadable_reason(file: Path) -> str:
+    """Why a path is not a readable, non-empty file; an empty string if it is one."""
     try:
-        mode = file.stat().st_mode  # first, since opening a pipe waits for a writer
+        mode = file.stat().st_mode  # before opening: opening a pipe waits until a process writes to it
         if not stat.S_ISREG(mode):
             return "a folder, not a file" if stat.S_ISDIR(mode) else "a pipe, socket or device, not a file"
         with file.open("rb") as opened:
@@ -107,92 +112,105 @@ def _unreadable(file: Path) -> str:
         return str(error.strerror)
 
 
-def _store(
-    file: Path, decoding: Decoding, out: BinaryIO, short_side: int, quality: int, alive: Callable[[], None]
-) -> Extracted:
+def _write_jpegs(
+    file: Path, video: OpenedVideo, out: BinaryIO, short_side: int, quality: int, on_frame: Callable[[], None]
+) -> Outcome:
+    """Append the frames of an opened video to `out`; arguments as for `decode_video`.
+
+    Raises:
+        UndecodableError: no frame can be decoded.
+        OSError: `out` cannot be written.
+    """
     lengths = array("i")
     width = height = 0
     size = (0, 0)
-    hole = False
+    damaged = False
     try:
-        for image in decoding.images:
+        for image in video.images:
             if not lengths:
                 height, width = image.shape[:2]
                 scale = short_side / min(width, height)
                 size = (round(width * scale), round(height * scale))
                 if max(size) > JPEG_MAX_SIDE:
-                    return Extracted(reason=f"too long and thin to store, {width}x{height}")
+                    return Outcome(reason=f"too long and thin to store, {width}x{height}")
             _, jpeg = cv2.imencode(".jpg", resize(image, size), [cv2.IMWRITE_JPEG_QUALITY, quality])
             out.write(jpeg.data)
             lengths.append(jpeg.size)
-            alive()
-    except HoleError:
-        hole = True
+            on_frame()
+    except DamagedFrameError:
+        damaged = True
     if not lengths:
-        raise UndecodableError(f"no frame can be decoded (codec {decoding.codec})")
-    fps = round(decoding.fps, 3) if math.isfinite(decoding.fps) else 0.0
-    return Extracted(lengths, fps, width, height, _incomplete(file, len(lengths), decoding.promised, hole))
+        raise UndecodableError(f"no frame can be decoded (codec {video.codec})")
+    fps = round(video.fps, 3) if math.isfinite(video.fps) else 0.0
+    return Outcome(lengths, fps, width, height, _incomplete_reason(file, len(lengths), video.header_frames, damaged))
 
 
-def _incomplete(file: Path, decoded: int, promised: int, hole: bool) -> str:
-    """Why a video is not all there; empty if it is.
+def _incomplete_reason(file: Path, decoded: int, header_frames: int, damaged: bool) -> str:
+    """Why a video was not decoded completely; an empty string if it was.
 
-    A header's count alone proves nothing: it is often an estimate, and an edit list hides frames on purpose. So a
-    second witness is asked: the structure of the file, or a frame that failed while later ones can be had.
+    The frame count of the header alone is no evidence: it is often an estimate, and an edit list hides frames on
+    purpose. So frames count as missing only if the file's structure shows that its end is missing, or if a frame failed
+    while later frames could be decoded.
     """
-    if decoded < promised and _missing(file):
-        return f"cut off: {decoded} of {promised} frames decoded"
-    if hole:
+    if decoded < header_frames and _is_cut_off(file):
+        return f"cut off: {decoded} of {header_frames} frames decoded"
+    if damaged:
         return (
-            f"damaged: {decoded} of {promised} frames decoded"
-            if decoded < promised
+            f"damaged: {decoded} of {header_frames} frames decoded"
+            if decoded < header_frames
             else f"damaged after {decoded} frames"
         )
     return ""
 
 
-def _missing(file: Path) -> bool:
+def _is_cut_off(file: Path) -> bool:
+    """`is_cut_off`, but False if the file cannot be read."""
     try:
-        return bytes_missing(file)
+        return is_cut_off(file)
     except OSError:
         return False
 
 
-def _capture(file: Path, *more: int) -> cv2.VideoCapture:
-    # An absolute path cannot be taken for a URL. One thread: see quiet_and_single_threaded.
-    return cv2.VideoCapture(str(file.absolute()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1, *more])
+def _open_capture(file: Path, *parameters: int) -> cv2.VideoCapture:
+    # FFmpeg never takes an absolute path for a URL. One thread: see configure_opencv.
+    return cv2.VideoCapture(str(file.absolute()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1, *parameters])
 
 
-def _by_opencv(file: Path) -> Decoding:
+def _open_with_opencv(file: Path) -> OpenedVideo:
     try:
-        capture = _capture(file)
+        capture = _open_capture(file)
         if not capture.isOpened():
             raise UndecodableError("not a video, or sound only, or of a format that OpenCV cannot read")
-        promised = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        header_frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     except cv2.error as error:
         raise UndecodableError(f"OpenCV fails to open it: {error.err}") from None
     code = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
     codec = code.to_bytes(4, "little").decode("ascii", "replace").strip("\0 ") or "unknown"
-    return Decoding(_opencv_images(capture), capture.get(cv2.CAP_PROP_FPS), max(0, int(promised)), codec)
+    return OpenedVideo(_opencv_images(capture), capture.get(cv2.CAP_PROP_FPS), max(0, int(header_frames)), codec)
 
 
 def _opencv_images(capture: cv2.VideoCapture) -> Iterator[MatLike]:
     try:
-        if not any(capture.grab() for _ in range(PATIENCE)):
+        if not any(capture.grab() for _ in range(MAX_FAILED_FRAMES)):
             return
-        more, image = capture.retrieve()
-        while more:
+        decoded, image = capture.retrieve()
+        while decoded:
             yield image
-            more, image = capture.read(image)  # into the same memory
-        if any(capture.grab() for _ in range(PATIENCE)):
-            raise HoleError
+            decoded, image = capture.read(image)  # reuses the memory of the last image
+        if any(capture.grab() for _ in range(MAX_FAILED_FRAMES)):
+            raise DamagedFrameError
     except cv2.error:
-        raise HoleError from None  # too large for the memory, say
+        raise DamagedFrameError from None  # for example, an image too large for the memory
 
 
-def _by_pyav(file: Path) -> Decoding:
-    """Raises ImportError if PyAV is not installed."""
-    import av  # an extra, and only few files need it
+def _open_with_pyav(file: Path) -> OpenedVideo:
+    """Open a file with PyAV.
+
+    Raises:
+        UndecodableError: PyAV cannot read the file.
+        ImportError: PyAV is not installed.
+    """
+    import av  # here, since it is optional and few files need it
 
     try:
         container = av.open(str(file.absolute()), options={"protocol_whitelist": "file"}, metadata_errors="replace")
@@ -207,35 +225,39 @@ def _by_pyav(file: Path) -> Decoding:
     stream.codec_context.thread_count = 1
     seconds = (container.duration or 0) / av.time_base
     fps = float(stream.average_rate or 0)
-    return Decoding(_pyav_images(container), fps, stream.frames or int(seconds * fps), stream.codec_context.name)
+    return OpenedVideo(_pyav_images(container), fps, stream.frames or int(seconds * fps), stream.codec_context.name)
 
 
 def _pyav_images(container: "InputContainer") -> Iterator[MatLike]:
     import av
 
-    begun = False
+    yielded = False
     with container:
         try:
             for packet in container.demux(video=0):
                 try:
                     for frame in packet.decode():
-                        begun = True
+                        yielded = True
                         yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="bgr24"), frame.rotation // 90))
                 except av.FFmpegError:
-                    if begun:
-                        raise HoleError from None
+                    if yielded:
+                        raise DamagedFrameError from None
         except (av.FFmpegError, ValueError, MemoryError):
-            raise HoleError from None
+            raise DamagedFrameError from None
 
 
 def resize(image: MatLike, size: tuple[int, int]) -> MatLike:
-    """Resize an image by averaging areas, or by linear interpolation where it grows.
+    """Resize an image: area averaging to shrink it, linear interpolation if a side grows.
 
-    Halving as long as it goes gives nearly the same as one step, 2 to 5 times faster: OpenCV has special code for it.
+    The image is first halved as often as possible. The result is nearly that of a single step, and it takes a half to a
+    fifth of the time, since OpenCV has special code for halving.
 
     Args:
-        image: uint8 [H, W, 3].
-        size: width and height to make.
+        image: uint8 [H, W, C].
+        size: (width, height) of the result.
+
+    Returns:
+        uint8 [size[1], size[0], C].
     """
     height, width = image.shape[:2]
     while width >= 2 * size[0] and height >= 2 * size[1] and width % 2 == height % 2 == 0:

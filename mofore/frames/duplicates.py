@@ -1,4 +1,4 @@
-"""Videos that are there twice, byte for byte, under two names: a copy on both sides of the split falsifies scores."""
+"""Find video files with identical bytes: a copy on the other side of the train/test split makes scores too high."""
 
 import hashlib
 from collections.abc import Iterable
@@ -8,15 +8,15 @@ import numpy as np
 
 
 def find_copies(files: Iterable[Path]) -> list[tuple[int, int]]:
-    """Which files have the same bytes as an earlier one.
+    """Find the files that have the same bytes as an earlier file.
 
-    Only files of equal size are read. Empty, missing and unreadable ones are no copies of anything.
+    Only files that share their size with another file are read. Empty, missing and unreadable files are ignored.
 
     Args:
-        files: can be gone through twice.
+        files: must allow several iterations.
 
     Returns:
-        Positions of the first file of the same bytes, and of a later one.
+        One pair (position of the first file with these bytes, position of the copy) for each copy.
     """
     sizes, counts = np.unique(np.fromiter(map(_size, files), np.int64), return_counts=True)
     shared = set(sizes[counts > 1].tolist()) - {0}

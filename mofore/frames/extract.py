@@ -1,11 +1,14 @@
-"""Decoding each video once into small JPEG frames, packed into few files.
+"""Decode each video once into small JPEG frames, and store the frames of many videos in one file, a pack.
 
 `data/frames/` holds
-- `pack-00000.bin`, ...: JPEG images back to back, one pack for the frames of some successive rows of the catalog;
-- `index.npy`: int64 [F, 3], one row a frame: pack number, byte offset, byte length; by video, then by time;
-- `videos.csv`: one row a video of the catalog, in its order: what became of it.
-A pack depends on its videos only, so the bytes are the same whatever the number of processes. Packs are made in
-`.scratch/` (see packs.py): a run that was killed goes on where it was.
+- `pack-00000.bin`, ...: JPEG images without gaps between them; a pack has the frames of 4 to 64 consecutive videos of
+  the catalog;
+- `index.npy`: int64 [F, 3] for F frames, one row per frame: pack number, byte offset, byte length; sorted by video,
+  then by time;
+- `videos.csv`: one row per video of the catalog, in the same order, with the outcome of its decoding.
+
+The bytes of a pack depend on its videos only, not on the number of processes. Packs are first made in `.scratch/` (see
+packs.py), so a run that was killed resumes where it stopped.
 """
 
 import os
@@ -21,7 +24,7 @@ from mofore.catalog import CATALOG, Video, csv_bytes, read_catalog, video_root
 from mofore.config import Params
 from mofore.errors import UserError
 from mofore.frames.duplicates import find_copies
-from mofore.frames.outcome import Extracted
+from mofore.frames.outcome import Outcome
 from mofore.frames.packs import Pack, read_sidecar, scratch_folder, scratch_key
 from mofore.frames.parallel import make_packs
 from mofore.utils.files import writing
@@ -37,33 +40,34 @@ def extract_frames(params: Params) -> str:
     """Write `data/frames` from the videos of the catalog.
 
     Returns:
-        The stage's closing line: how much was stored, which videos are not usable or not whole and why, which are
-        there twice.
+        The stage's closing line: how much was stored, which videos cannot be used or only in part and why, and which
+        are copies of others.
 
     Raises:
-        UserError: no video can be used, or more than `data.max_bad_share` cannot (all is written nonetheless, so that
-            `videos.csv` can be read); a worker died; another run is at it; there is no Dask cluster.
-        OSError: a file cannot be written; carries its name.
+        UserError: no video can be used, or more than the share `data.max_bad_share` cannot (the outputs are written
+            all the same, so that `videos.csv` can be read); a worker died; another run extracts the same videos; the
+            Dask cluster is missing.
+        OSError: a file cannot be written; the error has its name.
     """
     videos = read_catalog()
     root = video_root(params.data)
-    files = Files(Path(os.path.abspath(root)), videos)  # absolute, to be found by a process that stands elsewhere
+    files = Files(Path(os.path.abspath(root)), videos)  # absolute: workers may have another working directory
     FRAMES.mkdir(parents=True, exist_ok=True)
     for old in (*FRAMES.glob("pack-*.bin"), FRAMES / "index.npy", FRAMES / "videos.csv"):
-        old.unlink(missing_ok=True)  # not overwritten: it may be a link into DVC's cache
-    key = scratch_key(files, CATALOG.read_bytes(), params.frames, pack_videos(len(videos)))
+        old.unlink(missing_ok=True)  # removed, not overwritten: it may be a link into DVC's cache
+    key = scratch_key(files, CATALOG.read_bytes(), params.frames, videos_per_pack(len(videos)))
     with scratch_folder(key) as scratch:
         made = make_packs(plan(files, scratch, params), worker_count(params.runtime.workers), params.runtime.backend)
-        each = (video for videos_made in made for video in range(videos_made))
-        for _ in progress(each, total=len(videos), what="extract_frames", unit="video"):
+        ticks = (tick for n_videos in made for tick in range(n_videos))  # one per video, for the progress bar
+        for _ in progress(ticks, total=len(videos), what="extract_frames", unit="video"):
             pass
-        tally = _hand_over(plan(files, scratch, params), videos)
+        tally = _write_outputs(plan(files, scratch, params), videos)
     return _closing_line(root, videos, tally, find_copies(files), params.data.max_bad_share)
 
 
 @dataclass(frozen=True)
 class Files:
-    """The absolute paths of the videos of a catalog, made when asked for: a million take no memory."""
+    """The absolute paths of the videos of a catalog, made on demand: a list of a million would take much memory."""
 
     root: Path
     videos: list[Video]
@@ -75,54 +79,58 @@ class Files:
         return [self.root / video.path for video in self.videos[rows]]
 
 
-def pack_videos(videos: int) -> int:
-    """How many of `videos` videos share a pack: 4 to 64, so that few videos still keep many cores busy."""
-    return min(64, max(4, videos // 128))
+def videos_per_pack(n_videos: int) -> int:
+    """How many of `n_videos` videos go into one pack: 4 to 64. Small packs keep all cores busy with few videos."""
+    return min(64, max(4, n_videos // 128))
 
 
 def plan(files: Files, folder: Path, params: Params) -> Iterator[Pack]:
-    """The packs to be made in a folder, in the order of the catalog."""
-    size, frames = pack_videos(len(files.videos)), params.frames
+    """The packs to make in a folder, in the order of the catalog."""
+    size, frames = videos_per_pack(len(files.videos)), params.frames
     for number, first in enumerate(range(0, len(files.videos), size)):
-        target, those = folder / f"pack-{number:05d}.bin", files[first : first + size]
-        yield Pack(target, those, frames.short_side, frames.jpeg_quality, params.runtime.decode_timeout)
+        target = folder / f"pack-{number:05d}.bin"
+        yield Pack(
+            target, files[first : first + size], frames.short_side, frames.jpeg_quality, params.runtime.decode_timeout
+        )
 
 
 @dataclass
 class Tally:
-    """What the closing line tells.
+    """The counts of the closing line.
 
     Attributes:
-        frames, size: frames stored, and their bytes.
-        bad, cut: videos that cannot be used, or not as a whole, each with its reason.
+        frames: number of frames stored.
+        size: their bytes.
+        unusable: videos that cannot be used, each with its reason.
+        truncated: videos that can be used in part, each with its reason.
     """
 
     frames: int = 0
     size: int = 0
-    bad: list[str] = field(default_factory=list)
-    cut: list[str] = field(default_factory=list)
+    unusable: list[str] = field(default_factory=list)
+    truncated: list[str] = field(default_factory=list)
 
-    def add(self, video: Video, one: Extracted) -> None:
-        self.frames += len(one.lengths)
-        self.size += sum(one.lengths)
-        if one.reason:
-            (self.cut if one.lengths else self.bad).append(f"{video.path} ({one.reason})")
+    def add(self, video: Video, outcome: Outcome) -> None:
+        self.frames += len(outcome.lengths)
+        self.size += sum(outcome.lengths)
+        if outcome.reason:
+            (self.truncated if outcome.lengths else self.unusable).append(f"{video.path} ({outcome.reason})")
 
 
-def _hand_over(packs: Iterator[Pack], videos: list[Video]) -> Tally:
-    """Fill `data/frames` from finished packs, one at a time."""
+def _write_outputs(packs: Iterator[Pack], videos: list[Video]) -> Tally:
+    """Write `data/frames` from the finished packs. One pack at a time, so memory does not grow with their number."""
     tally = Tally()
     rows = iter(videos)
     with writing(FRAMES / "index.npy") as index, writing(FRAMES / "videos.csv") as table:
         _write_index_header(index, 0)
         table.write(csv_bytes([COLUMNS]))
         for number, pack in enumerate(packs):
-            found = read_sidecar(pack.target)
-            lengths = np.concatenate([np.asarray(one.lengths, np.int64) for one in found])
+            outcomes = read_sidecar(pack.target)
+            lengths = np.concatenate([np.asarray(outcome.lengths, np.int64) for outcome in outcomes])
             index.write(np.column_stack([np.full_like(lengths, number), lengths.cumsum() - lengths, lengths]).tobytes())
-            for one, video in zip(found, rows, strict=False):
-                tally.add(video, one)
-                table.write(csv_bytes([_row(video, one)]))
+            for outcome, video in zip(outcomes, rows, strict=False):  # outcomes first: zip must not take a row too many
+                tally.add(video, outcome)
+                table.write(csv_bytes([_row(video, outcome)]))
             _link(pack.target, FRAMES / pack.target.name)
         index.seek(0)
         _write_index_header(index, tally.frames)
@@ -130,17 +138,26 @@ def _hand_over(packs: Iterator[Pack], videos: list[Video]) -> Tally:
 
 
 def _write_index_header(index: BinaryIO, frames: int) -> None:
-    """NumPy leaves room in it, so that it is as long for many frames as for none."""
+    """Write the header of `index.npy`. NumPy pads it, so its length does not depend on the number of frames."""
     shape = {"descr": "<i8", "fortran_order": False, "shape": (frames, 3)}
     np.lib.format.write_array_header_1_0(index, shape)
 
 
-def _row(video: Video, one: Extracted) -> tuple[object, ...]:
-    return (*astuple(video), len(one.lengths), one.fps, one.width, one.height, one.status, one.reason)
+def _row(video: Video, outcome: Outcome) -> tuple[object, ...]:
+    """The cells of one row of `videos.csv`, as in COLUMNS."""
+    return (
+        *astuple(video),
+        len(outcome.lengths),
+        outcome.fps,
+        outcome.width,
+        outcome.height,
+        outcome.status,
+        outcome.reason,
+    )
 
 
 def _link(file: Path, name: Path) -> None:
-    """A second name for a file, so that a kill loses neither; a copy where the disks differ."""
+    """Hard-link a file, or copy it if the disks differ. The original stays, so a killed run can start from it again."""
     try:
         os.link(file, name)
     except OSError:
@@ -151,23 +168,22 @@ def _link(file: Path, name: Path) -> None:
 def _closing_line(
     root: Path, videos: list[Video], tally: Tally, copies: list[tuple[int, int]], max_bad_share: float
 ) -> str:
-    bad = f"{len(tally.bad)} of {len(videos)} videos cannot be used: {some_names(tally.bad)}"
+    unusable = f"{len(tally.unusable)} of {len(videos)} videos cannot be used: {some_names(tally.unusable)}"
     where = f"{FRAMES}/videos.csv names each with its reason"
-    if len(tally.bad) == len(videos):
-        raise UserError(f"{root}: {bad}; {where}: nothing is left to work with, so put other videos there")
-    if len(tally.bad) > max_bad_share * len(videos):
+    if len(tally.unusable) == len(videos):
+        raise UserError(f"{root}: {unusable}; {where}: put other videos there")
+    if len(tally.unusable) > max_bad_share * len(videos):
         raise UserError(
-            f"{root}: {bad}; {where}: mend or remove them, or raise data.max_bad_share, "
+            f"{root}: {unusable}; {where}: repair or remove them, or raise data.max_bad_share, "
             f"now {max_bad_share}, in params.yaml"
         )
-    size = f"{tally.size / 1e6:,.1f} MB"
-    of = counted(len(videos) - len(tally.bad), "video")
-    parts = [f"extract_frames: {counted(tally.frames, 'frame')} of {of}, {size}"]
-    if tally.bad:
-        parts.append(bad)
-    if tally.cut:
-        parts.append(f"{counted(len(tally.cut), 'video')} used as far as whole: {some_names(tally.cut)}")
-    if tally.bad or tally.cut:
+    usable = counted(len(videos) - len(tally.unusable), "video")
+    parts = [f"extract_frames: {counted(tally.frames, 'frame')} of {usable}, {tally.size / 1e6:,.1f} MB"]
+    if tally.unusable:
+        parts.append(unusable)
+    if tally.truncated:
+        parts.append(f"{counted(len(tally.truncated), 'video')} used in part: {some_names(tally.truncated)}")
+    if tally.unusable or tally.truncated:
         parts.append(where)
     if copies:
         parts.append(_copies(videos, copies))
@@ -184,5 +200,5 @@ def _copies(videos: list[Video], copies: list[tuple[int, int]]) -> str:
             across.append(f"{later.path} = {first.path} ({later.split}, {first.split})")
     line = f"warning: {counted(len(copies), 'video')} with the same bytes as another: {some_names(across + within)}"
     if across:
-        line += f"; {len(across)} of them across train and test, which falsifies scores: take them away"
+        line += f"; {len(across)} of them across train and test, which makes scores too high: remove them"
     return line

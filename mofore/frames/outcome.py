@@ -1,18 +1,19 @@
-"""What became of one video, as decoders, supervisors and the stage hand it to each other."""
+"""The result of decoding one video, as the decoder, the watchdog and the stage pass it on."""
 
 from array import array
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Extracted:
-    """What became of one video.
+class Outcome:
+    """The result of decoding one video.
 
     Attributes:
-        lengths: bytes of each stored frame, 4 bytes an entry; empty if the video cannot be used.
-        fps: frames a second on average, 0 if unknown or unusable.
-        width, height: pixels of the frames as they are to be looked at (turned if the file says so); 0 if unusable.
-        reason: why it cannot be used, or not as a whole; empty if all is well.
+        lengths: bytes of each stored JPEG frame, as 4-byte integers; empty if the video cannot be used.
+        fps: average frames per second; 0 if unknown or if the video cannot be used.
+        width, height: pixels of the original frames, after the rotation that the file asks for; 0 if the video cannot
+            be used.
+        reason: why the video cannot be used, or only in part; empty if it was decoded completely.
     """
 
     lengths: "array[int]" = field(default_factory=lambda: array("i"))

@@ -1,7 +1,8 @@
-"""Finished packs of an extraction that may be killed at any time: `.scratch/extract_frames/<key>/`.
+"""Make packs in `.scratch/extract_frames/<key>/`, so that an extraction that was killed resumes at the last full pack.
 
-A pack counts as finished when its sidecar is there, which says what became of its videos; both appear in one piece.
-The key stands for all that the bytes depend on, so what is found under it is right.
+A pack is finished when its sidecar exists, a JSON file with the outcome of each of its videos. Both files are written
+under another name and renamed, so they are never incomplete. The key is a hash of everything that the bytes of a pack
+depend on, so a pack found under the key can be used as it is.
 """
 
 import importlib.metadata
@@ -14,50 +15,52 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from mofore.frames.outcome import Extracted
+from mofore.frames.outcome import Outcome
 from mofore.frames.watchdog import write_pack
 from mofore.utils.files import writing
 from mofore.utils.scratch import keyed_folder, scratch
 
-CODE = ["container.py", "decode.py", "outcome.py", "packs.py", "watchdog.py"]  # that make the bytes
+CODE = ["container.py", "decode.py", "outcome.py", "packs.py", "watchdog.py"]  # the modules that determine the bytes
 
 
 @dataclass(frozen=True)
 class Pack:
-    """One pack to be made, complete in itself: it may be sent to another machine that shares the file system.
+    """A request to make one pack. It can be sent to another machine that shares the file system.
 
     Attributes:
-        target: the file; its sidecar stands beside it.
+        target: the file to write; its sidecar is written beside it.
         files: absolute paths of its videos.
-        short_side, quality, stall: see `write_pack`.
+        short_side, quality, timeout: see `write_pack`.
     """
 
     target: Path
     files: list[Path]
     short_side: int
     quality: int
-    stall: float
+    timeout: float
 
     def make(self) -> None:
-        """Write pack and sidecar, unless they are there.
+        """Write the pack and its sidecar, unless both exist.
 
         Raises:
-            OSError: they cannot be written; carries the name.
+            OSError: a file cannot be written; the error has its name.
         """
         if self.target.exists() and _sidecar(self.target).exists():
             return
-        part = self.target.with_suffix(f".{os.uname().nodename}-{os.getpid()}.part")  # an orphan may still be at it
-        found = write_pack(part, self.files, self.short_side, self.quality, self.stall)
+        part = self.target.with_suffix(
+            f".{os.uname().nodename}-{os.getpid()}.part"
+        )  # a worker of a killed run may still write its own
+        outcomes = write_pack(part, self.files, self.short_side, self.quality, self.timeout)
         os.replace(part, self.target)
         with writing(part) as file:
-            file.write(json.dumps([{**asdict(one), "lengths": one.lengths.tolist()} for one in found]).encode())
+            file.write(json.dumps([{**asdict(one), "lengths": one.lengths.tolist()} for one in outcomes]).encode())
         os.replace(part, _sidecar(self.target))
 
 
-def read_sidecar(pack: Path) -> list[Extracted]:
-    """What became of each video of a finished pack."""
+def read_sidecar(pack: Path) -> list[Outcome]:
+    """The outcome of each video of a finished pack."""
     return [
-        Extracted(**{**one, "lengths": array("i", one["lengths"])}) for one in json.loads(_sidecar(pack).read_bytes())
+        Outcome(**{**one, "lengths": array("i", one["lengths"])}) for one in json.loads(_sidecar(pack).read_bytes())
     ]
 
 
@@ -66,7 +69,15 @@ def _sidecar(pack: Path) -> Path:
 
 
 def scratch_key(files: Iterable[Path], *more: object) -> str:
-    """A hash of the videos (name, size and time of change), the decoders, their code, and `more`."""
+    """Hash everything that the packs depend on.
+
+    Args:
+        files: the videos; their paths, sizes and modification times are hashed, not their bytes.
+        more: other values, hashed by their `repr`.
+
+    Returns:
+        The hash in hex, over the above, the versions of the decoders, and the code that uses them.
+    """
     key = blake2b(repr(more).encode(), digest_size=12)
     for name in ("opencv-python-headless", "opencv-python", "av"):
         with suppress(importlib.metadata.PackageNotFoundError):
@@ -84,11 +95,13 @@ def scratch_key(files: Iterable[Path], *more: object) -> str:
 
 @contextmanager
 def scratch_folder(key: str) -> Iterator[Path]:
-    """Hold the folder for a key; delete it if all goes well. Those of other keys go if no run works on them.
+    """Lock the folder of a key; delete it at the end unless an error was raised.
+
+    Folders of other keys are deleted too, unless another run uses them.
 
     Raises:
-        UserError: another run works on this key.
-        OSError: the folder cannot be made; carries its name.
+        UserError: another run uses this key.
+        OSError: the folder cannot be made; the error has its name.
     """
     with keyed_folder(scratch("extract_frames"), key, "extracting the same videos") as folder:
         for part in folder.glob("*.part"):

@@ -1,4 +1,4 @@
-"""Making packs on all cores of this machine, or of a Dask cluster."""
+"""Make packs in parallel, on the cores of this machine or of a Dask cluster."""
 
 import os
 import threading
@@ -11,23 +11,24 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from mofore.errors import UserError
 from mofore.frames.packs import Pack
-from mofore.frames.watchdog import ctrl_c_held_back, end_child
+from mofore.frames.watchdog import end_child, sigint_blocked
 from mofore.utils.workers import end_workers
 
 
 def make_packs(packs: Iterable[Pack], workers: int, backend: str) -> Iterator[int]:
-    """Make packs, each by itself; yield the number of videos of each, in order.
+    """Make packs; yield the number of videos of each, in the order of the packs.
 
     Args:
-        packs: taken one by one as workers get free.
-        workers: processes; with 0 or 1 all is done from this one. A Dask cluster uses all that it has.
-        backend: `loky`, processes of this machine, or `dask`, the cluster whose scheduler is at
-            DASK_SCHEDULER_ADDRESS. Its workers must have mofore installed, and share the file system with this
-            process: they read the videos and write the packs under the same absolute paths.
+        packs: read one at a time, as workers become free.
+        workers: number of worker processes of `loky`; with 0 or 1 this process makes the packs. A Dask cluster uses
+            all its workers.
+        backend: `loky` for processes of this machine, or `dask` for the cluster whose scheduler is at the address in
+            the environment variable DASK_SCHEDULER_ADDRESS. Its workers must have mofore installed and share the file
+            system with this process: they read the videos and write the packs under the same absolute paths.
 
     Raises:
-        UserError: a worker process died, or there is no cluster.
-        OSError: a pack cannot be written; carries its name.
+        UserError: a worker process died, or the Dask cluster is missing.
+        OSError: a pack cannot be written; the error has its name.
     """
     if backend == "dask":
         yield from _on_dask(packs)
@@ -38,7 +39,7 @@ def make_packs(packs: Iterable[Pack], workers: int, backend: str) -> Iterator[in
         finally:
             end_child()
     else:
-        with ctrl_c_held_back():
+        with sigint_blocked():
             made = joblib.Parallel(workers, backend="loky", return_as="generator", batch_size=1)(
                 joblib.delayed(_make)(pack, os.getpid()) for pack in packs
             )
@@ -47,7 +48,7 @@ def make_packs(packs: Iterable[Pack], workers: int, backend: str) -> Iterator[in
                 yield from made
         except TerminatedWorkerError:
             raise UserError(
-                "a worker process died: if memory ran out, lower runtime.workers; run again, what is done is kept"
+                "a worker process died: run again (finished packs are kept); if memory ran out, lower runtime.workers"
             ) from None
         finally:
             end_workers()
@@ -70,31 +71,35 @@ def _on_dask(packs: Iterable[Pack]) -> Iterator[int]:
         raise UserError(f"DASK_SCHEDULER_ADDRESS: no Dask scheduler answers at {address}: start it ({error})") from None
     with client:
         if not client.ncores():
-            raise UserError(f"DASK_SCHEDULER_ADDRESS: the cluster at {address} has no workers: start some")
+            raise UserError(f"DASK_SCHEDULER_ADDRESS: the cluster at {address} has no workers: start at least one")
         with joblib.parallel_config("dask"):
             made = joblib.Parallel(return_as="generator", batch_size=1)(joblib.delayed(_make)(pack) for pack in packs)
         with closing(made):
             yield from made
 
 
-def _make(pack: Pack, stage: int = 0) -> int:
-    if stage:
-        _end_with(stage)
+def _make(pack: Pack, parent: int = 0) -> int:
+    """Make a pack and return its number of videos. `parent`: the process whose end ends this one too, 0 for none."""
+    if parent:
+        _exit_with_parent(parent)
     pack.make()
     return len(pack.files)
 
 
-_watching = threading.Event()
+_is_watching = threading.Event()
 
 
-def _end_with(stage: int) -> None:
-    """A killed stage cannot tell its workers to stop; they would wait for work for minutes."""
+def _exit_with_parent(parent: int) -> None:
+    """Make this worker exit soon after its parent process ends; without this it would stay idle for minutes.
+
+    A killed parent cannot stop its workers itself.
+    """
 
     def watch() -> None:
-        while os.getppid() == stage:
+        while os.getppid() == parent:
             time.sleep(0.5)
         os._exit(1)
 
-    if not _watching.is_set():
-        _watching.set()
+    if not _is_watching.is_set():
+        _is_watching.set()
         threading.Thread(target=watch, daemon=True).start()

@@ -1,10 +1,10 @@
-"""Reading frames back from the packs that extract_frames wrote.
+"""Read frames back from the packs that the stage extract_frames wrote; extract.py describes the files.
 
-A pack is a file of JPEG images back to back. `index.npy` has one row a frame: pack, byte offset, byte length.
-Only the wanted bytes are read, and only the wanted frames decoded. Files are read and not mapped: pages of a map count
-as memory of each process that touches them, so loaders would grow with the number of videos.
+Only the requested bytes are read, and only the requested frames are decoded. Files are read, not memory-mapped: mapped
+pages count as memory of each process that touches them, so the memory of loader processes would grow with the number of
+videos.
 
-Shapes: T frames, H height, W width, 3 colours (RGB), V videos.
+Shapes: T frames, H height, W width, C=3 colours (RGB), V videos.
 """
 
 import copy
@@ -19,26 +19,29 @@ from mofore.errors import UserError
 from mofore.splits import check_split
 
 TEXT = ("video", "label", "group", "split", "status", "reason")  # columns of videos.csv that are not numbers
-USABLE = ("ok", "truncated")  # truncated: its end could not be decoded, but what came before is stored
-ROW = np.dtype((np.int64, 3))  # of index.npy
+USABLE = ("ok", "truncated")  # truncated: later frames could not be decoded, the earlier ones are stored
+INDEX_ROW = np.dtype((np.int64, 3))  # pack number, byte offset, byte length of a frame
 FramesArray = npt.NDArray[np.uint8]
 
 
 class FrameReader:
-    """Decodes frames of videos by number. It is all that a loader process needs: 8 bytes a video, and no open file.
+    """Decodes frames of a video, given their numbers.
+
+    A loader process needs only this part of a `FrameStore`. It takes 8 bytes per video and keeps no file open.
 
     Attributes:
-        folder: a frames folder.
-        first_V: row of `index.npy` at which each video starts.
+        folder: the folder that extract_frames wrote.
+        first_V: int64 [V], the row of `index.npy` at which each video starts.
     """
 
     def __init__(self, folder: Path, first_V: npt.NDArray[np.int64]) -> None:
         self.folder, self.first_V = folder, first_V
-        self._rows_at = np.load(folder / "index.npy", mmap_mode="r").offset  # bytes that the file's header takes
+        self._header_bytes = np.load(folder / "index.npy", mmap_mode="r").offset
 
     def read(self, video: int, frames: npt.NDArray[np.int64]) -> FramesArray:
         """See `FrameStore.read`."""
-        rows, clip = self._rows(video, frames), None
+        rows = self._index_rows(video, frames)
+        clip_THWC = None
         path = f"{self.folder}/pack-{rows[0][0]:05d}.bin"  # all frames of a video lie in one pack
         with open(path, "rb", buffering=0) as pack:
             for t, (_, offset, length) in enumerate(rows):
@@ -46,36 +49,41 @@ class FrameReader:
                 jpeg = pack.read(length)
                 image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB) if jpeg else None
                 if image is None:
-                    raise UserError(f"{path}: damaged at byte {offset}: remove {self.folder}, run again")
-                if clip is None:
-                    clip = np.empty((len(rows), *image.shape), np.uint8)
-                clip[t] = image  # at once, while it is in the processor's cache
-        assert clip is not None
-        return clip
+                    raise UserError(f"{path}: damaged at byte {offset}: remove {self.folder} and run again")
+                if clip_THWC is None:
+                    clip_THWC = np.empty((len(rows), *image.shape), np.uint8)
+                clip_THWC[t] = image  # copied at once, while the image is in the CPU cache
+        assert clip_THWC is not None
+        return clip_THWC
 
-    def _rows(self, video: int, frames: npt.NDArray[np.int64]) -> list[list[int]]:
-        """Pack, byte offset and byte length of each frame; one read, from the first of the frames to the last."""
+    def _index_rows(self, video: int, frames: npt.NDArray[np.int64]) -> list[list[int]]:
+        """The rows of `index.npy` of some frames, found with one read from the first of the frames to the last."""
         first, last = int(frames.min()), int(frames.max())
         with open(f"{self.folder}/index.npy", "rb", buffering=0) as index:
-            index.seek(self._rows_at + ROW.itemsize * (int(self.first_V[video]) + first))
-            rows = index.read(ROW.itemsize * (last - first + 1))
-        found: list[list[int]] = np.frombuffer(rows, ROW)[frames - first].tolist()
+            index.seek(self._header_bytes + INDEX_ROW.itemsize * (int(self.first_V[video]) + first))
+            rows = index.read(INDEX_ROW.itemsize * (last - first + 1))
+        found: list[list[int]] = np.frombuffer(rows, INDEX_ROW)[frames - first].tolist()
         return found
 
 
 class FrameStore:
-    """The usable videos of a frames folder, by number, in the order of its videos.csv.
+    """The usable videos of a frames folder. They have numbers from 0, in the order of its `videos.csv`.
 
     Attributes:
-        table: one row a usable video, with the columns of `data/frames/videos.csv`.
-        reader: decodes their frames; for datasets, which loader processes get a copy of, instead of all this.
+        table: one row per usable video, with the columns of `data/frames/videos.csv`.
+        reader: decodes their frames. A dataset holds the reader and not the store, since each loader process gets a
+            copy of the dataset.
     """
 
     def __init__(self, folder: Path, split: str | None = None) -> None:
-        """Open a frames folder; keep the videos of one split ("train" or "test"), or all.
+        """Open a frames folder.
+
+        Args:
+            folder: the folder that extract_frames wrote.
+            split: "train" or "test" to use only the videos of that side, None for all videos.
 
         Raises:
-            UserError: the folder holds no finished extraction, or a group stands on both sides of the split.
+            UserError: the folder has no `videos.csv`, or a group is on both sides of the split.
         """
         try:
             found = pd.read_csv(folder / "videos.csv", keep_default_na=False, dtype=dict.fromkeys(TEXT, str))
@@ -93,24 +101,24 @@ class FrameStore:
         return len(self.table)
 
     def keep(self, rows: npt.NDArray[np.bool_]) -> None:
-        """Keep only some of the videos, given one bool a video; numbers then count those kept."""
+        """Keep only the videos whose entry in the bool array `rows` [V] is True, and number them from 0 again."""
         self.table = self.table[rows].reset_index(drop=True)
         self.reader = FrameReader(self.reader.folder, self.reader.first_V[rows])
 
-    def some(self, videos: npt.NDArray[np.int64]) -> "FrameStore":
-        """These videos alone, in this order."""
-        chosen = copy.copy(self)
-        chosen.table = self.table.iloc[videos].reset_index(drop=True)
-        chosen.reader = FrameReader(self.reader.folder, self.reader.first_V[videos])
-        return chosen
+    def select(self, videos: npt.NDArray[np.int64]) -> "FrameStore":
+        """A new store of the videos with these numbers, in this order."""
+        selected = copy.copy(self)
+        selected.table = self.table.iloc[videos].reset_index(drop=True)
+        selected.reader = FrameReader(self.reader.folder, self.reader.first_V[videos])
+        return selected
 
     def leave_out_shorter(self, needed: int, room_for: str, keys: str) -> pd.DataFrame:
-        """Keep only videos of at least `needed` frames.
+        """Leave out the videos of fewer than `needed` frames.
 
         Args:
-            needed: frames.
-            room_for: what needs them, for the reason.
-            keys: the parameters that ask for them, for the error.
+            needed: number of frames.
+            room_for: what needs so many frames, for the reason.
+            keys: the parameters that determine `needed`, for the error.
 
         Returns:
             The videos left out, with columns video, frames, reason.
@@ -133,13 +141,13 @@ class FrameStore:
         """Decode some frames of one video.
 
         Args:
-            video: number of the video, 0 to len - 1.
-            frames: T frame numbers within the video, at least one, in any order.
+            video: number of the video, 0 to len(self) - 1.
+            frames: T frame numbers within the video, at least one, in any order; a number may occur twice.
 
         Returns:
-            uint8 [T, H, W, 3], RGB.
+            uint8 [T, H, W, C], RGB.
 
         Raises:
-            UserError: a frame cannot be decoded; names the pack.
+            UserError: a frame cannot be decoded; the message names the pack.
         """
         return self.reader.read(video, frames)

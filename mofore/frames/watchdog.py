@@ -1,8 +1,8 @@
-"""Decoding in a child process, so that a video that hangs or crashes its decoder costs no more than itself.
+"""Decode videos in a child process, so that a video that hangs or crashes the decoder affects no other video.
 
-The supervisor keeps one child a thread and gives it the files of one pack at a time. The child answers after each
-file, and at least every second while frames come. One that is silent for too long is killed; after a death the next
-child goes on behind the last finished file.
+The supervisor keeps one child process per thread and gives it the files of one pack at a time. The child sends a result
+after each file, and a heartbeat about every second while it decodes frames. A child that sends nothing for too long is
+killed. If a child was killed or crashed, a new child continues after the last finished file.
 """
 
 import contextlib
@@ -18,11 +18,11 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from mofore.frames.outcome import Extracted
+from mofore.frames.outcome import Outcome
 from mofore.utils.files import writing
 
-HEARTBEAT_SECONDS = 1.0  # seconds between signs of life
-START_TIMEOUT = 300.0  # seconds for a child to import its modules, on however slow a disk
+HEARTBEAT_SECONDS = 1.0  # seconds between heartbeats
+START_TIMEOUT = 300.0  # seconds for a child to import its modules; long, for slow disks
 _thread = threading.local()
 
 
@@ -30,61 +30,66 @@ class ChildLostError(Exception):
     """The child hung or died; the message says which."""
 
 
-def write_pack(pack: Path, files: list[Path], short_side: int, quality: int, stall: float) -> list[Extracted]:
-    """Write the frames of some video files into one pack, in order.
+def write_pack(pack: Path, files: list[Path], short_side: int, quality: int, timeout: float) -> list[Outcome]:
+    """Write the frames of some video files into one pack, in the order of the files.
 
     Args:
         pack: the file to write.
-        files: absolute paths, of whatever they hold.
-        short_side: pixels of the stored images' shorter side.
-        quality: of the JPEG images, 1-100.
-        stall: seconds without a frame after which a file is given up.
+        files: absolute paths; they need not exist or be videos.
+        short_side: pixels of the shorter side of the stored images.
+        quality: JPEG quality, 1-100.
+        timeout: seconds without a frame after which a file is given up.
 
     Returns:
-        What became of each file. One that crashes its decoder twice, or hangs it, has this as its reason.
+        The outcome of each file. If the decoder crashes twice or hangs on a file, its outcome has no frames and gives
+        that as the reason.
 
     Raises:
-        OSError: the pack cannot be written; carries its name.
+        OSError: the pack cannot be written; the error has its name.
+        RuntimeError: a child does not start, or its own code fails.
     """
-    found: list[Extracted] = []
+    outcomes: list[Outcome] = []
     with writing(pack):
         pass
     end = crashes = 0
-    while len(found) < len(files):
+    while len(outcomes) < len(files):
         child = _child()
         try:
-            for one in child.decode(pack, end, files[len(found) :], short_side, quality, stall):
-                found.append(one)
-                end += sum(one.lengths)
+            for outcome in child.decode(pack, end, files[len(outcomes) :], short_side, quality, timeout):
+                outcomes.append(outcome)
+                end += sum(outcome.lengths)
                 crashes = 0
         except TimeoutError:
-            found.append(Extracted(reason=f"no frame for {stall:g} s, given up"))
+            outcomes.append(Outcome(reason=f"no frame for {timeout:g} s, given up"))
         except ChildLostError as lost:
             crashes += 1
-            if crashes == 2:  # once may be bad luck: memory ran out, somebody killed it
-                found.append(Extracted(reason=str(lost)))
+            if crashes == 2:  # a single crash may have another cause, such as lack of memory or a kill
+                outcomes.append(Outcome(reason=str(lost)))
                 crashes = 0
-    os.truncate(pack, end)  # a file given up at last leaves its frames behind
-    return found
+    os.truncate(pack, end)  # if the last file was given up, its frames are still in the pack
+    return outcomes
 
 
 def _child() -> "_Child":
     child: _Child | None = getattr(_thread, "child", None)
-    if child is None or not child.lives():
+    if child is None or not child.is_alive():
         child = _thread.child = _Child()
     return child
 
 
 def end_child() -> None:
-    """End this thread's child, if there is one."""
+    """Kill this thread's child process, if it has one."""
     child: _Child | None = _thread.__dict__.pop("child", None)
     if child is not None:
         child.kill()
 
 
 @contextlib.contextmanager
-def ctrl_c_held_back() -> Iterator[None]:
-    """Processes started in here inherit this for good: Ctrl-C reaches the stage alone, in one piece."""
+def sigint_blocked() -> Iterator[None]:
+    """Block SIGINT in this thread. Processes that are started inside keep it blocked for their lifetime.
+
+    Ctrl-C then interrupts only the stage itself, which stops its processes in order.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -93,58 +98,63 @@ def ctrl_c_held_back() -> Iterator[None]:
 
 
 class _Child:
+    """The supervisor's side of one child process."""
+
     def __init__(self) -> None:
-        self._pipe, theirs = Pipe()
+        self._pipe, child_end = Pipe()
         library = str(Path(__file__).parents[2])
         path = os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH")]))
-        command = [sys.executable, "-P", "-c", f"from mofore.frames.watchdog import serve; serve({theirs.fileno()})"]
-        with ctrl_c_held_back(), theirs:
+        command = [sys.executable, "-P", "-c", f"from mofore.frames.watchdog import serve; serve({child_end.fileno()})"]
+        with sigint_blocked(), child_end:
             self._process = subprocess.Popen(
-                command, env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.PIPE, pass_fds=[theirs.fileno()]
+                command, env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.PIPE, pass_fds=[child_end.fileno()]
             )
         try:
             self._receive(START_TIMEOUT)
         except (TimeoutError, ChildLostError) as error:
-            raise RuntimeError(f"the decoder does not start: {error}") from None
+            raise RuntimeError(f"the decoder process does not start: {error}") from None
 
     def decode(
-        self, pack: Path, end: int, files: list[Path], short_side: int, quality: int, stall: float
-    ) -> Iterator[Extracted]:
-        """Append the frames of some files to the first `end` bytes of a pack; yield what became of each.
+        self, pack: Path, end: int, files: list[Path], short_side: int, quality: int, timeout: float
+    ) -> Iterator[Outcome]:
+        """Cut a pack to its first `end` bytes, append the frames of some files, and yield the outcome of each.
 
         Raises:
-            TimeoutError, ChildLostError: at the file after the last yielded one.
+            TimeoutError: the child hangs at the file after the last one yielded.
+            ChildLostError: the child crashed at that file.
+            OSError: the pack cannot be written; the error has its name.
+            RuntimeError: the child's own code failed; the message has its traceback.
         """
         try:
             self._send((pack, end, files, short_side, quality))
             for _ in files:
                 answer = None
-                while answer is None:  # a sign of life
-                    answer = self._receive(stall)
+                while answer is None:  # None is a heartbeat
+                    answer = self._receive(timeout)
                 if isinstance(answer, str):
-                    raise RuntimeError(f"in the decoder: {answer}")
+                    raise RuntimeError(f"in the decoder process: {answer}")
                 if isinstance(answer, OSError):
                     raise answer
                 yield answer
         except BaseException:
-            self.kill()  # it is in the middle of something
+            self.kill()  # the child may still be decoding; the next request needs a new one
             raise
 
     def _send(self, request: object) -> None:
-        with contextlib.suppress(BrokenPipeError):  # _receive says why
+        with contextlib.suppress(BrokenPipeError):  # the child has ended: _receive raises the error
             self._pipe.send(request)
 
-    def _receive(self, patience: float) -> Extracted | OSError | str | None:
+    def _receive(self, timeout: float) -> Outcome | OSError | str | None:
         try:
-            if not self._pipe.poll(patience):
-                raise TimeoutError(f"silent for {patience:g} s")
+            if not self._pipe.poll(timeout):
+                raise TimeoutError(f"silent for {timeout:g} s")
             return self._pipe.recv()
         except (EOFError, ConnectionResetError):
             status = self._process.wait()
             how = f"signal {-status}, {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
             raise ChildLostError(f"the decoder crashed ({how})") from None
 
-    def lives(self) -> bool:
+    def is_alive(self) -> bool:
         return self._process.poll() is None and not self._pipe.closed
 
     def kill(self) -> None:
@@ -154,20 +164,20 @@ class _Child:
 
 
 def serve(pipe: int) -> None:
-    """The child's whole life: import what decodes, then write packs as they are asked for.
+    """Run the child process: import the decoder, then write packs as the supervisor requests them.
 
     Args:
-        pipe: file descriptor of its end of the supervisor's pipe.
+        pipe: file descriptor of the child's end of the pipe.
     """
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
-    from mofore.frames.decode import quiet_and_single_threaded
+    from mofore.frames.decode import configure_opencv
 
-    quiet_and_single_threaded()
+    configure_opencv()
     connection = Connection(pipe)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)  # decoders chatter of what decode._incomplete says better
-    with contextlib.suppress(ConnectionError):  # the supervisor is gone
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 1)
+    os.dup2(devnull, 2)  # decoders print details there; the reason that decode.py returns is enough
+    with contextlib.suppress(ConnectionError):  # the supervisor has ended
         connection.send(None)
         while True:
             try:
@@ -182,12 +192,12 @@ def serve(pipe: int) -> None:
 def _serve_one(connection: Connection, pack: Path, end: int, files: list[Path], short_side: int, quality: int) -> None:
     from mofore.frames.decode import decode_video
 
-    last = time.monotonic()
+    last_sent = time.monotonic()
 
-    def alive() -> None:
-        nonlocal last
-        if time.monotonic() - last > HEARTBEAT_SECONDS:
-            last = time.monotonic()
+    def heartbeat() -> None:
+        nonlocal last_sent
+        if time.monotonic() - last_sent > HEARTBEAT_SECONDS:
+            last_sent = time.monotonic()
             connection.send(None)
 
     with writing(pack, "r+b") as out:
@@ -196,18 +206,18 @@ def _serve_one(connection: Connection, pack: Path, end: int, files: list[Path], 
         for file in files:
             start = out.tell()
             try:
-                one = decode_video(file, out, short_side, quality, alive)
+                outcome = decode_video(file, out, short_side, quality, heartbeat)
             except OSError:
-                raise  # of the pack
-            except Exception as error:  # whatever a decoder may throw: no file stops the others
+                raise  # the pack cannot be written
+            except Exception as error:  # any error of a decoder affects this file only
                 out.seek(start)
                 out.truncate()
-                one = Extracted(reason=f"the decoder failed ({type(error).__name__}: {error})")
-            out.flush()  # what is told as done lies in the file, should a later one crash
-            connection.send(one)
+                outcome = Outcome(reason=f"the decoder failed ({type(error).__name__}: {error})")
+            out.flush()  # a file reported as done must be in the pack even if a later file crashes the child
+            connection.send(outcome)
 
 
 def _end_with_supervisor() -> None:
-    """Nothing is ever written to stdin: it ends when the supervisor does, be it by kill -9."""
+    """Exit when the supervisor ends, even by kill -9: nothing is written to stdin, so reading it ends only then."""
     sys.stdin.buffer.read()
     os._exit(1)

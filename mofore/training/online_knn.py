@@ -28,7 +28,7 @@ class OnlineKnn:
         rows = np.flatnonzero(labelled)
         if len(rows) > MAX_VIDEOS:
             rows = np.random.default_rng(params.seed).choice(rows, MAX_VIDEOS, replace=False)
-        some = videos.some(np.sort(rows))
+        some = videos.select(np.sort(rows))
         self.label, self.group = some.table.label.to_numpy(str), some.table.group.to_numpy(str)
         self.samples, self.runtime = UniformClips(some, params.clip, CLIPS_A_VIDEO), params.runtime
 

@@ -1,4 +1,4 @@
-"""Where videos come from: drawn here (synthetic/), the user's folder, UCF101, HMDB51; downloads and archives.
+"""Sources of videos: synthetic ones (synthetic/), the user's folder, UCF101 and HMDB51; downloads and archives.
 
-Its result is the catalog, `data/raw/videos.csv`. May import `mofore.runtime` and the rooms before it, and the top.
+The result is the catalog, `data/raw/videos.csv`. May import `mofore.runtime` and the rooms before it, and the top.
 """

@@ -1,7 +1,7 @@
 """Unpack a ZIP or RAR archive from an untrusted source.
 
-What an archive says of its members is checked before the first is written: none may leave the folder, none may be a
-link, and together they may not be absurdly many or large. Python cannot decompress RAR, so a tool of the system does.
+The list of members is checked before the first one is written: no member may be outside the folder, none may be a link,
+and their number and total size are limited. Python cannot decompress RAR, so an installed tool does it.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ from mofore.utils.progress import progress, tell
 MAX_FILES = 200_000
 MAX_BYTES = 100 * 10**9
 
-# In order of preference: those that know all of RAR first. 7zz, 7z: as 7-Zip is named here and there.
+# In order of preference: first the tools that support all RAR features. 7zz and 7z are two names of 7-Zip.
 SEVEN_ZIP = ["x", "-y", "-bd", "-o{folder}", "--", "{archive}"]
 RAR_TOOLS = {
     "unrar": ["x", "-idq", "-o+", "-p-", "--", "{archive}", "{folder}/"],
@@ -42,55 +42,55 @@ class Member:
 
     Attributes:
         name: its path in the archive.
-        bytes: unpacked.
-        plain: a file or folder, no link, device or the like.
+        bytes: size after unpacking.
+        is_plain: whether it is a regular file or a folder, not a link, device or the like.
     """
 
     name: str
     bytes: int
-    plain: bool
+    is_plain: bool
 
 
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack all of an archive into a new folder.
 
     Args:
-        archive: ZIP or RAR, whatever its name.
-        folder: is made; what it is in must be there.
+        archive: a ZIP or RAR file; its suffix does not matter.
+        folder: the folder to make; its parent must exist.
 
     Raises:
-        UserError: not an archive, damaged, encrypted, refused (see `check_members`), or a RAR archive and no tool here
-            can unpack it.
+        UserError: the file is not an archive, is damaged or encrypted, is refused (see `check_members`), or is a RAR
+            archive that no installed tool can unpack.
         OSError: the disk is full.
     """
-    # RAR is tested first, by its first bytes; the test for ZIP searches for a mark that any file may have near its end.
+    # RAR first, by its first bytes. The test for ZIP is weaker: it searches for a mark near the end of the file.
     if rarfile.is_rarfile(archive):
         _unpack_rar(archive, folder)
     elif zipfile.is_zipfile(archive):
         _unpack_zip(archive, folder)
     else:
-        raise UserError(f"{archive}: neither a ZIP nor a RAR archive, or a part of one only: get it again")
+        raise UserError(f"{archive}: not a complete ZIP or RAR archive: get it again")
 
 
 def check_members(archive: Path, members: Iterable[Member], folder: Path) -> None:
     """Refuse an archive that should not be unpacked into `folder`.
 
     Raises:
-        UserError: a member would leave the folder or is a link, or all are too many or too large, for reason or for the
-            disk; names the member.
+        UserError: a member is outside the folder or is a link (the message names it), there are more than MAX_FILES
+            members or MAX_BYTES bytes, or the disk has too little space.
     """
     members = list(members)
     for member in members:
-        path = PureWindowsPath(member.name)  # knows / and \ and drives
+        path = PureWindowsPath(member.name)  # handles /, \ and drive letters
         if path.anchor or ".." in path.parts:
             raise UserError(f"{archive}: '{member.name}' would be unpacked outside of the folder: get a clean archive")
-        if not member.plain:
-            raise UserError(f"{archive}: '{member.name}' is a link or the like, not a file: get an archive without")
+        if not member.is_plain:
+            raise UserError(f"{archive}: '{member.name}' is a link or the like, not a file: get a clean archive")
     total = sum(member.bytes for member in members)
     if len(members) > MAX_FILES or total > MAX_BYTES:
         raise UserError(
-            f"{archive}: would unpack to {len(members):,} files of {total / 1e9:,.1f} GB, far more than UCF101: get a "
-            "clean archive"
+            f"{archive}: would unpack to {len(members):,} files, {total / 1e9:,.1f} GB together, far more than UCF101: "
+            "get a clean archive"
         )
     need_space(folder.parent, total, f"unpacking {archive}")
 
@@ -103,32 +103,32 @@ def _unpack_zip(archive: Path, folder: Path) -> None:
             folder.mkdir()
             for info in progress(infos, len(infos), "unpacking", "file"):
                 opened.extract(info, folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # RuntimeError: a password is needed
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # RuntimeError: needs a password
         raise UserError(f"{archive}: cannot be unpacked: {error}: get it again") from None
 
 
 def _zip_member(info: zipfile.ZipInfo) -> Member:
-    kind = stat.S_IFMT(info.external_attr >> 16)  # 0: made on a system without such kinds
+    kind = stat.S_IFMT(info.external_attr >> 16)  # 0: made on a system that does not store file types
     return Member(info.filename, info.file_size, kind in (0, stat.S_IFREG, stat.S_IFDIR))
 
 
 def need_rar_tool(archive: str | Path) -> list[str]:
-    """The tools here that can unpack RAR.
+    """The installed tools that can unpack RAR, in order of preference.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none; the message names `archive`.
     """
-    tools = [tool for tool in RAR_TOOLS if shutil.which(tool) and _knows_rar(tool)]
+    tools = [tool for tool in RAR_TOOLS if shutil.which(tool) and _supports_rar(tool)]
     if not tools:
         raise UserError(
-            f"{archive}: a RAR archive, and none of {', '.join(RAR_TOOLS)} is here that can unpack it: install one, "
-            "with `apt install unar` or `brew install unar`, say"
+            f"{archive}: a RAR archive, and no tool that can unpack it is installed ({', '.join(RAR_TOOLS)}): install "
+            "one, for example with `apt install unar` or `brew install unar`"
         )
     return tools
 
 
-def _knows_rar(tool: str) -> bool:
-    """Debian's 7zz is built without RAR, for the licence of that code; `7zz i` lists what it knows."""
+def _supports_rar(tool: str) -> bool:
+    """Whether an installed tool supports RAR. Debian's 7zz does not, for licence reasons; `7zz i` lists its formats."""
     if RAR_TOOLS[tool] is not SEVEN_ZIP:
         return True
     return b" Rar " in subprocess.run([tool, "i"], stdin=subprocess.DEVNULL, capture_output=True, check=False).stdout
@@ -140,7 +140,7 @@ def _unpack_rar(archive: Path, folder: Path) -> None:
         with rarfile.RarFile(archive) as opened:
             infos = opened.infolist()
             if opened.needs_password():
-                raise UserError(f"{archive}: needs a password: unpack it and set data.path to the folder")
+                raise UserError(f"{archive}: needs a password: unpack it yourself and set data.path to the folder")
     except rarfile.Error as error:
         raise UserError(f"{archive}: cannot be unpacked: {error}: get it again") from None
     check_members(archive, map(_rar_member, infos), folder)
@@ -150,29 +150,29 @@ def _unpack_rar(archive: Path, folder: Path) -> None:
         folder.mkdir()
         tell(f"download: unpacking {archive} with {tool}")
         command = [tool, *(part.format(archive=archive.absolute(), folder=folder) for part in RAR_TOOLS[tool])]
-        ran = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, preexec_fn=_end_with_parent
+        result = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, preexec_fn=_die_with_parent
         )
-        # The tool has read the archive again, and may have read it differently from the check above.
+        # The tool may read the archive differently from `check_members`, so check what it has written.
         written = [path.lstat() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
-        plain = all(stat.S_ISREG(status.st_mode) for status in written)
-        if ran.returncode == 0 and plain and sizes == sorted(status.st_size for status in written):
+        only_files = all(stat.S_ISREG(status.st_mode) for status in written)
+        if result.returncode == 0 and only_files and sizes == sorted(status.st_size for status in written):
             return
-        said = (ran.stderr or ran.stdout).decode(errors="replace").split("\n")
-        failures.append(f"{tool} ends with status {ran.returncode} {' '.join(said)[-200:].strip()}")
+        output = (result.stderr or result.stdout).decode(errors="replace").split("\n")
+        failures.append(f"{tool} ends with status {result.returncode} {' '.join(output)[-200:].strip()}")
         shutil.rmtree(folder)
     raise UserError(
-        f"{archive}: cannot be unpacked: {'; '.join(failures)}: install unrar, which knows all kinds of RAR, or "
-        "get the archive again"
+        f"{archive}: cannot be unpacked: {'; '.join(failures)}: install unrar, which supports all RAR features, "
+        "or get the archive again"
     )
 
 
-def _end_with_parent() -> None:
-    """Have the kernel kill the tool when its parent is killed; else it would write into data/raw beside a new run."""
+def _die_with_parent() -> None:
+    """Let the kernel kill the tool if its parent is killed. Otherwise it would still write while a new run starts."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _rar_member(info: rarfile.RarInfo) -> Member:
-    plain = info.is_dir() or (info.is_file() and info.file_redir is None)  # redirected: a hard link, say
-    return Member(info.filename, info.file_size, plain)
+    is_plain = info.is_dir() or (info.is_file() and info.file_redir is None)  # file_redir is set for hard links
+    return Member(info.filename, info.file_size, is_plain)

@@ -1,7 +1,8 @@
-"""Read a user's folder of videos, and the `videos.csv` that may describe them.
+"""Read a user's folder of videos, and the optional `videos.csv` in it.
 
-Without `videos.csv` every video counts; the first folder of its path is its label, a loose file is unlabelled.
-`videos.csv` names the videos to use, with the columns path, label, group and split, any but path optional.
+Without `videos.csv` all videos are used. The label of a video is the first folder of its path; a video directly in the
+folder is unlabelled. `videos.csv` lists the videos to use. Its columns are path, label, group and split; only path is
+required.
 """
 
 import csv
@@ -24,13 +25,13 @@ SUFFIXES = frozenset({
 
 @dataclass(frozen=True)
 class Folder:
-    """What a user's folder holds.
+    """The content of a user's folder.
 
     Attributes:
-        videos: those to use, sorted by path; `group` and `split` are empty where nobody gave them, `split` for all or
-            for none.
-        unlisted: paths of videos that `videos.csv` does not name.
-        others: paths of files that are no videos, by their suffix.
+        videos: the videos to use, sorted by path. `group` and `split` are empty where the user gives none; `split` is
+            empty for all videos or for no video.
+        unlisted: paths of videos that `videos.csv` does not list.
+        others: paths of files whose suffix is not that of a video.
     """
 
     videos: list[Video]
@@ -39,10 +40,10 @@ class Folder:
 
 
 def read_folder(root: Path) -> Folder:
-    """Find the videos of a folder, and read its `videos.csv` if there is one.
+    """Find the videos of a folder, and read its `videos.csv` if it has one.
 
     Raises:
-        UserError: the folder is missing or holds no video, or `videos.csv` is wrong; names the file and line.
+        UserError: the folder is missing or has no video, or `videos.csv` is wrong; the message names the file and line.
     """
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "there is no such folder"
@@ -54,23 +55,25 @@ def read_folder(root: Path) -> Folder:
     else:
         videos = [Video(path, _folder_label(path), group="", split="") for path in files if _is_video(path)]
     if not videos:
-        held = f"holds {len(files)} files, but no video" if files else "is empty"
+        content = f"holds {len(files)} files, but no video" if files else "is empty"
         raise UserError(
-            f"{root}: this folder {held}: put videos there, as CLASS/video.mp4 or loose, or set data.path in "
-            "params.yaml to another"
+            f"{root}: this folder {content}: put videos there, as CLASS/video.mp4 or directly, or set data.path "
+            "in params.yaml to another folder"
         )
-    left = sorted(set(files) - {video.path for video in videos})
-    return Folder(videos, [path for path in left if _is_video(path)], [path for path in left if not _is_video(path)])
+    unused = sorted(set(files) - {video.path for video in videos})
+    return Folder(
+        videos, [path for path in unused if _is_video(path)], [path for path in unused if not _is_video(path)]
+    )
 
 
 def find_files(root: Path) -> list[str]:
-    """All files of a folder and its sub-folders, as sorted posix paths relative to it.
+    """List all files of a folder and its sub-folders, as sorted POSIX paths relative to it.
 
-    Hidden files and folders are left out. Links are followed, and each folder is read once however many links lead to
-    it: so no loop is endless and no video is found twice; the path without a link wins.
+    Hidden files and folders are left out. Links are followed. A folder that several links lead to is read only once, so
+    loops end and no folder is listed twice; its path without a link is preferred.
 
     Raises:
-        UserError: a folder may not be read, or a name is not UTF-8.
+        UserError: a folder cannot be read, or a name is not UTF-8.
     """
     files = []
     seen = set()
@@ -81,7 +84,7 @@ def find_files(root: Path) -> list[str]:
             status = folder.stat()
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            raise UserError(f"{folder}: cannot be read: {error.strerror}: make it readable or take it away") from None
+            raise UserError(f"{folder}: cannot be read: {error.strerror}: make it readable or remove it") from None
         if (status.st_dev, status.st_ino) in seen:
             continue
         seen.add((status.st_dev, status.st_ino))
@@ -90,7 +93,7 @@ def find_files(root: Path) -> list[str]:
                 continue
             if os.path.isdir(entry.path):
                 (links if entry.is_symlink() else folders).append(Path(entry.path))
-            elif entry.is_symlink() or entry.is_file():  # a dangling link is listed, too, and reported later
+            elif entry.is_symlink() or entry.is_file():  # dangling links are listed too; extract_frames reports them
                 files.append(_relative(Path(entry.path), root))
     return sorted(files)
 
@@ -114,38 +117,40 @@ def _folder_label(path: str) -> str:
 
 
 def _read_table(table: Path) -> list[Video]:
-    """The rows of `videos.csv`, checked."""
+    """Read and check the rows of `videos.csv`."""
     videos: dict[str, Video] = {}
-    sides: dict[str, str] = {}
+    split_of_group: dict[str, str] = {}
     for line, row in _table_rows(table):
         where = f"{table}: line {line}"
         path = PurePosixPath(row["path"])
         name = str(path)
         if not row["path"]:
-            raise UserError(f"{where}: no path: name a file of this folder")
+            raise UserError(f"{where}: the path is empty: name a file of this folder")
         if path.is_absolute() or ".." in path.parts:
-            raise UserError(f"{where}: '{name}' leads out of the folder: give a path relative to {table.parent}")
+            raise UserError(f"{where}: '{name}' is outside the folder: give a path relative to {table.parent}")
         if name in videos:
-            raise UserError(f"{where}: '{name}' is listed twice: keep one")
+            raise UserError(f"{where}: '{name}' is listed twice: remove one of the lines")
         if not os.path.isfile(table.parent / name):
-            raise UserError(f"{where}: '{name}' does not exist: correct the path or take the line out")
+            raise UserError(f"{where}: '{name}' does not exist: correct the path or remove the line")
         video = Video(name, row.get("label", _folder_label(name)), row.get("group", ""), row.get("split", ""))
         if video.split not in ("train", "test", ""):
             raise UserError(f"{where}: split is '{video.split}', but must be train or test, or empty in all lines")
         if videos and bool(video.split) != bool(next(iter(videos.values())).split):
             raise UserError(f"{where}: split is given in some lines, but not in all: fill it in everywhere or nowhere")
-        if video.group and sides.setdefault(video.group, video.split) != video.split:
+        if video.group and split_of_group.setdefault(video.group, video.split) != video.split:
             raise UserError(
                 f"{where}: group '{video.group}' is in train and in test: put all videos of a group on one side"
             )
         videos[name] = video
     if not videos:
-        raise UserError(f"{table}: names no video: give each a line, or take the file away to use all videos there")
+        raise UserError(
+            f"{table}: lists no video: add a line for each, or remove the file to use all videos of the folder"
+        )
     return list(videos.values())
 
 
 def _table_rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and cells by column, of each row."""
+    """Yield the line number and the cells, by column name, of each row."""
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
@@ -153,7 +158,7 @@ def _table_rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
             if "path" not in header or len(set(header)) < len(header) or not set(header) <= set(COLUMNS):
                 raise UserError(
                     f"{table}: line 1: the columns are '{','.join(header)}', but must be path and any of "
-                    "label, group, split, apart by commas"
+                    "label, group, split, separated by commas"
                 )
             for cells in reader:
                 if not cells:
@@ -161,11 +166,11 @@ def _table_rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 if len(cells) != len(header):
                     raise UserError(
                         f"{table}: line {reader.line_num}: {len(cells)} cells for {len(header)} columns: "
-                        "put names with commas in double quotes"
+                        "put cells that contain a comma in double quotes"
                     )
                 yield reader.line_num, dict(zip(header, cells, strict=True))
     except UnicodeDecodeError:
-        raise UserError(f"{table}: not in UTF-8: save it as 'CSV UTF-8'") from None
+        raise UserError(f"{table}: not UTF-8: save it as 'CSV UTF-8'") from None
     except csv.Error as error:
         raise UserError(f"{table}: line {reader.line_num}: not valid CSV: {error}") from None
     except OSError as error:

@@ -33,7 +33,7 @@ def videos(pack: Packer) -> FrameStore:
 
 def first_layer(videos: FrameStore, params: Params, encoder: nn.Module) -> Tensor:
     """What the first normalisation sees of all training clips, [channels, values]."""
-    train = videos.some(np.flatnonzero(videos.table.split == "train"))
+    train = videos.select(np.flatnonzero(videos.table.split == "train"))
     samples = UniformClips(train, params.clip, calibration.CLIPS_A_VIDEO)
     frames = torch.from_numpy(np.concatenate([samples[video] for video in range(len(train))]))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Each odd file is decoded rightly, or left with its reason."""
+"""Unusual video files are decoded correctly, or reported with a reason."""
 
 import io
 import os
@@ -16,8 +16,8 @@ from cv2.typing import MatLike
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mofore.frames.decode import PATIENCE, decode_video, resize
-from mofore.frames.outcome import Extracted
+from mofore.frames.decode import MAX_FAILED_FRAMES, decode_video, resize
+from mofore.frames.outcome import Outcome
 from tests.helpers.video_files import SHARED, bound_by_permissions, write_video
 
 av = pytest.importorskip("av")
@@ -25,12 +25,12 @@ ODD = SHARED / "videos" / "odd"
 needs_odd = pytest.mark.skipif(not ODD.exists(), reason="the odd videos are not here")
 
 
-def decode(file: Path, short_side: int = 16) -> Extracted:
+def decode(file: Path, short_side: int = 16) -> Outcome:
     return decode_video(file, io.BytesIO(), short_side, 90, lambda: None)
 
 
 def images(file: Path) -> list[MatLike]:
-    """The frames as they are stored."""
+    """The frames of a video as they are stored, uint8 [H, W, 3] each."""
     out = io.BytesIO()
     data, at, found = out, 0, []
     for length in decode_video(file, out, 64, 95, lambda: None).lengths:
@@ -49,7 +49,7 @@ def encode(
     pixels: str = "yuv420p",
     shift: int = 0,
 ) -> Path:
-    """Write a video whose frame t is shown at `times[t] - shift` (of 25 a second), ever brighter."""
+    """Write a video that gets brighter; its frame t is shown at `times[t] - shift`, in units of 1/25 s."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = *size, pixels
@@ -67,7 +67,7 @@ def encode(
 
 
 @pytest.mark.parametrize("frames", [1, 2, 50])
-def test_short_ones(tmp_path: Path, frames: int) -> None:
+def test_short_videos(tmp_path: Path, frames: int) -> None:
     found = decode(write_video(tmp_path / "a.avi", frames))
     assert (len(found.lengths), found.status, found.reason) == (frames, "ok", "")
 
@@ -90,7 +90,7 @@ def test_edit_list_hides_frames_and_is_no_damage(tmp_path: Path) -> None:
     assert b"elst" in file.read_bytes()
     found = decode(file)
     assert (len(found.lengths), found.status) == (15, "ok")
-    assert abs(int(images(file)[0].mean()) - (20 + 2 * 25)) <= 4  # the 25th is the first to be seen
+    assert abs(int(images(file)[0].mean()) - (20 + 2 * 25)) <= 4  # frame 25 is the first to be shown
 
 
 @pytest.mark.parametrize("claimed", [2, 5000])
@@ -104,7 +104,7 @@ def test_wrong_frame_count_in_the_header_is_not_believed(tmp_path: Path, claimed
     assert (len(found.lengths), found.status) == (20, "ok")
 
 
-def test_cut_off_keeps_what_it_has(tmp_path: Path) -> None:
+def test_a_cut_off_video_keeps_the_frames_before_the_cut(tmp_path: Path) -> None:
     file = write_video(tmp_path / "a.avi", 20, (320, 240))
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     found = decode(file)
@@ -112,20 +112,20 @@ def test_cut_off_keeps_what_it_has(tmp_path: Path) -> None:
     assert (found.status, found.reason) == ("truncated", f"cut off: {len(found.lengths)} of 20 frames decoded")
 
 
-def test_cut_off_before_its_index_says_so(tmp_path: Path) -> None:
+def test_a_video_cut_off_before_its_index_is_reported_as_cut_off(tmp_path: Path) -> None:
     file = write_video(tmp_path / "a.mp4", 20, (320, 240), "mp4v")
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     assert decode(file).reason == "cut off: not a video, or of a format that neither OpenCV nor PyAV can read"
 
 
 @needs_odd
-def test_frames_after_a_hole_are_left_out() -> None:
+def test_frames_after_a_damaged_frame_are_left_out() -> None:
     found = decode(ODD / "corrupted.mp4")
     assert (len(found.lengths), found.status) == (28, "truncated")
     assert found.reason == "damaged: 28 of 50 frames decoded"
 
 
-def test_what_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_that_are_not_readable_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe.avi")
     Path("folder.avi").mkdir()
@@ -138,7 +138,7 @@ def test_what_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert decode(Path("empty.avi")).reason == "empty file, zero bytes"
     assert decode(Path("linked.avi")).reason == "No such file or directory"
     with bound_by_permissions():
-        assert decode(locked) == Extracted(reason="Permission denied")
+        assert decode(locked) == Outcome(reason="Permission denied")
 
 
 def write_sound(path: Path) -> Path:
@@ -148,7 +148,7 @@ def write_sound(path: Path) -> Path:
     return path
 
 
-def test_what_is_no_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_are_not_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("this is no video\n" * 100)
     sound = write_sound(tmp_path / "sound.mp4")
@@ -163,7 +163,7 @@ def test_what_is_no_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @needs_odd
-def test_second_decoder_takes_over_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pyav_decodes_what_opencv_cannot_if_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     found = decode(ODD / "av1_video.mkv")
     assert (len(found.lengths), found.fps, found.width, found.height, found.status) == (125, 25.0, 640, 360, "ok")
     monkeypatch.setitem(sys.modules, "av", None)
@@ -190,13 +190,13 @@ def test_rotation_is_honoured() -> None:
     assert upright.shape[0] < upright.shape[1]
 
 
-def test_first_frames_that_fail_are_passed_over(tmp_path: Path) -> None:
+def test_damaged_frames_at_the_start_are_skipped(tmp_path: Path) -> None:
     file = encode(tmp_path / "a.mkv", range(30), codec="mjpeg", pixels="yuvj420p")
     data = file.read_bytes()
     start = data.find(b"\xff\xd8")
     file.write_bytes(data[:start] + bytes(200) + data[start + 200 :])
     assert len(decode(file).lengths) >= 29
-    assert PATIENCE > 1
+    assert MAX_FAILED_FRAMES > 1
 
 
 def test_too_thin_to_store(tmp_path: Path) -> None:
@@ -205,17 +205,17 @@ def test_too_thin_to_store(tmp_path: Path) -> None:
 
 
 def test_frames_that_change_their_size_are_stored_alike(tmp_path: Path) -> None:
-    # Two MPEG-1 streams back to back are one stream whose pictures change their size.
+    # Two concatenated MPEG-1 streams are one stream in which the frame size changes.
     sizes = {"a.mpg": (64, 48), "b.mpg": (96, 48)}
     parts = [write_video(tmp_path / name, 4, size, "PIM1") for name, size in sizes.items()]
     both = tmp_path / "both.mpg"
     both.write_bytes(b"".join(part.read_bytes() for part in parts))
     found = images(both)
-    assert len(found) > 4  # so it went on into the second stream
+    assert len(found) > 4  # so the second stream was decoded, too
     assert {image.shape for image in found} == {(64, 85, 3)}
 
 
-def test_a_playlist_leads_nowhere(tmp_path: Path) -> None:
+def test_a_playlist_is_not_followed(tmp_path: Path) -> None:
     playlist = tmp_path / "a.mp4"
     playlist.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n")
     assert decode(playlist).status == "unreadable"
@@ -230,8 +230,8 @@ SIDES = st.integers(16, 300)
 
 
 @given(SIDES, SIDES, st.integers(4, 64), st.integers(4, 64))
-def test_resize_moves_and_brightens_nothing(width: int, height: int, new_width: int, new_height: int) -> None:
-    """A slope from left to right stays where it is, to less than a fifth of a pixel."""
+def test_resize_keeps_position_and_brightness(width: int, height: int, new_width: int, new_height: int) -> None:
+    """A horizontal gradient is shifted by less than a fifth of a pixel."""
     slope = (np.arange(width) + 0.5) / width * 255
     image = np.broadcast_to(slope.round().astype(np.uint8)[None, :, None], (height, width, 3))
     small = resize(np.ascontiguousarray(image), (new_width, new_height))

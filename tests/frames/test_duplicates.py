@@ -1,4 +1,4 @@
-"""Copies are found by their bytes, whatever they are called."""
+"""Copies are found by their bytes, not by their names."""
 
 import os
 from pathlib import Path

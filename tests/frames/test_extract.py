@@ -1,4 +1,4 @@
-"""Packed frames hold what the videos show, whatever else happens."""
+"""The packs, the index and `videos.csv` that extract_frames writes, for good and for damaged videos."""
 
 import os
 import random
@@ -14,7 +14,7 @@ from mofore.catalog import Video, write_catalog
 from mofore.config import Frames, Params
 from mofore.errors import UserError
 from mofore.frames import extract
-from mofore.frames.extract import extract_frames, pack_videos
+from mofore.frames.extract import extract_frames, videos_per_pack
 from tests.helpers.video_files import all_bytes, table, write_video
 
 SMALL = Frames(short_side=16, jpeg_quality=90)
@@ -50,7 +50,7 @@ def stored() -> list[MatLike]:
     return images
 
 
-def test_frames_in_order_and_to_size(project: Params) -> None:
+def test_frames_are_in_order_and_have_the_right_size(project: Params) -> None:
     write_video(Path("own/wide.avi"), frames=5, size=(96, 64))
     write_video(Path("own/tall.avi"), frames=3, size=(40, 64))
     write_video(Path("own/tiny.avi"), frames=2, size=(12, 8))
@@ -64,7 +64,7 @@ def test_frames_in_order_and_to_size(project: Params) -> None:
     ]
     images = stored()
     assert [image.shape for image in images] == [(26, 16, 3)] * 3 + [(16, 24, 3)] * 7
-    # The bar stands at pixel 4 t of 96, so it is at t of 24.
+    # In frame t the bar is at pixel 4 t of 96, so in the stored frame it is at pixel t of 24.
     assert [int(image.sum((0, 2)).argmax()) for image in images[5:]] == [0, 1, 2, 3, 4]
     index = np.load("data/frames/index.npy")
     assert index.dtype == np.int64
@@ -73,7 +73,7 @@ def test_frames_in_order_and_to_size(project: Params) -> None:
 
 @pytest.mark.slow
 def test_bytes_do_not_depend_on_workers(project: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extract, "pack_videos", lambda videos: 2)
+    monkeypatch.setattr(extract, "videos_per_pack", lambda videos: 2)
     names = [f"{number}.avi" for number in range(5)]
     for number, name in enumerate(names):
         write_video(Path("own") / name, frames=2 + number)
@@ -93,7 +93,7 @@ def test_bytes_do_not_depend_on_workers(project: Params, monkeypatch: pytest.Mon
     assert Path("wanted.npy").read_bytes() == made[0]["index.npy"]
 
 
-def test_leftovers_go_and_cached_files_stay(project: Params) -> None:
+def test_leftovers_are_removed_and_cached_files_stay(project: Params) -> None:
     write_video(Path("own/a.avi"))
     list_own("a.avi")
     extract_frames(project)
@@ -107,7 +107,7 @@ def test_leftovers_go_and_cached_files_stay(project: Params) -> None:
     assert Path("cache").read_bytes() == b"cached"
 
 
-def test_unusable_among_good_ones(project: Params) -> None:
+def test_unusable_videos_among_good_ones(project: Params) -> None:
     write_video(Path("own/good.avi"))
     Path("own/empty.mp4").touch()
     Path("own/text.mp4").write_text("this is no video\n" * 100)
@@ -131,7 +131,7 @@ def test_unusable_among_good_ones(project: Params) -> None:
     assert len(stored()) == 6
 
 
-def test_too_many_bad_ones_stop(project: Params) -> None:
+def test_too_many_unusable_videos_stop_the_stage(project: Params) -> None:
     write_video(Path("own/good.avi"))
     Path("own/empty.mp4").touch()
     list_own("good.avi", "empty.mp4")
@@ -143,11 +143,11 @@ def test_too_many_bad_ones_stop(project: Params) -> None:
     assert column("status") == ["unreadable", "ok"]
 
 
-def test_nothing_usable_stops(project: Params) -> None:
+def test_no_usable_video_stops_the_stage(project: Params) -> None:
     Path("own/empty.mp4").touch()
     list_own("empty.mp4")
     project.data.max_bad_share = 1.0
-    with pytest.raises(UserError, match=r"own: 1 of 1 videos cannot be used: .* nothing is left to work with"):
+    with pytest.raises(UserError, match=r"own: 1 of 1 videos cannot be used: .* put other videos there"):
         extract_frames(project)
     assert column("status") == ["unreadable"]
 
@@ -161,7 +161,7 @@ def test_odd_names_are_read(project: Params, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_quality_counts(project: Params) -> None:
+def test_lower_jpeg_quality_makes_smaller_packs(project: Params) -> None:
     write_video(Path("own/a.avi"), size=(96, 64))
     list_own("a.avi")
     sizes = []
@@ -172,8 +172,8 @@ def test_quality_counts(project: Params) -> None:
     assert sizes[0] < sizes[1]
 
 
-def test_damaged_copies_are_all_accounted_for(project: Params) -> None:
-    """Bytes flipped, cut, shuffled: each video gets its row, and the frames are where the index says."""
+def test_damaged_copies_each_get_a_row(project: Params) -> None:
+    """Each file with changed, missing or moved bytes gets its row, and the index matches the stored frames."""
     rng = random.Random(1)
     whole = [write_video(Path(f"whole{suffix}"), 20, (96, 64), codec) for suffix, codec in CONTAINERS.items()]
     for number in range(30):
@@ -206,7 +206,7 @@ def test_damaged_copies_are_all_accounted_for(project: Params) -> None:
 CONTAINERS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "MJPG", ".mpg": "PIM1"}
 
 
-def test_copies_are_told_those_across_the_split_first(project: Params) -> None:
+def test_copies_are_reported_those_across_the_split_first(project: Params) -> None:
     for number in range(3):
         write_video(Path(f"own/{number}.avi"), 5 + number)
     shutil.copy("own/0.avi", "own/copy.avi")
@@ -216,10 +216,10 @@ def test_copies_are_told_those_across_the_split_first(project: Params) -> None:
     write_catalog([Video(name, "", name, split) for name, split in splits.items()])
     assert extract_frames(project).endswith(
         "; warning: 2 videos with the same bytes as another: link.avi = 1.avi (test, train), copy.avi = 0.avi; "
-        "1 of them across train and test, which falsifies scores: take them away"
+        "1 of them across train and test, which makes scores too high: remove them"
     )
 
 
 @pytest.mark.parametrize(("videos", "in_pack"), [(1, 4), (300, 4), (2_000, 15), (13_320, 64), (1_000_000, 64)])
-def test_packs_are_many_and_not_too_many(videos: int, in_pack: int) -> None:
-    assert pack_videos(videos) == in_pack
+def test_number_of_videos_per_pack(videos: int, in_pack: int) -> None:
+    assert videos_per_pack(videos) == in_pack

@@ -1,4 +1,4 @@
-"""What is finished is kept, what it depends on is watched, and nothing piles up."""
+"""Finished packs are reused, their key covers what they depend on, and leftovers are deleted."""
 
 import os
 from contextlib import suppress
@@ -16,20 +16,20 @@ def test_a_finished_pack_is_not_made_again(tmp_path: Path) -> None:
     pack = Pack(tmp_path / "pack-00000.bin", [write_video(tmp_path / "a.avi", 5), tmp_path / "gone.avi"], 16, 90, 60)
     pack.make()
     end_child()
-    found = read_sidecar(pack.target)
-    assert [(one.status, len(one.lengths)) for one in found] == [("ok", 5), ("unreadable", 0)]
-    assert sum(found[0].lengths) == pack.target.stat().st_size
+    outcomes = read_sidecar(pack.target)
+    assert [(one.status, len(one.lengths)) for one in outcomes] == [("ok", 5), ("unreadable", 0)]
+    assert sum(outcomes[0].lengths) == pack.target.stat().st_size
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.avi", "pack-00000.bin", "pack-00000.json"]
     pack.target.write_bytes(b"as it was")
     pack.make()
     assert pack.target.read_bytes() == b"as it was"
-    pack.target.with_suffix(".json").unlink()  # killed between the two
+    pack.target.with_suffix(".json").unlink()  # as after a kill between the two files
     pack.make()
     end_child()
-    assert pack.target.stat().st_size == sum(found[0].lengths)
+    assert pack.target.stat().st_size == sum(outcomes[0].lengths)
 
 
-def test_key_follows_all_that_the_bytes_depend_on(tmp_path: Path) -> None:
+def test_key_covers_all_that_the_bytes_depend_on(tmp_path: Path) -> None:
     file = write_video(tmp_path / "a.avi")
     keys = [scratch_key([file], "params"), scratch_key([file], "other"), scratch_key([tmp_path / "gone"], "params")]
     os.utime(file, ns=(1, 1))
@@ -38,7 +38,7 @@ def test_key_follows_all_that_the_bytes_depend_on(tmp_path: Path) -> None:
     assert scratch_key([file], "params") == keys[3]
 
 
-def test_pieces_of_a_killed_run_go_and_packs_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_a_killed_run_are_deleted_and_packs_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     with suppress(ZeroDivisionError), scratch_folder("key") as folder:
         (folder / "pack-00000.bin").touch()

@@ -1,4 +1,4 @@
-"""Packs are made by one process, by many, and by a Dask cluster, all alike."""
+"""One process, many processes and a Dask cluster make the same packs."""
 
 import os
 import re
@@ -41,8 +41,8 @@ def test_all_backends_make_the_same(tmp_path: Path) -> None:
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
-def test_an_error_in_a_worker_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()  # where the folder would have to be
+def test_an_error_in_a_worker_is_raised(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()  # a file at the path of the folder
     pack = Pack(tmp_path / "file/pack-00000.bin", [tmp_path / "a.avi"], 16, 90, 60)
     with pytest.raises(FileExistsError) as raised:
         list(make_packs([pack, pack], 2, "loky"))
@@ -50,27 +50,27 @@ def test_an_error_in_a_worker_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("good", [True, False])
-def test_no_thread_of_loky_is_left(tmp_path: Path, good: bool) -> None:
-    """One that still runs while Python exits may make Loky's resource tracker warn of a leak."""
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_no_thread_of_loky_remains(tmp_path: Path, succeeds: bool) -> None:
+    """A thread of Loky that still runs while Python exits may cause a warning about leaked semaphores."""
     made = packs(tmp_path / "packs")
-    if not good:
+    if not succeeds:
         (tmp_path / "file").touch()
         made.append(Pack(tmp_path / "file/pack-00000.bin", made[0].files, 16, 90, 60))
     before = set(threading.enumerate())
-    with nullcontext() if good else pytest.raises(FileExistsError):
+    with nullcontext() if succeeds else pytest.raises(FileExistsError):
         list(make_packs(made, 2, "loky"))
     assert set(threading.enumerate()) <= before
 
 
-def test_dask_without_an_address_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dask_without_an_address_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
     monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
     with pytest.raises(UserError, match=r"DASK_SCHEDULER_ADDRESS is not set: set it to .* tcp://host:8786"):
         list(make_packs([], 2, "dask"))
 
 
-def test_missing_dask_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_dask_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(UserError, match=r"pip install distributed"):
         list(make_packs([], 2, "dask"))
@@ -78,7 +78,7 @@ def test_missing_dask_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """A scheduler and two workers, each a process of its own, on loopback; its address is in the environment."""
+    """Two workers of a Dask scheduler on localhost, each a process; DASK_SCHEDULER_ADDRESS is set."""
     pytest.importorskip("distributed")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__WORKER__DAEMON": "false"}
     log = tmp_path / "log"

@@ -1,4 +1,4 @@
-"""Frames come back from their packs, only the wanted ones, of the right video."""
+"""`FrameStore` reads the requested frames of the requested video."""
 
 import pickle
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def test_one_split_only(pack: Packer) -> None:
     assert train.read(3, np.array([1]))[0, 0, 0, 0] == 41
 
 
-def test_a_truncated_video_counts_with_the_frames_it_has(pack: Packer) -> None:
+def test_a_truncated_video_is_used_with_the_frames_it_has(pack: Packer) -> None:
     folder = pack([3, 3, 3])
     table = pd.read_csv(folder / "videos.csv")
     table.loc[1, "status"] = "truncated"
@@ -49,7 +49,7 @@ def test_frames_far_apart_and_more_than_once(pack: Packer) -> None:
     assert videos.read(1, wanted)[:, 0, 0, 0].tolist() == [99, 10, 99, 54]
 
 
-def test_unusable_videos_take_no_place(pack: Packer) -> None:
+def test_unusable_videos_have_no_number(pack: Packer) -> None:
     videos = FrameStore(pack([3, 3, 3], status=["ok", "unreadable", "ok"]))
     assert videos.table.video.tolist() == ["class0/v0.avi", "class0/v2.avi"]
     assert videos.read(1, np.array([2]))[0, 0, 0, 0] == 22
@@ -62,23 +62,23 @@ def test_truncated_videos_are_usable(pack: Packer) -> None:
     assert len(FrameStore(folder)) == 2
 
 
-def test_keep_counts_anew(pack: Packer) -> None:
+def test_keep_renumbers_the_videos(pack: Packer) -> None:
     videos = FrameStore(pack([3, 3, 3]))
     videos.keep(np.array([False, True, True]))
     assert len(videos) == 2
     assert videos.read(0, np.array([0]))[0, 0, 0, 0] == 10
 
 
-def test_some_of_the_videos_in_the_order_asked_for(pack: Packer) -> None:
+def test_select_gives_videos_in_the_order_requested(pack: Packer) -> None:
     videos = FrameStore(pack([3, 4, 5]))
-    some = videos.some(np.array([2, 0]))
-    assert some.table.video.tolist() == ["class0/v2.avi", "class0/v0.avi"]
-    assert [some.read(video, np.array([1]))[0, 0, 0, 0] for video in range(2)] == [21, 1]
+    selected = videos.select(np.array([2, 0]))
+    assert selected.table.video.tolist() == ["class0/v2.avi", "class0/v0.avi"]
+    assert [selected.read(video, np.array([1]))[0, 0, 0, 0] for video in range(2)] == [21, 1]
     assert len(videos) == 3
     assert videos.read(1, np.array([3]))[0, 0, 0, 0] == 13
 
 
-def test_no_extraction_is_said(tmp_path: Path) -> None:
+def test_missing_extraction_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"videos.csv: no such file: run `dvc repro extract_frames`"):
         FrameStore(tmp_path)
 
@@ -92,7 +92,7 @@ def test_a_damaged_pack_is_named(pack: Packer, keep_length: bool) -> None:
         FrameStore(folder).read(0, np.array([0]))
 
 
-def test_loader_processes_get_three_numbers_a_video_and_not_the_table(pack: Packer, params: Params) -> None:
+def test_a_pickled_dataset_has_three_numbers_per_video_and_no_table(pack: Packer, params: Params) -> None:
     videos = FrameStore(pack([2] * 200))
     datasets = [
         ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed),

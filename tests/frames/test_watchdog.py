@@ -1,4 +1,4 @@
-"""A file that hangs or crashes its decoder costs itself, and nothing else."""
+"""A file that hangs or crashes the decoder does not affect the other files."""
 
 import errno
 import os
@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from mofore.frames.outcome import Extracted
+from mofore.frames.outcome import Outcome
 from mofore.frames.watchdog import end_child, write_pack
 from tests.helpers.processes import decoders, has_ended, needs_proc, open_files, wait_until
 from tests.helpers.video_files import write_video
 
 pytestmark = needs_proc
-Names = list[Path]
+Files = list[Path]
 
 
 @pytest.fixture(autouse=True)
@@ -30,34 +30,34 @@ def no_child_is_left() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One that takes a second or two."""
+    """A video that takes one or two seconds to decode."""
     return write_video(tmp_path_factory.mktemp("long") / "long.avi", 2500, (320, 240))
 
 
 @pytest.fixture
-def three(tmp_path: Path, long_video: Path) -> Names:
+def three(tmp_path: Path, long_video: Path) -> Files:
     """A short video, a long one, a short one."""
     return [write_video(tmp_path / "0.avi", 3), long_video, write_video(tmp_path / "2.avi", 4)]
 
 
-def undisturbed(files: Names, pack: Path) -> tuple[list[Extracted], bytes]:
+def undisturbed(files: Files, pack: Path) -> tuple[list[Outcome], bytes]:
     found = write_pack(pack, files, 32, 90, 60)
     end_child()
     return found, pack.read_bytes()
 
 
-def disturbed(files: Names, pack: Path, disturb: Callable[[int], None], stall: float, times: int) -> list[Extracted]:
-    """Write a pack, and do something to its decoder each time when it is amid the long video."""
+def disturbed(files: Files, pack: Path, disturb: Callable[[int], None], timeout: float, times: int) -> list[Outcome]:
+    """Write a pack; for `times` children, call `disturb` with the child's process id during the long video."""
 
-    def work() -> list[Extracted]:
+    def work() -> list[Outcome]:
         try:
-            return write_pack(pack, files, 32, 90, stall)
+            return write_pack(pack, files, 32, 90, timeout)
         finally:
             end_child()
 
     known: set[int] = set()
     with ThreadPoolExecutor(1) as pool:
-        running: Future[list[Extracted]] = pool.submit(work)
+        running: Future[list[Outcome]] = pool.submit(work)
         for _ in range(times):
             wait_until(lambda: bool(set(decoders(os.getpid())) - known))
             (child,) = set(decoders(os.getpid())) - known
@@ -67,40 +67,40 @@ def disturbed(files: Names, pack: Path, disturb: Callable[[int], None], stall: f
         return running.result(60)
 
 
-def kill(how: signal.Signals) -> Callable[[int], None]:
+def send(how: signal.Signals) -> Callable[[int], None]:
     return lambda child: os.kill(child, how)
 
 
 @pytest.mark.slow
-def test_a_crash_once_is_bad_luck(three: Names, tmp_path: Path) -> None:
+def test_a_single_crash_changes_nothing(three: Files, tmp_path: Path) -> None:
     wanted, data = undisturbed(three, tmp_path / "wanted")
     assert [one.status for one in wanted] == ["ok"] * 3
     pack = tmp_path / "pack"
-    assert disturbed(three, pack, kill(signal.SIGKILL), 60, times=1) == wanted
+    assert disturbed(three, pack, send(signal.SIGKILL), 60, times=1) == wanted
     assert pack.read_bytes() == data
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("how", "stall", "times", "reason"),
+    ("how", "timeout", "times", "reason"),
     [
         pytest.param(signal.SIGSEGV, 60, 2, "the decoder crashed (signal 11, SIGSEGV)", id="two crashes"),
         pytest.param(signal.SIGSTOP, 2, 1, "no frame for 2 s, given up", id="hang"),
     ],
 )
-def test_what_stops_a_video_is_its_reason_and_costs_no_other(
-    three: Names, tmp_path: Path, how: signal.Signals, stall: float, times: int, reason: str
+def test_a_hang_or_two_crashes_are_the_reason_and_affect_no_other_file(
+    three: Files, tmp_path: Path, how: signal.Signals, timeout: float, times: int, reason: str
 ) -> None:
     wanted, data = undisturbed([three[0], three[2]], tmp_path / "wanted")
     pack = tmp_path / "pack"
-    assert disturbed(three, pack, kill(how), stall, times) == [wanted[0], Extracted(reason=reason), wanted[1]]
+    assert disturbed(three, pack, send(how), timeout, times) == [wanted[0], Outcome(reason=reason), wanted[1]]
     assert pack.read_bytes() == data
 
 
 @pytest.mark.slow
-def test_a_hang_at_the_end_leaves_no_frames_behind(three: Names, tmp_path: Path) -> None:
+def test_a_hang_at_the_end_leaves_no_frames_behind(three: Files, tmp_path: Path) -> None:
     pack = tmp_path / "pack"
-    found = disturbed(three[:2], pack, kill(signal.SIGSTOP), 2, times=1)
+    found = disturbed(three[:2], pack, send(signal.SIGSTOP), 2, times=1)
     assert pack.stat().st_size == sum(found[0].lengths)
 
 
@@ -119,7 +119,7 @@ def test_no_files_make_an_empty_pack(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_full_disk_is_named(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_with_the_pack(tmp_path: Path) -> None:
     pack = tmp_path / "pack-00000.bin"
     pack.symlink_to("/dev/full")
     with pytest.raises(OSError, match=str(pack)) as raised:
@@ -127,7 +127,7 @@ def test_full_disk_is_named(tmp_path: Path) -> None:
     assert raised.value.errno in (errno.ENOSPC, errno.EINVAL)  # EINVAL: /dev/full has no length
 
 
-def test_the_decoder_ends_with_its_supervisor(three: Names, tmp_path: Path) -> None:
+def test_the_child_ends_with_its_supervisor(three: Files, tmp_path: Path) -> None:
     code = "from pathlib import Path; from mofore.frames.watchdog import write_pack; "
     code += f"write_pack(Path({str(tmp_path / 'p')!r}), [Path({str(three[1])!r})] * 50, 32, 90, 60)"
     with subprocess.Popen([sys.executable, "-c", code]) as supervisor:
@@ -137,14 +137,14 @@ def test_the_decoder_ends_with_its_supervisor(three: Names, tmp_path: Path) -> N
     wait_until(lambda: has_ended(child), 5)
 
 
-def test_a_decoder_that_starts_without_a_supervisor_says_nothing() -> None:
-    ours, theirs = Pipe()
-    code = f"from mofore.frames.watchdog import serve; serve({theirs.fileno()})"
-    ours.close()
-    with theirs:
+def test_a_child_that_starts_without_a_supervisor_prints_nothing() -> None:
+    supervisor_end, child_end = Pipe()
+    code = f"from mofore.frames.watchdog import serve; serve({child_end.fileno()})"
+    supervisor_end.close()
+    with child_end:
         command = [sys.executable, "-c", code]
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[theirs.fileno()])
-    # Its stdin stays open, so what ends it is its pipe.
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[child_end.fileno()])
+    # Its stdin stays open, so it ends because of its closed pipe.
     assert child.stderr
     with child, child.stderr as said:
         assert said.read() == b""
@@ -152,9 +152,9 @@ def test_a_decoder_that_starts_without_a_supervisor_says_nothing() -> None:
 
 
 @pytest.mark.slow
-def test_threads_have_a_child_each(tmp_path: Path) -> None:
+def test_each_thread_has_its_own_child(tmp_path: Path) -> None:
     video = write_video(tmp_path / "a.avi", 300, (320, 240))
-    found: dict[int, list[Extracted]] = {}
+    found: dict[int, list[Outcome]] = {}
 
     def work(number: int) -> None:
         found[number] = write_pack(tmp_path / str(number), [video] * 3, 16, 90, 60)

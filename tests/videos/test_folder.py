@@ -1,4 +1,4 @@
-"""What a user's folder holds, and what its videos.csv says."""
+"""Reading a user's folder and its videos.csv."""
 
 import os
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_sub_folders_are_classes(tmp_path: Path) -> None:
     assert folder.others == ["LICENSE", "walk/notes.txt"]
 
 
-def test_odd_names_are_found_and_can_be_listed(tmp_path: Path) -> None:
+def test_unusual_names_are_found_and_can_be_listed(tmp_path: Path) -> None:
     names = ["a b.mp4", "a,b.mp4", 'a"b.mp4', "a\nb.mp4", "%03d.mp4", "http:x.mp4", "Übung/été 猫.mp4"]
     touch(tmp_path, *names)
     assert [video.path for video in read_folder(tmp_path).videos] == sorted(names)
@@ -51,7 +51,7 @@ def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
     root = touch(tmp_path / "root", "walk/a.mp4")
     (root / "linked.mp4").symlink_to(elsewhere / "single.mp4")
     (root / "run").symlink_to(elsewhere)
-    for link in ("also_walk", "xwalk"):  # sort before and after walk; the path without a link wins
+    for link in ("also_walk", "xwalk"):  # they sort before and after walk; the path without a link is preferred
         (root / link).symlink_to(root / "walk")
     (root / "walk" / "loop").symlink_to(root)
     (root / "self.mp4").symlink_to(root / "self.mp4")
@@ -67,7 +67,7 @@ def test_a_link_to_the_folder_itself_works(tmp_path: Path) -> None:
     assert find_files(tmp_path / "link") == ["a.mp4"]
 
 
-def test_table_says_what_to_use(tmp_path: Path) -> None:
+def test_table_lists_the_videos_to_use(tmp_path: Path) -> None:
     touch(tmp_path, "walk/a.mp4", "walk/b.mp4", "data.bin", "notes.txt")
     (tmp_path / "videos.csv").write_text(
         "split,group,path,label\ntest,g2,./walk//b.mp4,stroll\n\ntrain,,data.bin,\n", encoding="utf-8"
@@ -77,7 +77,7 @@ def test_table_says_what_to_use(tmp_path: Path) -> None:
     assert (folder.unlisted, folder.others) == (["walk/a.mp4"], ["notes.txt"])
 
 
-def test_table_without_label_column_leaves_the_folders_labels(tmp_path: Path) -> None:
+def test_without_a_label_column_the_folder_is_the_label(tmp_path: Path) -> None:
     touch(tmp_path, "walk/a.mp4", "b.mp4")
     (tmp_path / "videos.csv").write_text("path,group\nwalk/a.mp4,g\nb.mp4,g\n")
     assert read_folder(tmp_path).videos == [Video("b.mp4", "", "g", ""), Video("walk/a.mp4", "walk", "g", "")]
@@ -91,14 +91,14 @@ def test_table_without_label_column_leaves_the_folders_labels(tmp_path: Path) ->
         ("path,path\na.mp4,x\n", r"line 1: the columns are 'path,path'"),
         ("label\nx\n", r"line 1: the columns are 'label'"),
         ("", r"line 1: the columns are ''"),
-        ("path\n", r"names no video"),
+        ("path\n", r"lists no video"),
         ("path\na.mp4\na.mp4\n", r"line 3: 'a\.mp4' is listed twice"),
         ("path\na.mp4\n./a.mp4\n", r"line 3: 'a\.mp4' is listed twice"),
         ("path\ngone.mp4\n", r"line 2: 'gone\.mp4' does not exist"),
         ("path\nsub\n", r"line 2: 'sub' does not exist"),
-        ("path\n/etc/hosts\n", r"line 2: '/etc/hosts' leads out of the folder"),
-        ("path\n../a.mp4\n", r"line 2: '\.\./a\.mp4' leads out of the folder"),
-        ("path,label\n,x\n", r"line 2: no path"),
+        ("path\n/etc/hosts\n", r"line 2: '/etc/hosts' is outside the folder"),
+        ("path\n../a.mp4\n", r"line 2: '\.\./a\.mp4' is outside the folder"),
+        ("path,label\n,x\n", r"line 2: the path is empty"),
         ("path,label\na.mp4\n", r"line 2: 1 cells for 2 columns"),
         ("path,label\na.mp4,x,y\n", r"line 2: 3 cells for 2 columns"),
         ("path,split\na.mp4,dev\n", r"line 2: split is 'dev', but must be train or test"),
@@ -108,7 +108,7 @@ def test_table_without_label_column_leaves_the_folders_labels(tmp_path: Path) ->
         ('path\n"a.mp4\n', r"line 2: not valid CSV"),
     ],
 )
-def test_wrong_tables_are_named_with_their_line(tmp_path: Path, table: str, complaint: str) -> None:
+def test_errors_in_a_table_are_reported_with_their_line(tmp_path: Path, table: str, complaint: str) -> None:
     touch(tmp_path, "a.mp4", "b.mp4", "sub/c.txt")
     (tmp_path / "videos.csv").write_text(table)
     with pytest.raises(UserError, match=rf"videos\.csv: {complaint}"):
@@ -118,7 +118,7 @@ def test_wrong_tables_are_named_with_their_line(tmp_path: Path, table: str, comp
 def test_table_in_another_encoding(tmp_path: Path) -> None:
     touch(tmp_path, "a.mp4")
     (tmp_path / "videos.csv").write_bytes("path,label\na.mp4,été\n".encode("latin-1"))
-    with pytest.raises(UserError, match=r"videos\.csv: not in UTF-8"):
+    with pytest.raises(UserError, match=r"videos\.csv: not UTF-8"):
         read_folder(tmp_path)
 
 
@@ -138,12 +138,12 @@ def test_name_that_is_not_utf8(tmp_path: Path) -> None:
     try:
         (Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))).touch()
     except OSError:
-        pytest.skip("this file system takes UTF-8 names only")
+        pytest.skip("this file system accepts UTF-8 names only")
     with pytest.raises(UserError, match=r"caf\\xe9\.mp4.* is not UTF-8: rename it"):
         read_folder(tmp_path)
 
 
-def test_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with bound_by_permissions():
         Path("own/locked").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""HMDB51's official splits, in files of its exact layout."""
+"""HMDB51's official splits, in files with the layout of the official ones."""
 
 import csv
 import os
@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from mofore.catalog import Video, read_catalog
 from mofore.errors import UserError
-from mofore.videos.hmdb51 import finer_groups, read_splits
+from mofore.videos.hmdb51 import divide_groups, read_splits
 from tests.helpers.video_files import ROOT, make_project, run_stage_script, write_video
 
-# Names as they are in HMDB51; the lines end with a blank, as its lines do.
+# Names of HMDB51. Its lines end with a space; the fixture adds it.
 SPLIT = {
     "brush_hair": """April_09_brush_hair_u_nm_np1_ba_goo_0.avi 1
 April_09_brush_hair_u_nm_np1_ba_goo_1.avi 1
@@ -65,9 +65,9 @@ def test_label_movie_and_side_of_each_video(splits: Path) -> None:
     assert len(read_splits(splits, 1)) == 8
 
 
-def test_a_movie_on_both_sides_makes_a_group_a_class(splits: Path) -> None:
-    videos, in_parts = finer_groups(read_splits(splits, 2))
-    assert in_parts == 2
+def test_a_movie_on_both_sides_has_one_group_per_class(splits: Path) -> None:
+    videos, n_divided = divide_groups(read_splits(splits, 2))
+    assert n_divided == 2
     groups = {video.group for video in videos if "LetsBeGo" in video.path}
     assert groups == {"prelinger_LetsBeGo1953 brush_hair", "prelinger_LetsBeGo1953 sit"}
 
@@ -77,25 +77,27 @@ def test_a_movie_on_both_sides_makes_a_group_a_class(splits: Path) -> None:
         st.tuples(st.sampled_from("ab"), st.sampled_from(["m", "n"]), st.sampled_from(["train", "test"])), max_size=12
     )
 )
-def test_no_group_is_ever_on_both_sides_and_none_is_smaller_than_it_must_be(
+def test_no_group_is_on_both_sides_or_smaller_than_necessary(
     drawn: list[tuple[str, str, str]],
 ) -> None:
     videos = [Video(f"{label}/{i}.avi", label, movie, side) for i, (label, movie, side) in enumerate(drawn)]
-    finer, in_parts = finer_groups(videos)
+    divided, n_divided = divide_groups(videos)
     sides: dict[str, set[str]] = {}
-    for video in finer:
+    for video in divided:
         sides.setdefault(video.group, set()).add(video.split)
     assert all(len(found) == 1 for found in sides.values())
-    assert [(v.path, v.label, v.split) for v in finer] == [(v.path, v.label, v.split) for v in videos]
-    torn = {movie for movie in "mn" if len({side for _, m, side in drawn if m == movie}) > 1}
-    assert in_parts == sum(movie in torn for _, movie, _ in drawn)
-    for video in finer:
-        alike = {v.split for v in videos if (v.label, v.group) == (video.label, videos[finer.index(video)].group)}
-        assert (video.group == video.path) == (len(alike) > 1)
+    assert [(v.path, v.label, v.split) for v in divided] == [(v.path, v.label, v.split) for v in videos]
+    movies_on_both_sides = {movie for movie in "mn" if len({side for _, m, side in drawn if m == movie}) > 1}
+    assert n_divided == sum(movie in movies_on_both_sides for _, movie, _ in drawn)
+    for video in divided:
+        sides_of_class = {
+            v.split for v in videos if (v.label, v.group) == (video.label, videos[divided.index(video)].group)
+        }
+        assert (video.group == video.path) == (len(sides_of_class) > 1)
 
 
 @pytest.mark.slow
-def test_the_pipeline_takes_the_official_split(splits: Path, tmp_path: Path) -> None:
+def test_the_pipeline_uses_the_official_split(splits: Path, tmp_path: Path) -> None:
     root = tmp_path / "hmdb51_org"
     make_videos(root, splits)
     done = run(root, splits, 2)
@@ -119,29 +121,29 @@ def test_split_1_is_the_default(splits: Path, tmp_path: Path) -> None:
     assert "split 1, 8 videos" in run(tmp_path / "v", splits).stdout
 
 
-def test_missing_videos_are_named_and_nothing_is_written(splits: Path, tmp_path: Path) -> None:
+def test_missing_videos_are_reported_and_nothing_is_written(splits: Path, tmp_path: Path) -> None:
     make_videos(tmp_path / "v", splits)
     (tmp_path / "v/sit/sit_down_sit_u_nm_np1_ri_med_1.avi").unlink()
     done = run(tmp_path / "v", splits)
     assert done.returncode == 1
-    assert "1 of 8 videos not there: sit/sit_down_sit_u_nm_np1_ri_med_1.avi" in done.stderr
+    assert "1 of 8 videos are missing: sit/sit_down_sit_u_nm_np1_ri_med_1.avi" in done.stderr
     assert not (tmp_path / "v/videos.csv").exists()
 
 
 @pytest.mark.parametrize("line", ["a_sit_u_nm_np1_ba_goo_0.avi 3", "a_sit_u_nm_np1_ba_goo_0.avi", "1"])
-def test_another_form_is_named_with_its_line(tmp_path: Path, line: str) -> None:
+def test_a_line_of_another_format_is_reported(tmp_path: Path, line: str) -> None:
     (tmp_path / "sit_test_split1.txt").write_text(f"a_sit_u_nm_np1_ba_goo_1.avi 1\n{line}\n")
-    with pytest.raises(UserError, match=rf"sit_test_split1\.txt: line 2: '{line}' is not of the form"):
+    with pytest.raises(UserError, match=rf"sit_test_split1\.txt: line 2: '{line}' does not have the form"):
         read_splits(tmp_path, 1)
 
 
-def test_a_folder_without_split_files_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"holds no CLASS_test_split3\.txt"):
+def test_a_folder_without_split_files_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"has no CLASS_test_split3\.txt"):
         read_splits(tmp_path, 3)
 
 
 @pytest.mark.parametrize("arguments", [(), ("a",), ("a", "b", "4"), ("a", "b", "1", "c")])
-def test_wrong_arguments_are_said(arguments: tuple[str, ...]) -> None:
+def test_wrong_arguments_are_reported(arguments: tuple[str, ...]) -> None:
     done = run(*arguments)
     assert done.returncode == 1
     assert done.stderr.startswith("error: python -m mofore.videos.hmdb51 VIDEOS SPLITS [1|2|3]: give")

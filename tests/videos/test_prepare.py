@@ -1,4 +1,4 @@
-"""The catalog that stage download writes, and what wrong input gets."""
+"""The catalog that the stage download writes, and its errors for wrong input."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mofore.catalog import Video, read_catalog
 from mofore.config import Params
 from mofore.errors import UserError
-from mofore.videos.prepare import complete, download
+from mofore.videos.prepare import add_groups_and_splits, download
 from tests.helpers.video_files import SHARED, make_project, run_stage_script
 
 SURVFIGHT = SHARED / "videos" / "survfight"
@@ -33,7 +33,7 @@ def test_folder_is_listed_and_not_copied(own: Params) -> None:
     line = download(own)
     assert re.fullmatch(
         r"download: 8 videos, 2 classes \(2 unlabelled\), 8 groups \(train [56], test [23]\); "
-        r"8 videos without a group, so a group each: .*; left out: 1 file not of a video's type, notes\.txt",
+        r"8 videos without a group, treated as one group each: .*; left out: 1 file without a video suffix, notes\.txt",
         line,
     )
     videos = read_catalog()
@@ -45,12 +45,12 @@ def test_folder_is_listed_and_not_copied(own: Params) -> None:
     assert os.listdir("data/raw") == ["videos.csv"]
 
 
-def test_listed_videos_only(own: Params) -> None:
+def test_only_the_listed_videos_are_used(own: Params) -> None:
     Path("../own/videos.csv").write_text("path,group,split\na/1.mp4,g1,train\nb/1.mp4,g1,train\n5.mp4,g2,test\n")
     assert download(own) == (
         "download: 3 videos, 2 classes (1 unlabelled), 2 groups (train 2, test 1); "
         "left out: 5 videos not in videos.csv, 6.mp4, a/2.mp4, a/3.mp4, a/4.mp4, b/2.mp4; "
-        "left out: 1 file not of a video's type, notes.txt"
+        "left out: 1 file without a video suffix, notes.txt"
     )
     assert read_catalog()[0] == Video("5.mp4", "", "g2", "test")
 
@@ -77,24 +77,24 @@ def test_completed_videos_have_group_and_split(groups: dict[str, str], seed: int
     given_videos = [Video(path, path[0], group, "") for path, group in sorted(groups.items())]
     if len({group or path for path, group in groups.items()}) < 2:
         return
-    videos = complete(given_videos, Path("own"), 1, seed)
+    videos = add_groups_and_splits(given_videos, Path("own"), 1, seed)
     assert [(video.path, video.label) for video in videos] == [(video.path, video.label) for video in given_videos]
     assert all(video.group == (groups[video.path] or video.path) for video in videos)
     assert len({(video.group, video.split) for video in videos}) == len({video.group for video in videos})
     assert {video.split for video in videos} == {"train", "test"}
 
 
-def test_splits_that_cannot_be() -> None:
+def test_impossible_splits() -> None:
     own = Path("own")
-    with pytest.raises(UserError, match="own: all videos are of one group"):
-        complete([Video("1.mp4", "", "g", ""), Video("2.mp4", "", "g", "")], own, 1, 0)
-    with pytest.raises(UserError, match=r"data\.split is 3, but 2 groups of videos make only 2 splits"):
-        complete([Video("1.mp4", "", "", ""), Video("2.mp4", "", "", "")], own, 3, 0)
-    with pytest.raises(UserError, match=r"own/videos\.csv: no video is for training"):
-        complete([Video("1.mp4", "", "g", "test")], own, 1, 0)
+    with pytest.raises(UserError, match="own: all videos are in one group"):
+        add_groups_and_splits([Video("1.mp4", "", "g", ""), Video("2.mp4", "", "g", "")], own, 1, 0)
+    with pytest.raises(UserError, match=r"data\.split is 3, but the videos have only 2 groups"):
+        add_groups_and_splits([Video("1.mp4", "", "", ""), Video("2.mp4", "", "", "")], own, 3, 0)
+    with pytest.raises(UserError, match=r"own/videos\.csv: all videos have split test"):
+        add_groups_and_splits([Video("1.mp4", "", "g", "test")], own, 1, 0)
 
 
-def test_no_test_video_is_told(own: Params) -> None:
+def test_a_split_without_test_videos_is_reported(own: Params) -> None:
     Path("../own/videos.csv").write_text("path,split\na/1.mp4,train\n")
     assert "(train 1, test 0); no video is for testing, so there will be no scores" in download(own)
 
@@ -141,12 +141,12 @@ def test_wrong_input_gets_one_line(tmp_path: Path, changes: dict[str, object], m
     assert not (project / "data/raw/videos.csv").exists()
 
 
-@pytest.mark.skipif(not SURVFIGHT.exists(), reason="the survfight videos are not here")
+@pytest.mark.skipif(not SURVFIGHT.exists(), reason="the survfight videos are not on this machine")
 def test_survfight_as_a_stage(tmp_path: Path) -> None:
     project = make_project(tmp_path, **{"data.source": "folder", "data.path": str(SURVFIGHT)})
     ran = run_stage_script(project, "download")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout == (
-        "download: 300 videos, 2 classes, 72 groups (train 224, test 76); left out: 2 files not of a video's "
-        "type, LICENSE, videos.txt\n"
+        "download: 300 videos, 2 classes, 72 groups (train 224, test 76); left out: 2 files without a video "
+        "suffix, LICENSE, videos.txt\n"
     )

@@ -1,4 +1,4 @@
-"""UCF101's lists, ours and the official ones."""
+"""Reading UCF101's split lists, small ones and the official ones."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ OFFICIAL = SHARED / "splits" / "ucfTrainTestlist"
 
 
 def test_train_then_test_with_label_and_group(tmp_path: Path) -> None:
-    # Official files end their lines with CR LF, and one class is spelt in two ways.
+    # The official files have CR LF line ends, and one class is spelt in two ways.
     (tmp_path / "trainlist02.txt").write_bytes(b"HandstandPushups/v_HandStandPushups_g08_c01.avi 37\r\n")
     (tmp_path / "testlist02.txt").write_bytes(b"Bow/v_Bow_g08_c12.avi\r\n\r\n")
     assert read_split(tmp_path, 2) == [
@@ -23,18 +23,18 @@ def test_train_then_test_with_label_and_group(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["v_Bow_g08_c01.avi 1", "Bow/v_Bow_c01.avi 1", "Bow/v_Bow_g08_c01.avi x"])
-def test_another_form_is_named_with_its_line(tmp_path: Path, line: str) -> None:
+def test_a_line_of_another_format_is_reported(tmp_path: Path, line: str) -> None:
     (tmp_path / "trainlist01.txt").write_text(f"Bow/v_Bow_g08_c01.avi 1\n{line}\n")
     with pytest.raises(UserError, match=rf"trainlist01\.txt: line 2: '{line}'"):
         read_split(tmp_path, 1)
 
 
-def test_missing_list_is_named(tmp_path: Path) -> None:
+def test_a_missing_list_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"trainlist03\.txt: no such file"):
         read_split(tmp_path, 3)
 
 
-@pytest.mark.skipif(not OFFICIAL.exists(), reason="the official lists are not here")
+@pytest.mark.skipif(not OFFICIAL.exists(), reason="the official lists are not on this machine")
 @pytest.mark.parametrize(("split", "train", "test"), [(1, 9537, 3783), (2, 9586, 3734), (3, 9624, 3696)])
 def test_official_lists(split: int, train: int, test: int) -> None:
     videos = read_split(OFFICIAL, split)
