@@ -8,7 +8,13 @@ from pathlib import Path
 from mofore.config import load_params
 from mofore.embedding.inference import UniformClips, embed_clips
 from mofore.embedding.store import EMBEDDINGS
-from mofore.embedding.views import embed_rows, leave_out_shorter_than_a_clip, target_videos, write_clips, write_rows
+from mofore.embedding.views import (
+    embed_representations,
+    leave_out_shorter_than_a_clip,
+    target_videos,
+    write_clips,
+    write_representations,
+)
 from mofore.errors import run_stage
 from mofore.frames.store import FrameStore
 from mofore.method.saved_model import load_forecaster
@@ -29,14 +35,14 @@ def main() -> None:
         left_out = leave_out_shorter_than_a_clip(videos, params.clip)
 
         samples = UniformClips(videos, params.clip, params.embed.clips)
-        features = embed_rows(model, samples, params, device, processes)
+        features = embed_representations(model, samples, params, device, processes)
         some = videos.some(target_videos(videos.table.split, params.seed))
         some_samples = UniformClips(some, params.clip, params.embed.clips)
         targets = embed_clips({"targets": model.ema}, some_samples, params.runtime, device, processes)
         if not processes.is_main:
             return
 
-    write_rows(samples, videos.table, features)
+    write_representations(samples, videos.table, features)
     write_clips("targets", some_samples, some.table, targets["targets"])
     write_csv(EMBEDDINGS / "left_out.csv", left_out)
     print(f"embed: {len(videos)} videos x {samples.clips} clips, {len(features)} rows; targets of {len(some)} videos")

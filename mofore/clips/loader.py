@@ -19,7 +19,7 @@ from torch import multiprocessing
 from torch.utils.data import DataLoader
 
 from mofore.errors import UserError
-from mofore.runtime.signals import leave_stopping_to_the_parent
+from mofore.runtime.signals import ignore_stop_signals
 
 PREFETCH_BATCHES = 4  # batches made ahead; for a GPU, by each process
 WORKER_NICENESS = 10  # of the processes that make batches: they yield, but do not starve beside other programs
@@ -49,15 +49,15 @@ def load_batches(
         device: where the batches go. Batches for a GPU are made ahead in pinned memory.
     """
     if device.type == "cpu":
-        yield from _shared_batches(samples, keys, helper_count(workers))
+        yield from _shared_batches(samples, keys, loader_worker_count(workers))
         return
     loader: DataLoader[Any] = DataLoader(
         samples,  # type: ignore[arg-type] # a protocol of ours is a dataset as well
         batch_sampler=keys,
-        num_workers=helper_count(workers),
+        num_workers=loader_worker_count(workers),
         pin_memory=device.type == "cuda",
         prefetch_factor=PREFETCH_BATCHES if workers else None,
-        worker_init_fn=leave_stopping_to_the_parent,
+        worker_init_fn=ignore_stop_signals,
     )
     try:
         yield from loader
@@ -65,7 +65,7 @@ def load_batches(
         raise UserError(str(error).rpartition("UserError: ")[2]) from None
 
 
-def helper_count(workers: int) -> int:
+def loader_worker_count(workers: int) -> int:
     """How many processes decode."""
     return torch.get_num_threads() if workers < 0 else workers
 
@@ -160,7 +160,7 @@ def _fields(sample: Any) -> tuple[Any, ...]:
 
 
 def _help(samples: Samples, slots: list[Any], part: int, parts: int, pipe: Connection, parent: int) -> None:
-    leave_stopping_to_the_parent()
+    ignore_stop_signals()
     os.nice(WORKER_NICENESS)
     while os.getppid() == parent:  # the pipe's end does not tell: this process holds a copy of the parent's end, too
         if not pipe.poll(ORPHAN_CHECK):

@@ -14,7 +14,7 @@ Float = TypeVar("Float", bound=np.floating)
 Floats = npt.NDArray[np.floating]
 MIN_RANK = 5.0  # directions; fewer count as collapse
 MIN_SPREAD = 0.25  # of 1; less counts as collapse
-ROWS_A_BLOCK = 4096  # bounds the memory of `effective_rank`
+ROWS_PER_BLOCK = 4096  # bounds the memory of `effective_rank`
 MAX_PAIRED = 4096  # embeddings among which `uniformity` takes all pairs
 
 
@@ -29,8 +29,8 @@ def effective_rank(x_ND: Floats) -> float:
     Exponential of the entropy of the normalised singular values: RankMe (Garrido et al., 2023).
     """
     r_DD = np.empty((0, x_ND.shape[1]))
-    for begin in range(0, len(x_ND), ROWS_A_BLOCK):  # R of a QR decomposition has the singular values of its input
-        r_DD = np.asarray(np.linalg.qr(np.concatenate([r_DD, x_ND[begin : begin + ROWS_A_BLOCK]]), mode="r"))
+    for begin in range(0, len(x_ND), ROWS_PER_BLOCK):  # R of a QR decomposition has the singular values of its input
+        r_DD = np.asarray(np.linalg.qr(np.concatenate([r_DD, x_ND[begin : begin + ROWS_PER_BLOCK]]), mode="r"))
     singular = np.linalg.svd(r_DD, compute_uv=False)
     share = singular / max(singular.sum(), 1e-12)
     return float(np.exp(-(share * np.log(np.maximum(share, 1e-12))).sum()))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from mofore.clips.augment import evaluated_part, to_input
+from mofore.clips.augment import eval_crop, to_input
 from mofore.clips.loader import load_batches
 from mofore.clips.sampling import clip_offsets, clip_span, uniform_starts
 from mofore.config import Clip, Runtime
@@ -26,7 +26,7 @@ from mofore.utils.progress import progress
 
 FloatArray = npt.NDArray[np.float32]
 View = Literal["ordered", "shuffled", "still"]
-VIDEOS_A_BATCH = 8
+VIDEOS_PER_BATCH = 8
 
 
 def apply_view(frames_BTHWC: Tensor, view: View, seed: int) -> Tensor:
@@ -43,7 +43,7 @@ def apply_view(frames_BTHWC: Tensor, view: View, seed: int) -> Tensor:
     return frames_BTHWC
 
 
-def seen_input(frames_BTHWC: Tensor, view: View, input: str, seed: int) -> Tensor:
+def view_to_input(frames_BTHWC: Tensor, view: View, input: str, seed: int) -> Tensor:
     """What an encoder is given of clips, [B, C, T, H, W]; one for all, [1, ...], where they have nothing to tell apart.
 
     That is so for stills of differences: all are 0.
@@ -74,7 +74,7 @@ class UniformClips(Dataset[npt.NDArray[np.uint8]]):
     def __getitem__(self, video: int) -> npt.NDArray[np.uint8]:
         wanted_KT = self.starts(video)[:, None] + self.offsets
         frames, place_KT = np.unique(wanted_KT, return_inverse=True)  # clips overlap: decode each frame once
-        frames_NHWC = evaluated_part(self.reader.read(video, frames), self.clip)
+        frames_NHWC = eval_crop(self.reader.read(video, frames), self.clip)
         return frames_NHWC[place_KT.reshape(wanted_KT.shape)]
 
 
@@ -99,7 +99,7 @@ def embed_clips(
     Returns:
         By encoder's name, float32 [videos, K, D]; in other processes than the first, nothing.
     """
-    batches = [list(range(len(samples)))[at : at + VIDEOS_A_BATCH] for at in range(0, len(samples), VIDEOS_A_BATCH)]
+    batches = [list(range(len(samples)))[at : at + VIDEOS_PER_BATCH] for at in range(0, len(samples), VIDEOS_PER_BATCH)]
     mine = batches[processes.rank :: processes.count]
     loaded = load_batches(samples, mine, runtime.workers, device)
     view_of: dict[str, View] = {name: (views or {}).get(name, "ordered") for name in encoders}
@@ -107,7 +107,7 @@ def embed_clips(
     for frames_BTHWC in progress(loaded, len(mine), "embed", "batch", hidden=not processes.is_main):
         with torch.inference_mode(), autocast(runtime, device):
             clips_BTHWC = frames_BTHWC.flatten(0, 1).to(device, non_blocking=True)
-            seen = {view: seen_input(clips_BTHWC, view, samples.clip.input, seed) for view in set(view_of.values())}
+            seen = {view: view_to_input(clips_BTHWC, view, samples.clip.input, seed) for view in set(view_of.values())}
             features = {
                 name: encoder(seen[view_of[name]]).float().expand(len(clips_BTHWC), -1)
                 for name, encoder in encoders.items()

@@ -126,7 +126,7 @@ def _matrix(column: pa.ChunkedArray) -> FloatArray:
     return lists.flatten().to_numpy().reshape(len(lists), -1)
 
 
-def write_vectors(path: Path, table: pd.DataFrame, x_VD: FloatArray) -> None:
+def write_embeddings(path: Path, table: pd.DataFrame, x_VD: FloatArray) -> None:
     """Write one row a video: video, label, group, split (from `table`, row by row) and embedding."""
     columns: dict[str, Any] = {
         name: table[name].astype(str).to_numpy() for name in ("video", "label", "group", "split")
@@ -134,7 +134,7 @@ def write_vectors(path: Path, table: pd.DataFrame, x_VD: FloatArray) -> None:
     _write(path, columns, x_VD)
 
 
-def write_clip_vectors(path: Path, table: pd.DataFrame, starts_VK: npt.NDArray[np.int64], x_VKD: FloatArray) -> None:
+def write_clip_embeddings(path: Path, table: pd.DataFrame, starts_VK: npt.NDArray[np.int64], x_VKD: FloatArray) -> None:
     """Write one row a clip, those of a video one after the other: video, start (video frame) and embedding."""
     videos, clips, dim = x_VKD.shape
     columns = {"video": np.repeat(table["video"].astype(str).to_numpy(), clips), "start": starts_VK.reshape(-1)}

@@ -9,7 +9,7 @@ import torch
 from mofore.config import Runtime
 from mofore.errors import UserError
 from mofore.runtime.distributed import SINGLE, Processes
-from mofore.runtime.gpu_lock import hold_free_gpu
+from mofore.runtime.gpu_lock import lock_free_gpu
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 
@@ -23,7 +23,7 @@ def pick_device(runtime: Runtime, processes: Processes = SINGLE) -> torch.device
         UserError: the device named is unknown or not on this machine, or there are fewer GPUs than processes.
     """
     if torch.cuda.is_available() and runtime.device in ("auto", "cuda"):
-        number = _own_gpu(processes) if processes.count > 1 else hold_free_gpu(_gpu_names())
+        number = _own_gpu(processes) if processes.count > 1 else lock_free_gpu(_gpu_names())
         torch.cuda.set_device(number)
         return torch.device("cuda", number)
     if runtime.device == "auto":

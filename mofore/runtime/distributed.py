@@ -21,7 +21,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mofore.errors import UserError
-from mofore.runtime.sync_batchnorm import synchronise
+from mofore.runtime.sync_batchnorm import convert_sync_batchnorm
 from mofore.utils.workers import worker_count
 
 T = TypeVar("T")
@@ -92,7 +92,7 @@ class Processes:
         return self.count > 1 and os.getppid() != self.launcher
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def exit_together(self) -> Iterator[None]:
         """A UserError in one process ends all of them; only that process prints it."""
         error = None
         try:
@@ -102,9 +102,9 @@ class Processes:
         if self.any(error is not None):
             if error:
                 raise error
-            self.end_in_silence()
+            self.exit_silently()
 
-    def end_in_silence(self) -> NoReturn:
+    def exit_silently(self) -> NoReturn:
         """End this process without a message, because another one ends with an error and prints it."""
         time.sleep(EXIT_DELAY)  # a launcher ends all once one has ended: let the failing one print its message
         raise SystemExit(1)
@@ -119,7 +119,7 @@ class Processes:
         if device.type == "cuda":
             nn.SyncBatchNorm.convert_sync_batchnorm(networks)
         else:
-            synchronise(networks)
+            convert_sync_batchnorm(networks)
         return DistributedDataParallel(networks, device_ids=[device.index] if device.type == "cuda" else None)
 
 

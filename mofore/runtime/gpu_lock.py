@@ -12,7 +12,7 @@ from mofore.utils.progress import tell
 POLL_SECONDS = 1.0  # between two tries to lock a GPU
 
 
-def hold_free_gpu(names: Sequence[str]) -> int:
+def lock_free_gpu(names: Sequence[str]) -> int:
     """Lock the first GPU that no other run of this user holds, until this process ends; wait if all are taken.
 
     Args:

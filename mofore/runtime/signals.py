@@ -6,7 +6,7 @@ import time
 from types import FrameType
 from typing import Any
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # Ctrl-C; a cluster's or a system's end; SLURM's warning
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # Ctrl-C; a cluster's or a system's end; SLURM's warning
 DUPLICATE_SECONDS = 3.0  # seconds in which the same Ctrl-C may come again, sent on by a launcher that got it, too
 
 
@@ -20,7 +20,7 @@ class StopSignals:
 
     def __enter__(self) -> "StopSignals":
         if threading.current_thread() is threading.main_thread():  # no other may set handlers
-            self._before = {number: signal.signal(number, self._note) for number in STOPPING}
+            self._before = {number: signal.signal(number, self._note) for number in STOP_SIGNALS}
         return self
 
     def _note(self, number: int, _: FrameType | None) -> None:
@@ -34,7 +34,7 @@ class StopSignals:
             signal.signal(number, handler)
 
 
-def leave_stopping_to_the_parent(_: int = 0) -> None:
+def ignore_stop_signals(_: int = 0) -> None:
     """For processes that help another one: Ctrl-C and clusters signal them too, but it needs them to come to its end.
 
     SIGTERM still ends them: it is what a parent ends its helpers with.

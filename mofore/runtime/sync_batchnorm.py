@@ -55,7 +55,7 @@ class _Normalise(torch.autograd.Function):
         return grad_x_BC, grad_weight_C, grad_bias_C, None, None, None
 
 
-class SyncNorm(_BatchNorm):
+class CpuSyncBatchNorm(_BatchNorm):
     """A batch normalisation that, while it learns, sees the rows of all processes; each must have equally many."""
 
     def forward(self, x_BC: Tensor) -> Tensor:
@@ -84,12 +84,12 @@ class SyncNorm(_BatchNorm):
         """Any number of dimensions will do."""
 
 
-def synchronise(networks: nn.Module) -> None:
+def convert_sync_batchnorm(networks: nn.Module) -> None:
     """Replace every batch normalisation by one over all processes, which has the same parameters and buffers."""
     for module in networks.modules():
         for name, norm in module.named_children():
-            if isinstance(norm, _BatchNorm) and not isinstance(norm, SyncNorm):
-                synced = SyncNorm(norm.num_features, norm.eps, norm.momentum, norm.affine)
+            if isinstance(norm, _BatchNorm) and not isinstance(norm, CpuSyncBatchNorm):
+                synced = CpuSyncBatchNorm(norm.num_features, norm.eps, norm.momentum, norm.affine)
                 synced.weight, synced.bias = norm.weight, norm.bias
                 synced.running_mean, synced.running_var = norm.running_mean, norm.running_var
                 synced.num_batches_tracked = norm.num_batches_tracked

@@ -98,7 +98,7 @@ def checkpoint(stage: str, params: Params, processes: Processes) -> Iterator[Che
     """
     folder = scratch(stage) / stage_key(stage, params)
     with ExitStack() as held:
-        with processes.together():
+        with processes.exit_together():
             if processes.is_main:
                 held.enter_context(folder_until_done(folder, f"running stage {stage} with the same parameters"))
         yield Checkpoint(folder, params.runtime.checkpoint)

@@ -76,7 +76,7 @@ class Monitor:
     def _broken(self, what: str) -> NoReturn:
         run, p = self.run, self.run.params
         if not run.train_state.processes.is_main:
-            run.train_state.processes.end_in_silence()  # all processes meet the same error; the first reports it
+            run.train_state.processes.exit_silently()  # all processes meet the same error; the first reports it
         causes = [f"pretrain.lr {p.pretrain.lr:g} is too high", f"pretrain.warmup {p.pretrain.warmup:g} too short"]
         if p.contrast.weight and p.contrast.temperature < 0.05:
             causes.append(f"contrast.temperature {p.contrast.temperature:g} too low")

@@ -16,7 +16,7 @@ from mofore.embedding.inference import UniformClips, embed_clips
 from mofore.frames.store import FrameStore
 
 MAX_VIDEOS = 512
-CLIPS_A_VIDEO = 2
+CLIPS_PER_VIDEO = 2
 
 
 class OnlineKnn:
@@ -30,7 +30,7 @@ class OnlineKnn:
             rows = np.random.default_rng(params.seed).choice(rows, MAX_VIDEOS, replace=False)
         some = videos.some(np.sort(rows))
         self.label, self.group = some.table.label.to_numpy(str), some.table.group.to_numpy(str)
-        self.samples, self.runtime = UniformClips(some, params.clip, CLIPS_A_VIDEO), params.runtime
+        self.samples, self.runtime = UniformClips(some, params.clip, CLIPS_PER_VIDEO), params.runtime
 
     @property
     def possible(self) -> bool:

@@ -8,7 +8,7 @@ import pandas as pd
 from torch.optim import AdamW
 
 from mofore.clips.dataset import EpochSampler, ForecastDataset, to_device
-from mofore.clips.loader import helper_count, load_batches
+from mofore.clips.loader import load_batches, loader_worker_count
 from mofore.clips.sampling import clip_span
 from mofore.config import Params, Pretrain
 from mofore.errors import UserError
@@ -65,7 +65,7 @@ def pretrain(
 
     # Only on a CPU does a video always go to the same loader process; elsewhere each would cache all videos.
     cache_bytes = runtime.cache * 1e9 if device.type == "cpu" else 0
-    loaders = max(1, helper_count(runtime.workers)) * processes.local_count
+    loaders = max(1, loader_worker_count(runtime.workers)) * processes.local_count
     samples = ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed, cache_bytes / loaders)
     epochs = epochs_of(p, len(videos))
     batches = EpochSampler(len(videos), p.batch_size, epochs, params.seed, run.step, processes)

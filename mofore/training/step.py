@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.optim import AdamW
 
-from mofore.clips.augment import input_channels, play_backwards, to_input
+from mofore.clips.augment import input_channels, time_reverse, to_input
 from mofore.clips.dataset import Sample
 from mofore.config import Params
 from mofore.method.encoders import build_encoder
@@ -92,7 +92,7 @@ def forward(networks: nn.Module, batch: Sample, params: Params) -> Embedded:
     kind = params.clip.input
     context_BCTHW = to_input(batch.context_THWC, kind, batch.context_colour_34)
     future_NCTHW = to_input(batch.future_FTHWC.flatten(0, 1), kind, batch.future_colour_F34.flatten(0, 1))
-    reversed_NCTHW = play_backwards(future_NCTHW, kind) if params.contrast.time_reversed_negatives else None
+    reversed_NCTHW = time_reverse(future_NCTHW, kind) if params.contrast.time_reversed_negatives else None
     with autocast(params.runtime, context_BCTHW.device):
         embedded: Embedded = networks(context_BCTHW, batch.gap_F, future_NCTHW, reversed_NCTHW)
     return embedded

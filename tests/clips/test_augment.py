@@ -11,11 +11,11 @@ from mofore.clips.augment import (
     GRAY_34,
     MEAN,
     STD,
-    evaluated_part,
+    eval_crop,
     input_channels,
-    play_backwards,
     random_colour,
     random_crop,
+    time_reverse,
     to_input,
 )
 from mofore.config import Augment, Clip
@@ -81,16 +81,16 @@ def test_a_crop_has_the_area_and_the_aspect_asked_for(height: int, width: int, c
 
 def test_evaluations_see_whole_frames() -> None:
     frames = slopes(40, 90)
-    part = evaluated_part(frames, squares(20, "none"))
+    part = eval_crop(frames, squares(20, "none"))
     assert part.shape == (1, 20, 20, 3)
     assert part[0, 0, 0, :2].max() < 15
     assert part[0, -1, -1, :2].min() > 240
-    assert (evaluated_part(frames[:, :20, :20], squares(20, "none")) == frames[:, :20, :20]).all(), "nothing to squeeze"
+    assert (eval_crop(frames[:, :20, :20], squares(20, "none")) == frames[:, :20, :20]).all(), "nothing to squeeze"
 
 
 def test_evaluations_see_the_middle() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (3, 10, 14, 3), dtype=np.uint8)
-    assert (evaluated_part(frames, squares(6, "center")) == frames[:, 2:8, 4:10]).all()
+    assert (eval_crop(frames, squares(6, "center")) == frames[:, 2:8, 4:10]).all()
 
 
 def test_no_strength_is_no_change() -> None:
@@ -143,4 +143,4 @@ def test_input_is_channels_last(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["rgb", "residual", "both"])
 def test_playing_backwards_equals_reversing_the_frames(kind: str) -> None:
     frames = torch.randint(0, 256, (2, 5, 4, 4, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(play_backwards(to_input(frames, kind), kind), to_input(frames.flip(1), kind), atol=1e-5)
+    assert torch.allclose(time_reverse(to_input(frames, kind), kind), to_input(frames.flip(1), kind), atol=1e-5)

@@ -87,11 +87,11 @@ def no_helper_is_left() -> Iterator[None]:
 
 
 @pytest.fixture
-def pairs(pack: Packer, params: Params) -> ForecastDataset:
+def samples(pack: Packer, params: Params) -> ForecastDataset:
     params.clip.frames, params.clip.stride, params.clip.size = 3, 2, 16
     params.forecast.gap_max = 9
     videos = FrameStore(pack([20] * 7, texture=True))
-    return ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed, kept_bytes=1e9)
+    return ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed, cache_bytes=1e9)
 
 
 def helpers() -> list[Any]:
@@ -122,19 +122,19 @@ def slow(samples: ForecastDataset, keys: Iterable[list[Any]]) -> list[tuple[Tens
     [*((workers, CPU) for workers in (-1, 0, 1, 2, 3)), *((workers, ELSEWHERE) for workers in (0, 1, 2))],
 )
 def test_batches_are_the_same_for_any_number_of_workers(
-    pairs: ForecastDataset, workers: int, device: torch.device
+    samples: ForecastDataset, workers: int, device: torch.device
 ) -> None:
     keys = EpochSampler(7, 3, epochs=3, seed=1)
-    found = load_batches(pairs, keys, workers, device)
-    assert same(copies(found), slow(pairs, keys))
+    found = load_batches(samples, keys, workers, device)
+    assert same(copies(found), slow(samples, keys))
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 3])
-def test_the_last_batch_may_be_smaller(pairs: ForecastDataset, workers: int) -> None:
+def test_the_last_batch_may_be_smaller(samples: ForecastDataset, workers: int) -> None:
     keys = [[(0, 0), (0, 1), (0, 2), (0, 3)], [(0, 4), (0, 5), (0, 6), (1, 0)], [(1, 5), (1, 2)], [(1, 3)]]
-    found = copies(load_batches(pairs, keys, workers, CPU))
+    found = copies(load_batches(samples, keys, workers, CPU))
     assert [len(batch[0]) for batch in found] == [4, 4, 2, 1]
-    assert same(found, slow(pairs, keys))
+    assert same(found, slow(samples, keys))
 
 
 def test_samples_may_be_bare_arrays() -> None:
@@ -222,13 +222,13 @@ def test_the_work_of_a_helper_killed_amid_a_batch_is_done(video: int) -> None:
     assert [maker == os.getpid() for maker in makers[-1]] == [other % 3 == video % 3 for other in range(5)]
 
 
-def test_real_samples_stay_right_when_a_helper_is_killed(pairs: ForecastDataset) -> None:
+def test_real_samples_stay_right_when_a_helper_is_killed(samples: ForecastDataset) -> None:
     keys, found = list(EpochSampler(7, 3, epochs=3, seed=1)), []
-    for i, batch in enumerate(load_batches(pairs, keys, 2, CPU)):
+    for i, batch in enumerate(load_batches(samples, keys, 2, CPU)):
         found += copies([batch])
         if i == 1:
             os.kill(helpers()[0].pid, signal.SIGKILL)
-    assert same(found, slow(pairs, keys))
+    assert same(found, slow(samples, keys))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
@@ -249,10 +249,10 @@ def test_helpers_leave_stopping_to_their_parent(number: int) -> None:
 def test_what_a_helper_meets_comes_out(pack: Packer, params: Params, workers: int, device: torch.device) -> None:
     folder = pack([20] * 5, texture=True)
     params.clip.frames, params.clip.stride, params.clip.size, params.forecast.gap_max = 3, 2, 16, 9
-    pairs = ForecastDataset(FrameStore(folder), params.clip, params.forecast, params.augment, params.seed)
+    samples = ForecastDataset(FrameStore(folder), params.clip, params.forecast, params.augment, params.seed)
     file = folder / "pack-00004.bin"
     file.write_bytes(b"\0" * file.stat().st_size)
-    batches = load_batches(pairs, [[(0, 0), (0, 1), (0, 2)], [(0, 3), (0, 4)], [(1, 0)]], workers, device)
+    batches = load_batches(samples, [[(0, 0), (0, 1), (0, 2)], [(0, 3), (0, 4)], [(1, 0)]], workers, device)
     next(batches)
     with pytest.raises(UserError, match=rf"^{file}: damaged at byte \d+: remove {folder}, run again$"):
         next(batches)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mofore.clips.sampling import clip_offsets, clip_span, draw_gap, draw_places, uniform_starts
+from mofore.clips.sampling import clip_offsets, clip_span, draw_gap, draw_positions, uniform_starts
 from mofore.config import Clip, Forecast
 
 clips = st.builds(
@@ -55,7 +55,7 @@ def test_context_and_futures_fit_their_video(
 ) -> None:
     n_frames = 2 * span + gap_min + room
     wanted = forecast(gap_min, gap_min + wider, law, futures)
-    context, gap_F = draw_places(n_frames, span, wanted, np.random.default_rng(seed))
+    context, gap_F = draw_positions(n_frames, span, wanted, np.random.default_rng(seed))
     assert context >= 0
     assert len(gap_F) == futures
     assert context + span + gap_F.max() + span <= n_frames
@@ -79,7 +79,7 @@ def test_gaps_follow_their_law(law: str) -> None:
 
 def test_gaps_and_places_take_all_their_values() -> None:
     rng = np.random.default_rng(0)
-    drawn = [draw_places(30, 10, forecast(0, 100), rng) for _ in range(2000)]
+    drawn = [draw_positions(30, 10, forecast(0, 100), rng) for _ in range(2000)]
     gaps = np.bincount([gap_F[0] for _, gap_F in drawn], minlength=11)
     assert len(gaps) == 11, "the room caps the gap at 10"
     assert gaps.min() > 2000 / 11 * 0.6, "the gap is uniform"
@@ -99,4 +99,4 @@ def test_uniform_clips_reach_from_end_to_end(clip: Clip, n_clips: int, room: int
 
 def test_one_frame_too_few_is_an_error() -> None:
     with pytest.raises(ValueError, match="low"):
-        draw_places(2 * 10 + 5 - 1, 10, forecast(5, 5), np.random.default_rng(0))
+        draw_positions(2 * 10 + 5 - 1, 10, forecast(5, 5), np.random.default_rng(0))

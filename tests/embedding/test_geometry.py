@@ -44,7 +44,7 @@ def test_rank_and_spread_equal_their_definitions(n: int, dim: int, scale: float)
 def test_rank_of_orthogonal_directions_is_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.repeat(np.eye(12, dtype=np.float32)[:7], 5, axis=0)
     assert effective_rank(x) == pytest.approx(7)
-    monkeypatch.setattr(geometry, "ROWS_A_BLOCK", 3)
+    monkeypatch.setattr(geometry, "ROWS_PER_BLOCK", 3)
     assert effective_rank(x) == pytest.approx(7)
     assert effective_rank(np.zeros((5, 3), np.float32)) == 1
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from mofore.clips.augment import evaluated_part, to_input
+from mofore.clips.augment import eval_crop, to_input
 from mofore.clips.sampling import clip_offsets
 from mofore.config import Params
-from mofore.embedding.inference import FloatArray, UniformClips, View, apply_view, embed_clips, seen_input
+from mofore.embedding.inference import FloatArray, UniformClips, View, apply_view, embed_clips, view_to_input
 from mofore.frames.store import FramesArray, FrameStore
 from mofore.method.encoders import build_encoder
 from mofore.runtime.distributed import SINGLE, Processes
@@ -59,7 +59,7 @@ def test_embeddings_equal_one_clip_at_a_time(pack: Packer, short: Params, kind: 
     assert not np.allclose(found["a"], found["b"])
     for video in (0, 1, 8):
         for k, start in enumerate(uniform.starts(video)):
-            frames = evaluated_part(videos.read(video, start + clip_offsets(short.clip)), short.clip)
+            frames = eval_crop(videos.read(video, start + clip_offsets(short.clip)), short.clip)
             with torch.no_grad():
                 alone = encoder(to_input(torch.from_numpy(frames[None].copy()), kind))
             assert np.allclose(alone.numpy()[0], found["a"][video, k], atol=1e-4)
@@ -126,7 +126,7 @@ def test_stills_of_differences_are_one_for_all_and_all_others_one_a_clip() -> No
     frames = torch.randint(255, (6, 5, 4, 4, 3), dtype=torch.uint8)
     for kind in ("rgb", "residual"):
         for view in VIEWS:
-            given = seen_input(frames, view, kind, 0)
+            given = view_to_input(frames, view, kind, 0)
             every = to_input(apply_view(frames, view, 0), kind)
             assert len(given) == (1 if (view, kind) == ("still", "residual") else 6)
             assert torch.equal(given.expand_as(every), every)

@@ -14,8 +14,8 @@ from mofore.embedding.store import (
     read_embeddings,
     read_representations,
     train_test,
-    write_clip_vectors,
-    write_vectors,
+    write_clip_embeddings,
+    write_embeddings,
 )
 from mofore.errors import UserError
 from mofore.frames.store import FrameStore
@@ -40,7 +40,7 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if name != "supervised":
             videos = list(range(8)) if folder.name == "embeddings" else [9, 7, 6, 5, 4, 3, 2, 1, 0, 8]
             x_VD = np.array(videos, np.float32)[:, None] * np.ones(3, np.float32)
-            write_vectors(folder / f"{name}.parquet", table(videos), x_VD)
+            write_embeddings(folder / f"{name}.parquet", table(videos), x_VD)
     return tmp_path
 
 
@@ -53,7 +53,7 @@ def test_rows_are_about_the_same_videos(rows: Path) -> None:
 
 
 def test_the_supervised_row_is_there_if_it_was_asked_for(rows: Path) -> None:
-    write_vectors(
+    write_embeddings(
         REPRESENTATIONS["supervised"] / "supervised.parquet", table(list(range(8))), np.ones((8, 2), np.float32)
     )
     assert list(read_representations()) == list(REPRESENTATIONS)
@@ -69,7 +69,7 @@ def test_missing_rows_are_said(rows: Path) -> None:
 def test_a_group_moved_to_the_other_side_stops_the_run(rows: Path) -> None:
     leaky = table(list(range(8)))
     leaky.loc[7, "group"] = "g0"  # a test video of a training group
-    write_vectors(REPRESENTATIONS["mofore"] / "mofore.parquet", leaky, np.ones((8, 3), np.float32))
+    write_embeddings(REPRESENTATIONS["mofore"] / "mofore.parquet", leaky, np.ones((8, 3), np.float32))
     with pytest.raises(UserError, match=r"mofore.parquet: group 'g0' is in train and in test"):
         read_embeddings(REPRESENTATIONS["mofore"], "mofore")
     with pytest.raises(UserError, match="group 'g0' is in train and in test"):
@@ -115,7 +115,7 @@ TABLE = pd.DataFrame(
 
 def test_videos_come_back(tmp_path: Path) -> None:
     x_VD = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
-    write_vectors(tmp_path / "new" / "row.parquet", TABLE, x_VD)
+    write_embeddings(tmp_path / "new" / "row.parquet", TABLE, x_VD)
     assert pd.read_parquet(tmp_path / "new" / "row.parquet").columns.tolist() == [
         "video",
         "label",
@@ -132,7 +132,7 @@ def test_videos_come_back(tmp_path: Path) -> None:
 
 def test_clips_come_back_video_by_video(tmp_path: Path) -> None:
     x_VKD = np.random.default_rng(0).normal(size=(3, 2, 4)).astype(np.float32)
-    write_clip_vectors(tmp_path / "row_clips.parquet", TABLE, np.arange(6).reshape(3, 2), x_VKD)
+    write_clip_embeddings(tmp_path / "row_clips.parquet", TABLE, np.arange(6).reshape(3, 2), x_VKD)
     found = read_clip_embeddings(tmp_path, "row")
     assert (found.x_ND == x_VKD.reshape(6, 4)).all()
     assert found.start.tolist() == list(range(6))

@@ -11,7 +11,13 @@ import torch
 from mofore.config import Params
 from mofore.embedding.inference import UniformClips, embed_clips
 from mofore.embedding.store import EMBEDDINGS, read_clip_embeddings, read_embeddings
-from mofore.embedding.views import CLIMATE, embed_rows, leave_out_shorter_than_a_clip, target_videos, write_rows
+from mofore.embedding.views import (
+    CLIMATOLOGY_VIDEOS,
+    embed_representations,
+    leave_out_shorter_than_a_clip,
+    target_videos,
+    write_representations,
+)
 from mofore.errors import UserError
 from mofore.frames.store import FrameStore
 from mofore.method.encoders import build_encoder
@@ -46,7 +52,7 @@ def test_files_hold_what_the_design_says(
     monkeypatch.chdir(tmp_path)
     samples = UniformClips(videos, short.clip, 3)
     x_VKD = np.random.default_rng(0).normal(size=(4, 3, 5)).astype(np.float32)
-    write_rows(samples, videos.table, {"mofore": x_VKD, "mofore_still": x_VKD})
+    write_representations(samples, videos.table, {"mofore": x_VKD, "mofore_still": x_VKD})
 
     table = pd.read_parquet(EMBEDDINGS / "mofore.parquet")
     assert table.columns.tolist() == ["video", "label", "group", "split", "embedding"]
@@ -68,7 +74,7 @@ def test_files_hold_what_the_design_says(
 def test_rows_are_the_encoder_its_first_weights_and_its_controls(pack: Packer, short: Params) -> None:
     samples = UniformClips(FrameStore(pack([12] * 8, texture=True)), short.clip, 2)
     model = MoFore(build_encoder("small", 5), 8, 16).eval()
-    rows = embed_rows(model, samples, short, torch.device("cpu"), SINGLE)
+    rows = embed_representations(model, samples, short, torch.device("cpu"), SINGLE)
     assert list(rows) == ["mofore", "random_init", "mofore_shuffled", "mofore_still"]
     assert len({row.tobytes() for row in rows.values()}) == 4
     first = build_encoder("small", short.seed).eval()
@@ -81,7 +87,7 @@ def test_targets_are_made_of_all_held_out_videos_and_of_some_of_training() -> No
     chosen = target_videos(split, seed=0)
     assert (np.diff(chosen) > 0).all()
     assert (chosen >= 600).sum() == 50
-    assert len(chosen) == 50 + CLIMATE
+    assert len(chosen) == 50 + CLIMATOLOGY_VIDEOS
     assert target_videos(split[:20], seed=0).tolist() == list(range(20))
     assert target_videos(split[:600], seed=0).tolist() == list(range(600)), "none held out: forecasts are scored on all"
 

@@ -71,7 +71,7 @@ def test_processes_of_one_run_take_a_gpu_each_and_one_alone_takes_a_free_one(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "set_device", current.append)
     monkeypatch.setattr(device, "_gpu_names", lambda: ["a", "b", "c", "d"])
-    monkeypatch.setattr(device, "hold_free_gpu", lambda names: len(names) - 1)
+    monkeypatch.setattr(device, "lock_free_gpu", lambda names: len(names) - 1)
     for name in ("auto", "cuda"):
         params.runtime.device = name
         assert pick_device(params.runtime, Processes(rank=6, count=8, local_rank=2)) == torch.device("cuda:2")

@@ -94,7 +94,7 @@ def fail(processes: Processes, failing: list[int]) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mofore.runtime.distributed.EXIT_DELAY", 0)
         try:
-            with processes.together():
+            with processes.exit_together():
                 if processes.rank in failing:
                     raise UserError("mend me")
         except (UserError, SystemExit) as ended:

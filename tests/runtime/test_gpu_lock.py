@@ -12,7 +12,7 @@ HOLD = """
 import sys
 from mofore.runtime import gpu_lock as gpus
 gpus.POLL_SECONDS = 0.05
-print(gpus.hold_free_gpu(sys.argv[1:]), flush=True)
+print(gpus.lock_free_gpu(sys.argv[1:]), flush=True)
 sys.stdin.read()
 """
 Run = subprocess.Popen[str]

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from mofore.runtime.signals import DUPLICATE_SECONDS, STOPPING, StopSignals, leave_stopping_to_the_parent
+from mofore.runtime.signals import DUPLICATE_SECONDS, STOP_SIGNALS, StopSignals, ignore_stop_signals
 
 
 def handlers() -> list[Any]:
-    return [signal.getsignal(number) for number in STOPPING]
+    return [signal.getsignal(number) for number in STOP_SIGNALS]
 
 
-@pytest.mark.parametrize("number", STOPPING)
+@pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_signal_is_noted_and_the_work_goes_on(number: signal.Signals) -> None:
     before = handlers()
     with StopSignals() as signals:
@@ -79,7 +79,7 @@ def test_no_handlers_are_set_off_the_main_thread() -> None:
 
 def test_helpers_leave_stopping_to_their_parent_but_it_can_end_them() -> None:
     with StopSignals() as signals:  # puts the handlers back
-        leave_stopping_to_the_parent()
+        ignore_stop_signals()
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGUSR1)
         assert signals.received is None

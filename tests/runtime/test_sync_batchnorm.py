@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mofore.runtime.distributed import SINGLE, Processes
-from mofore.runtime.sync_batchnorm import SyncNorm, synchronise
+from mofore.runtime.sync_batchnorm import CpuSyncBatchNorm, convert_sync_batchnorm
 from tests.helpers.launched import together
 
 ROWS = 12
@@ -32,8 +32,8 @@ def normalise(processes: Processes, kind: str, dtype: torch.dtype) -> list[Any]:
     layer, shape = LAYERS[kind]
     network = nn.Sequential(copy.deepcopy(layer)).train()
     if processes.count > 1:
-        synchronise(network)
-        assert isinstance(network[0], SyncNorm)
+        convert_sync_batchnorm(network)
+        assert isinstance(network[0], CpuSyncBatchNorm)
     for number, parameter in enumerate(network.parameters()):
         nn.init.uniform_(parameter, 1 + number, 2 + number, torch.Generator().manual_seed(7))
     mine, found = processes.shard(list(range(ROWS))), []
@@ -72,7 +72,7 @@ def test_it_is_that_of_one_process_with_all_rows(count: int, kind: str, dtype: t
 def test_parameters_and_names_stay() -> None:
     network = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.BatchNorm1d(4), nn.ReLU()))
     before = dict(network.state_dict(keep_vars=True))
-    synchronise(network)
+    convert_sync_batchnorm(network)
     after = dict(network.state_dict(keep_vars=True))
     assert list(after) == list(before)
     assert all(after[name] is before[name] for name in before)
