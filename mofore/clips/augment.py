@@ -28,7 +28,7 @@ MEAN, STD = 0.45, 0.225  # of pixel values in 0..1; the same for all channels, a
 def random_crop(frames: Frames, clip: Clip, augment: Augment, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Random resized crop and horizontal flip, the same for all frames.
 
-    The crop covers crop_min..1 of the frame's area and has an aspect ratio of 3/4..4/3, as in "Going deeper with
+    The crop has crop_min..1 of the frame's area and an aspect ratio of 3/4..4/3, limited to the frame, as in "Going deeper with
     convolutions" (Szegedy et al., 2015). With `clip.crop` "none", the aspect ratio is relative to that of the frame:
     `eval_crop` then squeezes whole frames to squares, and crops are squeezed in the same proportion.
 
@@ -107,7 +107,7 @@ def to_input(frames_BTHWC: Tensor, input: str, colour_B34: Tensor | None = None)
     """
     scale = 1 / (255 * STD)
     if colour_B34 is None:
-        x_BTHWC = frames_BTHWC.float().mul_(scale)  # in place: 25 % faster on a CPU than `.float() * scale`
+        x_BTHWC = frames_BTHWC.float().mul_(scale)  # 25 % faster on a CPU than `frames_BTHWC * scale`
     else:
         x_BTHWC = _affine(frames_BTHWC.float(), colour_B34[:, :, :3] * scale, colour_B34[:, :, 3] / STD)
         x_BTHWC.clamp_(0, 1 / STD)

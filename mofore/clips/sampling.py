@@ -42,9 +42,6 @@ def draw_positions(
 
     Returns:
         First frame of the context; gap to each future in video frames, int64 [F].
-
-    Raises:
-        ValueError: the video has too few frames.
     """
     longest_gap = n_frames - 2 * span
     low, high = forecast.gap_min, min(forecast.gap_max, longest_gap)
