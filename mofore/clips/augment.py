@@ -28,9 +28,9 @@ MEAN, STD = 0.45, 0.225  # of pixel values in 0..1; the same for all channels, a
 def random_crop(frames: Frames, clip: Clip, augment: Augment, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Random resized crop and horizontal flip, the same for all frames.
 
-    The crop has crop_min..1 of the frame's area and an aspect ratio of 3/4..4/3, limited to the frame, as in "Going deeper with
-    convolutions" (Szegedy et al., 2015). With `clip.crop` "none", the aspect ratio is relative to that of the frame:
-    `eval_crop` then squeezes whole frames to squares, and crops are squeezed in the same proportion.
+    The crop has crop_min..1 of the frame's area and an aspect ratio of 3/4..4/3, limited to the frame, as in "Going
+    deeper with convolutions" (Szegedy et al., 2015). With `clip.crop` "none", the aspect ratio is relative to that of
+    the frame: `eval_crop` then squeezes whole frames to squares, and crops are squeezed in the same proportion.
 
     Returns:
         uint8 [T, size, size, C].

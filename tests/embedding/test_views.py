@@ -1,4 +1,4 @@
-"""Embeddings: of the videos with room for a clip, on disk as promised."""
+"""The stage embed: short videos are left out, files have their documented columns."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ def short(params: Params) -> Params:
     return params
 
 
-def test_short_videos_are_left_out_and_named(pack: Packer, short: Params) -> None:
+def test_short_videos_are_left_out_and_listed(pack: Packer, short: Params) -> None:
     videos = FrameStore(pack([12, 4, 5]))
     left_out = leave_out_shorter_than_a_clip(videos, short.clip)
     assert left_out[["video", "frames"]].values.tolist() == [["class1/v1.avi", 4]]
@@ -45,7 +45,7 @@ def test_a_clip_longer_than_any_video_is_an_error(pack: Packer, short: Params) -
         leave_out_shorter_than_a_clip(FrameStore(pack([4, 3])), short.clip)
 
 
-def test_files_hold_what_the_design_says(
+def test_files_have_the_documented_columns(
     pack: Packer, short: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     videos = FrameStore(pack([12, 10, 9, 8]))
@@ -71,27 +71,29 @@ def test_files_hold_what_the_design_says(
     assert clips.video[3:6].tolist() == ["class1/v1.avi"] * 3
 
 
-def test_rows_are_the_encoder_its_first_weights_and_its_controls(pack: Packer, short: Params) -> None:
+def test_representations_are_the_encoder_its_initial_weights_and_its_controls(pack: Packer, short: Params) -> None:
     samples = UniformClips(FrameStore(pack([12] * 8, texture=True)), short.clip, 2)
     model = MoFore(build_encoder("small", 5), 8, 16).eval()
-    rows = embed_representations(model, samples, short, torch.device("cpu"), SINGLE)
-    assert list(rows) == ["mofore", "random_init", "mofore_shuffled", "mofore_still"]
-    assert len({row.tobytes() for row in rows.values()}) == 4
-    first = build_encoder("small", short.seed).eval()
-    alone = embed_clips({"": first}, samples, short.runtime, torch.device("cpu"))[""]
-    assert (rows["random_init"] == alone).all()
+    representations = embed_representations(model, samples, short, torch.device("cpu"), SINGLE)
+    assert list(representations) == ["mofore", "random_init", "mofore_shuffled", "mofore_still"]
+    assert len({x_VKD.tobytes() for x_VKD in representations.values()}) == 4
+    random_init = build_encoder("small", short.seed).eval()
+    alone = embed_clips({"": random_init}, samples, short.runtime, torch.device("cpu"))[""]
+    assert (representations["random_init"] == alone).all()
 
 
-def test_targets_are_made_of_all_held_out_videos_and_of_some_of_training() -> None:
+def test_target_videos_are_all_held_out_and_some_training_videos() -> None:
     split = pd.Series(["train"] * 600 + ["test"] * 50)
     chosen = target_videos(split, seed=0)
     assert (np.diff(chosen) > 0).all()
     assert (chosen >= 600).sum() == 50
     assert len(chosen) == 50 + CLIMATOLOGY_VIDEOS
     assert target_videos(split[:20], seed=0).tolist() == list(range(20))
-    assert target_videos(split[:600], seed=0).tolist() == list(range(600)), "none held out: forecasts are scored on all"
+    assert target_videos(split[:600], seed=0).tolist() == list(range(600)), (
+        "without held-out videos, forecasts are scored on all"
+    )
 
 
-def test_missing_embeddings_are_said(tmp_path: Path) -> None:
+def test_missing_embeddings_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file: run `dvc repro"):
         read_embeddings(tmp_path, "mofore")
