@@ -87,10 +87,8 @@ def test_any_number_of_processes_gives_the_same(pack: Packer, short: Params) -> 
     for count in (2, 3):
         others: list[Any] = []
         for rank in range(1, count):
-            assert (
-                embed_clips({"a": POOL}, samples, short.runtime, CPU, FakeProcesses(rank, count, rank, others=others))
-                == {}
-            )
+            process = FakeProcesses(rank, count, rank, others=others)
+            assert embed_clips({"a": POOL}, samples, short.runtime, CPU, process) == {}
         assert all(len(batches) == 1 for batches in others)
         assert (embed(samples, short, FakeProcesses(0, count, 0, others=others)) == alone).all()
 

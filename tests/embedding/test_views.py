@@ -89,9 +89,7 @@ def test_target_videos_are_all_held_out_and_some_training_videos() -> None:
     assert (chosen >= 600).sum() == 50
     assert len(chosen) == 50 + CLIMATOLOGY_VIDEOS
     assert target_videos(split[:20], seed=0).tolist() == list(range(20))
-    assert target_videos(split[:600], seed=0).tolist() == list(range(600)), (
-        "without held-out videos, forecasts are scored on all"
-    )
+    assert target_videos(split[:600], seed=0).tolist() == list(range(600)), "without held-out videos: all"
 
 
 def test_missing_embeddings_are_an_error(tmp_path: Path) -> None:
