@@ -44,8 +44,8 @@ class _Normalise(torch.autograd.Function):
         _, grad_weight_C, grad_bias_C = torch.ops.aten.native_batch_norm_backward(
             grad_BC, x_BC, weight, mean_C, var_C, None, None, False, ctx.eps, [False, True, True]
         )
-        sums_2C = torch.stack([grad_weight_C, grad_bias_C])  # over the rows of all processes
-        distributed.all_reduce(sums_2C)
+        sums_2C = torch.stack([grad_weight_C, grad_bias_C])
+        distributed.all_reduce(sums_2C)  # now over the rows of all processes
         rows = x_BC.numel() // len(mean_C) * distributed.get_world_size()
         slope_C = weight * sums_2C[0] / (rows * std_C**2)
         offset_C = weight * sums_2C[1] / (rows * std_C) - slope_C * mean_C
