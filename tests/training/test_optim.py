@@ -1,3 +1,5 @@
+"""Schedules of learning rate and momentum."""
+
 import pytest
 
 from mofore.training.optim import cosine, learning_rate
@@ -20,5 +22,5 @@ def test_learning_rate_rises_then_falls() -> None:
 
 
 @pytest.mark.parametrize("warmup", [0.0, 1.0])
-def test_learning_rate_without_or_with_nothing_but_warmup(warmup: float) -> None:
+def test_learning_rate_without_warmup_or_with_warmup_only(warmup: float) -> None:
     assert all(0 <= learning_rate(1.0, warmup, i / 10) <= 1 for i in range(11))
