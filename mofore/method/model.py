@@ -4,7 +4,7 @@
     future  -> EMA encoder    -> EMA projector               -> target (no gradient)
 
 Shapes: B contexts, F futures of each, N = B F forecasts, C channels, T frames, H = W side of a clip, D feature
-dimensions, P projection dimensions, G gap features.
+dimensions, P projection dimensions, G gap features. In GapEmbedding, F counts frequencies.
 """
 
 import copy
@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 GAP_FEATURES = 32
-LONGEST_GAP = 4096  # video frames; longer gaps still get an embedding, only a less distinct one
+LONGEST_GAP = 4096  # video frames; longer gaps get an embedding too, but can be similar to those of shorter gaps
 
 
 class GapEmbedding(nn.Module):
-    """Sinusoids of log(1 + gap), [N] -> [N, G]: fine steps between short gaps, coarse ones between long gaps."""
+    """Sinusoidal embedding of log(1 + gap), [N] -> [N, G]. Its resolution is finer for short gaps than for long ones."""
 
     frequencies_F: Tensor
 
@@ -45,29 +45,29 @@ def mlp(d_in: int, d_hidden: int, d_out: int) -> nn.Sequential:
 
 
 class Embedded(NamedTuple):
-    """What the networks make of a batch. Nothing is normalised; targets have no gradient.
+    """Outputs of the networks for a batch, not normalised. Targets have no gradient.
 
-    Rows are those of one process or, once gathered, those of all.
+    The rows are those of one process or, after gathering, those of all processes.
     """
 
     forecast_NP: Tensor
     features_BD: Tensor  # of the contexts, by the online encoder
     projection_BP: Tensor  # of these features, by the projector
     target_NP: Tensor
-    reversed_NP: Tensor | None  # targets of the futures played backwards, if asked for
+    reversed_NP: Tensor | None  # targets of the time-reversed futures, if computed
 
 
 class MoFore(nn.Module):
     """Online encoder, projector and predictor, and the EMA copies of encoder and projector."""
 
     def __init__(self, encoder: nn.Module, projection_dim: int, hidden_dim: int, gap_conditioning: str = "gap") -> None:
-        """Build the heads around an encoder.
+        """Add projector, predictor and EMA networks to an encoder.
 
         Args:
             encoder: maps [B, C, T, H, W] to [B, D]; its attribute `dim` is D.
             projection_dim: P.
             hidden_dim: hidden units of projector and predictor.
-            gap_conditioning: what the predictor is told, see `predict`.
+            gap_conditioning: which gap the predictor gets: "gap", "none" or "shuffled"; see `predict`.
         """
         super().__init__()
         self.gap_conditioning = gap_conditioning
@@ -85,13 +85,15 @@ class MoFore(nn.Module):
     def forward(
         self, context_BCTHW: Tensor, gap_BF: Tensor, future_NCTHW: Tensor, reversed_NCTHW: Tensor | None
     ) -> Embedded:
-        """All that a training step asks of the networks, in one call, so that they can be replicated or compiled.
+        """Compute all outputs that a training step needs.
+
+        One call does it all, because DistributedDataParallel and torch.compile wrap `forward`.
 
         Args:
             context_BCTHW: context clips.
-            gap_BF: video frames from each context to each of its futures.
-            future_NCTHW: future clips, those of one context one after the other.
-            reversed_NCTHW: the future clips played backwards, or none.
+            gap_BF: gap from each context to each of its futures, in video frames.
+            future_NCTHW: future clips; those of one context are consecutive.
+            reversed_NCTHW: the future clips, time-reversed; or None.
         """
         encoder, projector = self.online
         features_BD: Tensor = encoder(context_BCTHW)
@@ -102,10 +104,14 @@ class MoFore(nn.Module):
         return Embedded(forecast_NP, features_BD, projection_BP, target_NP, reversed_NP)
 
     def predict(self, projection_BP: Tensor, gap_BF: Tensor) -> Tensor:
-        """Forecast F futures of each context, each at its own gap in video frames: [N, P], not normalised.
+        """Forecast the targets of F futures per context: [N, P], not normalised.
 
-        Two controls change what the predictor is told: with gap conditioning "none" all gaps are 0; with "shuffled",
-        in training only, each context gets the gaps of another one.
+        Two controls change the gap that the predictor gets. With gap conditioning "none", all gaps are 0. With
+        "shuffled", each context gets the gaps of another context of the batch, in training mode only.
+
+        Args:
+            projection_BP: projections of the contexts.
+            gap_BF: gap from each context to each of its futures, in video frames.
         """
         if self.gap_conditioning == "none":
             gap_BF = torch.zeros_like(gap_BF)
@@ -118,10 +124,10 @@ class MoFore(nn.Module):
 
     @torch.no_grad()
     def target(self, future_NCTHW: Tensor) -> Tensor:
-        """Projections [N, P] of clips by the EMA networks, not normalised, without gradient.
+        """Targets of future clips, from the EMA networks: [N, P], not normalised, without gradient.
 
-        The EMA networks normalise with the statistics of their own batch, as in BYOL and MoCo, and keep running
-        statistics of their own.
+        In training mode, the batch normalisation of the EMA networks uses the statistics of the future clips, as in
+        BYOL and MoCo. The EMA networks have their own running statistics.
         """
         target_NP: Tensor = self.ema(future_NCTHW)
         return target_NP

@@ -6,13 +6,13 @@
     L_contrast       mean over forecasts n of  -log( exp(f_n . t_n / tau) / sum_m exp(f_n . t_m / tau) )
     L_decorrelation  mean over features i of   sum over j != i of corr(h_i, h_j)^2
 
-f_n and t_n are forecast and target n, scaled to length 1; tau is the temperature; h_i is feature i of the contexts over
-the batch. m runs over the own target, the targets of videos of other groups (of this batch and of the memory bank) and
-the own target played backwards. With `contrast.loss` vicreg or sigreg, that regulariser of the contexts' projections
-takes the place of L_contrast.
+f_n and t_n are forecast and target n, scaled to length 1. tau is the temperature. h_i is feature i of the contexts over
+the batch. The candidates m are target n itself (the positive), the targets of videos of other groups, from this batch
+and from the memory bank, and the target of the time-reversed future n. With `contrast.loss` vicreg or sigreg, that
+regulariser of the contexts' projections replaces L_contrast.
 
-Shapes: N forecasts of the whole batch, B contexts of it, F = N / B futures of each, M candidates, L logits of a
-forecast, D feature and P projection dimensions.
+Shapes: N forecasts of the whole batch, B contexts, F = N / B futures of each, M candidates, L logits per forecast,
+D feature dimensions, P projection dimensions.
 """
 
 import torch
@@ -33,13 +33,13 @@ from mofore.method.model import Embedded
 
 
 def objective(embedded: Embedded, group_N: Tensor, memory_bank: MemoryBank, params: Params) -> dict[str, Tensor]:
-    """The weighted sum, its three terms, and how often a forecast is nearest to its own target.
+    """Compute the weighted sum, its three terms, and the contrastive accuracy.
 
     Args:
-        embedded: what the networks made of the whole batch, of all processes.
-        group_N: number of the group of each forecast's video.
-        memory_bank: targets of earlier batches.
-        params: weights, temperature and kind of the losses.
+        embedded: outputs of the networks for the whole batch of all processes.
+        group_N: group index of each forecast's video.
+        memory_bank: targets of earlier batches; not changed.
+        params: weights, temperature and type of the losses.
 
     Returns:
         loss; forecast_loss, 0 to 4; contrast_loss and decorrelation_loss, at least 0; contrastive_accuracy, 0 to 1,
@@ -47,7 +47,7 @@ def objective(embedded: Embedded, group_N: Tensor, memory_bank: MemoryBank, para
     """
     forecast_NP, features_BD, projection_BP, target_NP, reversed_NP = embedded
     candidate_MP, group_M = memory_bank.candidates(target_NP, group_N)
-    if not params.contrast.mask_groups:  # then only the other futures of the same context are no negatives
+    if not params.contrast.mask_groups:  # then all are negatives, except other futures of the same context
         group_M = torch.arange(len(group_M), device=group_M.device) // (len(forecast_NP) // len(features_BD))
 
     forecast = forecasting_loss(forecast_NP, target_NP)
