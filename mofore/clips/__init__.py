@@ -1,4 +1,4 @@
 """Training samples: clip sampling, augmentation, datasets and batch loading.
 
-May import `mofore.frames` and the packages below it.
+May import `mofore.frames` and the rooms before it.
 """

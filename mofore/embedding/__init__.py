@@ -1,4 +1,4 @@
 """Embeddings: computing them (inference, views), files (store), collapse diagnostics (geometry).
 
-May import `mofore.method` and the packages below it.
+May import `mofore.method` and the rooms before it.
 """

@@ -19,7 +19,7 @@ LONGEST_GAP = 4096  # video frames; longer gaps get an embedding too, but can be
 
 
 class GapEmbedding(nn.Module):
-    """Sinusoidal embedding of log(1 + gap), [N] -> [N, G]. Its resolution is finer for short gaps than for long ones."""
+    """Sinusoidal embedding of log(1 + gap), [N] -> [N, G]. It is finer for short gaps than for long gaps."""
 
     frequencies_F: Tensor
 

@@ -1,4 +1,4 @@
 """Training: the step, the loop, checkpoints, logs and monitoring of pretraining; supervised training.
 
-May import `mofore.embedding` and the packages below it.
+May import `mofore.embedding` and the rooms before it.
 """
