@@ -43,7 +43,7 @@ def _gpu_of_local_rank(processes: Processes) -> int:
     gpus = torch.cuda.device_count()
     if processes.local_rank >= gpus:
         raise UserError(
-            f"params.yaml: runtime.launcher starts more processes a machine than its {gpus} GPUs: start at most {gpus}"
+            f"params.yaml: runtime.launcher starts more processes per machine than its {gpus} GPUs: start at most {gpus}"
         )
     return processes.local_rank
 

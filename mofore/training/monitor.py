@@ -94,8 +94,8 @@ class Monitor:
         if reason and not self.warned and run.log.samples >= MIN_SAMPLES:
             self.warned = True
             tell(
-                f"warning: pretrain: the embeddings collapse, {reason}, after step {run.step} of {self.steps}: raise "
-                "contrast.weight or decorrelation.weight, or lower pretrain.lr"
+                f"warning: pretrain: the embeddings have collapsed after step {run.step} of {self.steps} ({reason}): "
+                "raise contrast.weight or decorrelation.weight, or lower pretrain.lr"
             )
         steps, seconds = run.step - self._resumed_at[0], run.seconds - self._resumed_at[1]
         return {

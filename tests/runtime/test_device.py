@@ -76,6 +76,6 @@ def test_processes_use_the_gpu_of_their_local_rank_and_a_single_one_a_free_gpu(
         params.runtime.device = name
         assert pick_device(params.runtime, Processes(rank=6, count=8, local_rank=2)) == torch.device("cuda:2")
         assert pick_device(params.runtime) == torch.device("cuda:3")
-        with pytest.raises(UserError, match="more processes a machine than its 4 GPUs: start at most 4"):
+        with pytest.raises(UserError, match="more processes per machine than its 4 GPUs: start at most 4"):
             pick_device(params.runtime, Processes(rank=4, count=8, local_rank=4))
     assert current == [2, 3, 2, 3]

@@ -139,8 +139,8 @@ def test_a_collapse_is_reported_once_with_what_to_change(tiny: Params, capsys: E
     monitor.progress_line()
     monitor.progress_line()
     assert capsys.readouterr().err == (
-        "warning: pretrain: the embeddings collapse, effective rank 1.0 is below 5, after step 16 of 200: raise "
-        "contrast.weight or decorrelation.weight, or lower pretrain.lr\n"
+        "warning: pretrain: the embeddings have collapsed after step 16 of 200 (effective rank 1.0 is below 5): "
+        "raise contrast.weight or decorrelation.weight, or lower pretrain.lr\n"
     )
 
 
