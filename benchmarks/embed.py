@@ -25,14 +25,14 @@ import torch
 from torch import Tensor, nn
 
 from mofore.config import load_params
-from mofore.embedding.inference import VIDEOS_A_BATCH, UniformClips, View, embed_clips, seen_input
+from mofore.embedding.inference import VIDEOS_PER_BATCH, UniformClips, View, embed_clips, view_to_input
 from mofore.embedding.views import VIEWS, leave_out_shorter_than_a_clip
 from mofore.frames.store import FrameStore
 from mofore.method.encoders import build_encoder, load_encoder
 from mofore.runtime.device import autocast, keep_freed_memory, pick_device
 
 Embed = Callable[[], object]
-TURN = 56 * VIDEOS_A_BATCH  # videos
+TURN = 56 * VIDEOS_PER_BATCH  # videos
 
 
 def ways(frames: Path, model: Path) -> tuple[dict[str, Embed], int]:
@@ -49,11 +49,11 @@ def ways(frames: Path, model: Path) -> tuple[dict[str, Embed], int]:
     encoders: dict[str, nn.Module] = {"mofore": network, "random_init": fresh.to(device).eval()}
     encoders.update(dict.fromkeys(VIEWS, network))
     view_of: dict[str, View] = {row: VIEWS.get(row, "ordered") for row in encoders}
-    at = range(0, len(videos), VIDEOS_A_BATCH)
-    stored = [np.concatenate([samples[v] for v in range(i, min(i + VIDEOS_A_BATCH, len(videos)))]) for i in at]
+    at = range(0, len(videos), VIDEOS_PER_BATCH)
+    stored = [np.concatenate([samples[v] for v in range(i, min(i + VIDEOS_PER_BATCH, len(videos)))]) for i in at]
 
     def seen(frames_BTHWC: Tensor, row: str) -> Tensor:
-        return seen_input(frames_BTHWC.to(device), view_of[row], clip.input, params.seed)
+        return view_to_input(frames_BTHWC.to(device), view_of[row], clip.input, params.seed)
 
     inputs = [{view_of[row]: seen(torch.from_numpy(frames), row) for row in encoders} for frames in stored]
 

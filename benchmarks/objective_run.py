@@ -22,7 +22,7 @@ from sklearn.model_selection import GroupShuffleSplit
 from torch import nn
 
 from mofore.clips.dataset import EpochSampler, ForecastDataset, Sample, to_device
-from mofore.clips.loader import helper_count, load_batches
+from mofore.clips.loader import load_batches, loader_worker_count
 from mofore.config import Params, load_params
 from mofore.embedding.inference import UniformClips, embed_clips
 from mofore.embedding.store import Embeddings, FloatArray
@@ -154,9 +154,9 @@ def train(job: Job, params: Params, videos: FrameStore, device: torch.device) ->
     if len(videos) < batch_size:
         raise UserError(f"params.yaml: pretrain.batch_size is {batch_size}, but only {len(videos)} videos are usable")
     keep = params.runtime.cache * 1e9 if device.type == "cpu" else 0
-    kept_bytes = keep / max(1, helper_count(params.runtime.workers))
+    cache_bytes = keep / max(1, loader_worker_count(params.runtime.workers))
     pairs = (LabelledPairs if job.method == "supervised" else ForecastDataset)(
-        videos, params.clip, params.forecast, params.augment, params.seed, kept_bytes
+        videos, params.clip, params.forecast, params.augment, params.seed, cache_bytes
     )
     classes, label_V = np.unique(videos.table.label.to_numpy(str), return_inverse=True)
     if isinstance(pairs, LabelledPairs):

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from mofore.clips.augment import MEAN, STD
-from mofore.clips.sampling import clip_offsets, clip_span, draw_places
+from mofore.clips.sampling import clip_offsets, clip_span, draw_positions
 from mofore.config import Params
 from mofore.frames.store import FrameStore
 from mofore.method.encoders import build_encoder
@@ -51,7 +51,7 @@ class TwoClips(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, video: int) -> tuple[Tensor, Tensor]:
         clip, n_frames = self.params.clip, int(self.videos.table.frames.iloc[video])
         rng = np.random.default_rng(int(torch.randint(2**31, ())))  # torch's draws differ from worker to worker
-        first, gap_F = draw_places(n_frames, clip_span(clip), self.params.forecast, rng)
+        first, gap_F = draw_positions(n_frames, clip_span(clip), self.params.forecast, rng)
         return self._view(video, first), self._view(video, first + clip_span(clip) + int(gap_F[0]))
 
     def _view(self, video: int, start: int) -> Tensor:

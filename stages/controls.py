@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mofore.config import load_params
-from mofore.embedding.store import CONTROLS, write_vectors
+from mofore.embedding.store import CONTROLS, write_embeddings
 from mofore.errors import run_stage
 from mofore.evaluation.controls import metadata_features, pixel_features, standardise
 from mofore.frames.store import FrameStore
@@ -26,7 +26,7 @@ def main() -> None:
     }
     train_V = (videos.table.split == "train").to_numpy()
     for name, x_VD in features.items():
-        write_vectors(CONTROLS / f"{name}.parquet", videos.table, standardise(x_VD, train_V))
+        write_embeddings(CONTROLS / f"{name}.parquet", videos.table, standardise(x_VD, train_V))
     of = ", ".join(f"{name} of {x_VD.shape[1]} numbers" for name, x_VD in features.items())
     print(f"controls: {counted(len(videos), 'video')}: {of}")
 

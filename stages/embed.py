@@ -9,12 +9,12 @@ from mofore.config import load_params
 from mofore.embedding.inference import UniformClips, embed_clips
 from mofore.embedding.store import EMBEDDINGS
 from mofore.embedding.views import (
-    embed_rows,
+    embed_representations,
     forecast_encoders,
     leave_out_shorter_than_a_clip,
     target_videos,
     write_clips,
-    write_rows,
+    write_representations,
 )
 from mofore.errors import run_stage
 from mofore.frames.store import FrameStore
@@ -36,14 +36,14 @@ def main() -> None:
         left_out = leave_out_shorter_than_a_clip(videos, params.clip)
 
         samples = UniformClips(videos, params.clip, params.embed.clips)
-        features = embed_rows(model, videos, samples, params, device, processes)
+        features = embed_representations(model, videos, samples, params, device, processes)
         some = videos.select(target_videos(videos.table.split, params.seed))
         some_samples = UniformClips(some, params.clip, params.embed.clips)
         forecasts = embed_clips(forecast_encoders(model), some_samples, params.runtime, device, processes)
         if not processes.is_main:
             return
 
-    write_rows(samples, videos.table, features)
+    write_representations(samples, videos.table, features)
     for name, x_VKD in forecasts.items():
         write_clips(name, some_samples, some.table, x_VKD)
     write_csv(EMBEDDINGS / "left_out.csv", left_out)

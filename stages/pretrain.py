@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from mofore.clips.dataset import EpochSampler, ForecastDataset
-from mofore.clips.gap_histogram import gaps_drawn, share_of_gaps
+from mofore.clips.gap_histogram import gap_shares, sampled_gaps
 from mofore.config import Params, load_params
 from mofore.errors import run_stage
 from mofore.frames.store import FrameStore
@@ -40,7 +40,7 @@ def write(params: Params, run: Pretrained, videos: FrameStore, left_out: pd.Data
     pairs = ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed)
     epochs = epochs_of(params.pretrain, len(videos))
     batches = EpochSampler(len(videos), params.pretrain.batch_size, epochs, params.seed)
-    write_csv(Path("results/gaps.csv"), share_of_gaps(gaps_drawn(pairs, batches)), "%.6g")
+    write_csv(Path("results/gaps.csv"), gap_shares(sampled_gaps(pairs, batches)), "%.6g")
     final = run.log.iloc[-1].drop("epoch").to_dict()
     summary = final | {
         "videos": len(videos),

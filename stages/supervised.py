@@ -35,7 +35,7 @@ def leave_out(why: str) -> None:
 def train_and_embed(params: Params) -> None:
     """Write FILE, or say why not."""
     from mofore.embedding.inference import UniformClips, embed_clips
-    from mofore.embedding.store import write_vectors
+    from mofore.embedding.store import write_embeddings
     from mofore.embedding.views import leave_out_shorter_than_a_clip
     from mofore.runtime.device import keep_freed_memory, pick_device  # torch takes seconds: only where it is needed
     from mofore.runtime.distributed import init_distributed, launch
@@ -56,7 +56,7 @@ def train_and_embed(params: Params) -> None:
         samples = UniformClips(videos, params.clip, params.embed.clips)
         features = embed_clips({"supervised": encoder}, samples, params.runtime, device, processes)
     if processes.is_main:
-        write_vectors(FILE, videos.table, features["supervised"].mean(axis=1))
+        write_embeddings(FILE, videos.table, features["supervised"].mean(axis=1))
         of = f"{counted(len(train), 'video')} of {counted(train.table.label.nunique(), 'class', 'classes')}"
         print(
             f"supervised: {of}, {counted(params.supervised.epochs, 'epoch')}; in the last, {recognised:.1%} of the "

@@ -1,4 +1,4 @@
-"""Which frames make a training sample, how they are augmented, and how batches of them are loaded.
+"""Training samples: clip sampling, augmentation, datasets and batch loading.
 
 May import `mofore.frames` and the rooms before it.
 """

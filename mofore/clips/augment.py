@@ -1,8 +1,11 @@
-"""Augmentation, drawn once a clip and apart for context and future.
+"""Augments clips and converts frames to network input.
 
-Geometry is done where the frames are decoded, colour as one affine map a clip, applied to a whole batch on the device.
+Each clip gets one set of random parameters, shared by all its frames; context and future get different ones. Crops and
+flips are applied by the process that decodes the frames. Colour changes are one affine map per clip, applied to a whole
+batch on the training device.
 
-Shapes: B batch, T frames, H height, W width, C = 3 colours (RGB), P pixels taken together, R = 3 P their values.
+Shapes: B batch, T frames, H height, W width, C channels (3 for RGB), P pixels per row of the blocked colour product,
+R = 3 P values per row, 34 a [3, 4] affine map of RGB (matrix and offset).
 """
 
 import math
@@ -17,44 +20,53 @@ from mofore.config import Augment, Clip
 
 Frames = npt.NDArray[np.uint8] | list[npt.NDArray[np.uint8]]  # [T, H, W, C]
 
-UNCHANGED_34 = np.eye(3, 4, dtype=np.float32)
-GRAY_34 = np.tile(np.array([0.299, 0.587, 0.114, 0], np.float32), (3, 1))  # luma, for each colour
-MEAN, STD = 0.45, 0.225  # of natural video's pixels, the values of PySlowFast's Kinetics models
+IDENTITY_34 = np.eye(3, 4, dtype=np.float32)
+GRAY_34 = np.tile(np.array([0.299, 0.587, 0.114, 0], np.float32), (3, 1))  # ITU-R BT.601 luma in each channel
+MEAN, STD = 0.45, 0.225  # of pixel values in 0..1; the same for all channels, as in PySlowFast's Kinetics models
 
 
 def random_crop(frames: Frames, clip: Clip, augment: Augment, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """One random part, resized to a square, mirrored by chance; the same for all frames. Returns [T, size, size, C].
+    """Random resized crop and horizontal flip, the same for all frames.
 
-    Area crop_min..1 of the frame and aspect 3/4..4/3, as in "Going deeper with convolutions" (Szegedy et al., 2015);
-    with `clip.crop` "none" the aspect is relative to the frame's, so that a part is squeezed as the whole will be.
+    The crop has crop_min..1 of the frame's area and an aspect ratio of 3/4..4/3, limited to the frame, as in "Going
+    deeper with convolutions" (Szegedy et al., 2015). With `clip.crop` "none", the aspect ratio is relative to that of
+    the frame: `eval_crop` then squeezes whole frames to squares, and crops are squeezed in the same proportion.
+
+    Returns:
+        uint8 [T, size, size, C].
     """
     height, width, _ = frames[0].shape
-    tall, wide = (height, width) if clip.crop == "none" else (math.sqrt(height * width),) * 2
-    share, aspect = rng.uniform(augment.crop_min, 1), np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
-    h = min(height, round(float(tall * np.sqrt(share / aspect))))
-    w = min(width, round(float(wide * np.sqrt(share * aspect))))
+    full_h, full_w = (height, width) if clip.crop == "none" else (math.sqrt(height * width),) * 2
+    area, aspect = rng.uniform(augment.crop_min, 1), np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
+    h = min(height, round(float(full_h * np.sqrt(area / aspect))))
+    w = min(width, round(float(full_w * np.sqrt(area * aspect))))
     top, left = rng.integers(height - h + 1), rng.integers(width - w + 1)
-    part = resized([frame_HWC[top : top + h, left : left + w] for frame_HWC in frames], clip.size)
+    crop_THWC = resize_frames([frame_HWC[top : top + h, left : left + w] for frame_HWC in frames], clip.size)
     if rng.random() < augment.flip:
-        for frame_HWC in part:
+        for frame_HWC in crop_THWC:
             cv2.flip(frame_HWC, 1, dst=frame_HWC)
-    return part
+    return crop_THWC
 
 
-def evaluated_part(frames: Frames, clip: Clip) -> npt.NDArray[np.uint8]:
-    """What evaluations see of frames: all of them squeezed to squares, or their central squares; [T, size, size, C].
+def eval_crop(frames: Frames, clip: Clip) -> npt.NDArray[np.uint8]:
+    """Deterministic crop for evaluation: whole frames squeezed to squares, or their centre squares.
 
-    Frames are at least `clip.size` high and wide.
+    Args:
+        frames: at least `clip.size` high and wide.
+        clip: with `clip.crop` "none" whole frames are squeezed, with "center" the centre is cut out.
+
+    Returns:
+        uint8 [T, size, size, C].
     """
     if clip.crop == "none":
-        return resized(frames, clip.size)
+        return resize_frames(frames, clip.size)
     height, width, _ = frames[0].shape
     top, left = (height - clip.size) // 2, (width - clip.size) // 2
     return np.stack([frame_HWC[top : top + clip.size, left : left + clip.size] for frame_HWC in frames])
 
 
-def resized(frames: Frames, size: int) -> npt.NDArray[np.uint8]:
-    """Each frame as a square: [T, size, size, C]."""
+def resize_frames(frames: Frames, size: int) -> npt.NDArray[np.uint8]:
+    """Resize each frame to a square, bilinearly: [T, size, size, C]."""
     out_THWC = np.empty((len(frames), size, size, 3), np.uint8)
     for out_HWC, frame_HWC in zip(out_THWC, frames, strict=True):
         cv2.resize(frame_HWC, (size, size), dst=out_HWC, interpolation=cv2.INTER_LINEAR)
@@ -62,18 +74,19 @@ def resized(frames: Frames, size: int) -> npt.NDArray[np.uint8]:
 
 
 def random_colour(augment: Augment, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Brightness, contrast, saturation and grayscale of one clip as an affine map of RGB in 0..1: [3, 4].
+    """Draw the colour jitter and random grayscale of one clip, as an affine map of RGB in 0..1: float32 [3, 4].
 
-    With strength s each factor is uniform in 1 - s..1 + s (as torchvision's ColorJitter), except that contrast turns
-    about mid-gray, so that all of it is one matrix.
+    The factors of brightness, contrast and saturation are uniform in 1 - s..1 + s with s = `augment.jitter`, as in
+    torchvision's ColorJitter. One difference: contrast scales around mid-gray and not around the image's mean. So the
+    map does not depend on the pixels.
     """
-    brightness, contrast, saturation, chance = rng.random(4).tolist()
+    brightness, contrast, saturation, gray_draw = rng.random(4).tolist()
     brightness, contrast, saturation = (
-        1 + augment.jitter * (2 * share - 1) for share in (brightness, contrast, saturation)
+        1 + augment.jitter * (2 * draw - 1) for draw in (brightness, contrast, saturation)
     )
-    if chance < augment.grayscale:
+    if gray_draw < augment.grayscale:
         saturation = 0.0
-    colour_34 = (brightness * contrast * saturation) * UNCHANGED_34 + (
+    colour_34 = (brightness * contrast * saturation) * IDENTITY_34 + (
         brightness * contrast * (1 - saturation)
     ) * GRAY_34
     colour_34[:, 3] = 0.5 * (1 - contrast)
@@ -81,20 +94,20 @@ def random_colour(augment: Augment, rng: np.random.Generator) -> npt.NDArray[np.
 
 
 def to_input(frames_BTHWC: Tensor, input: str, colour_B34: Tensor | None = None) -> Tensor:
-    """Stored frames to what an encoder sees.
+    """Convert decoded frames to network input.
 
     Args:
-        frames_BTHWC: uint8; for differences one frame more than the clip has.
-        input: "rgb": normalised colours; "residual": differences of successive frames on the same scale; "both": these
-            and, as three channels more, the colours of the later frame of each two.
-        colour_B34: one affine map of colours a clip, or none.
+        frames_BTHWC: uint8. With "residual" and "both", one frame more than the clip has.
+        input: "rgb": normalised colours. "residual": differences of successive frames, divided by the same STD. "both":
+            the differences, followed by three channels with the normalised colours of the later of the two frames.
+        colour_B34: one affine map of RGB per clip; None leaves the colours unchanged.
 
     Returns:
-        float32 [B, C, T, H, W], channels last in memory; C as of `input_channels`.
+        float32 [B, C, T, H, W], in channels-last memory format. C is `input_channels(input)`.
     """
     scale = 1 / (255 * STD)
     if colour_B34 is None:
-        x_BTHWC = frames_BTHWC.float().mul_(scale)  # in two steps: a quarter faster on a CPU
+        x_BTHWC = frames_BTHWC.float().mul_(scale)  # 25 % faster on a CPU than `frames_BTHWC * scale`
     else:
         x_BTHWC = _affine(frames_BTHWC.float(), colour_B34[:, :, :3] * scale, colour_B34[:, :, 3] / STD)
         x_BTHWC.clamp_(0, 1 / STD)
@@ -108,15 +121,15 @@ def to_input(frames_BTHWC: Tensor, input: str, colour_B34: Tensor | None = None)
 
 
 def input_channels(input: str) -> int:
-    """C of what `to_input` gives."""
+    """Number of channels C of what `to_input` returns."""
     return 6 if input == "both" else 3
 
 
 def _affine(x_BTHWC: Tensor, matrix_B33: Tensor, offset_B3: Tensor) -> Tensor:
-    """One affine map of colours a clip.
+    """Apply one affine map of RGB per clip.
 
-    Takes several pixels as one row, mapped by a block-diagonal matrix: processors are slow at products with matrices as
-    small as 3x3 (on a CPU, eight pixels a row take a third of the time of one).
+    Products with 3x3 matrices are slow. So P pixels form one row, which is multiplied by a block-diagonal matrix. On a
+    CPU, 8 pixels per row take a third of the time of 1 pixel per row.
     """
     batch = len(x_BTHWC)
     pixels = math.gcd(x_BTHWC[0].numel() // 3, 8)
@@ -126,10 +139,13 @@ def _affine(x_BTHWC: Tensor, matrix_B33: Tensor, offset_B3: Tensor) -> Tensor:
     return torch.baddbmm(offset_BR[:, None], x_BTHWC.reshape(batch, -1, 3 * pixels), matrix_BRR).view(x_BTHWC.shape)
 
 
-def play_backwards(x_BCTHW: Tensor, input: str) -> Tensor:
-    """What `to_input` would give for the same frames in reverse order; differences also change their sign."""
-    if input == "both":  # of each two frames the later becomes the earlier, which is the later less the difference
-        change_BCTHW, colour_BCTHW = x_BCTHW.chunk(2, dim=1)
-        return torch.cat([-change_BCTHW, colour_BCTHW - change_BCTHW], dim=1).flip(2)
-    backwards_BCTHW = x_BCTHW.flip(2)
-    return -backwards_BCTHW if input == "residual" else backwards_BCTHW
+def time_reverse(x_BCTHW: Tensor, input: str) -> Tensor:
+    """Reverse the time axis of network input: equals `to_input` of the same frames in reverse order.
+
+    Differences of frames also change their sign.
+    """
+    if input == "both":  # the later frame of each pair becomes the earlier one: earlier = later - difference
+        difference_BCTHW, colour_BCTHW = x_BCTHW.chunk(2, dim=1)
+        return torch.cat([-difference_BCTHW, colour_BCTHW - difference_BCTHW], dim=1).flip(2)
+    reversed_BCTHW = x_BCTHW.flip(2)
+    return -reversed_BCTHW if input == "residual" else reversed_BCTHW

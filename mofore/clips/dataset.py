@@ -1,8 +1,8 @@
-"""Training samples: a context clip, later clips of the same video, and the gaps between.
+"""Dataset and batch sampler for pretraining: a context clip, future clips of the same video, and the gaps.
 
-Each sample's draws come from (seed, epoch, video) alone: any number of loader processes gives the same samples.
+All random draws of a sample follow from (seed, epoch, video). So samples are the same for any number of loader workers.
 
-Shapes: B batch, F futures of a context, T frames, H = W side of a clip, C = 3 colours.
+Shapes: F futures of a context, T frames, H = W side of a clip, C = 3 colours (RGB), 34 a [3, 4] affine map of RGB.
 """
 
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ import numpy.typing as npt
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from mofore.clips.augment import UNCHANGED_34, Frames, evaluated_part, random_colour, random_crop
-from mofore.clips.sampling import clip_offsets, clip_span, draw_places
+from mofore.clips.augment import IDENTITY_34, Frames, eval_crop, random_colour, random_crop
+from mofore.clips.sampling import clip_offsets, clip_span, draw_positions
 from mofore.config import Augment, Clip, Forecast
 from mofore.frames.cache import FrameCache
 from mofore.frames.store import FrameStore
 from mofore.runtime.distributed import SINGLE, Processes
 
-Matrix = npt.NDArray[np.float32]  # of colours, [3, 4]
+ColourMap = npt.NDArray[np.float32]  # affine map of RGB, [3, 4]
 
 
 class Sample(NamedTuple):
@@ -30,12 +30,12 @@ class Sample(NamedTuple):
     future_FTHWC: Any  # uint8
     context_colour_34: Any  # float32
     future_colour_F34: Any  # float32
-    gap_F: Any  # int64, video frames between context and future
-    group: Any  # int64, number of the video's group
+    gap_F: Any  # int64, video frames between the end of the context and the start of each future
+    group: Any  # int64, index of the video's group
 
 
 class ForecastDataset(Dataset[Sample]):
-    """Contexts with their futures, indexed by (epoch, video)."""
+    """Contexts with their futures. A key is (epoch, index of the video)."""
 
     def __init__(
         self,
@@ -44,53 +44,57 @@ class ForecastDataset(Dataset[Sample]):
         forecast: Forecast,
         augment: Augment,
         seed: int,
-        kept_bytes: float = 0,
+        cache_bytes: float = 0,
     ) -> None:
-        """`kept_bytes`: how much of decoded frames may be kept in memory, by each process that decodes."""
+        """`cache_bytes`: size limit of the cache of decoded frames, for each loader worker; 0 means no cache."""
         self.clip, self.forecast, self.augment, self.seed = clip, forecast, augment, seed
         self.offsets, self.span = clip_offsets(clip), clip_span(clip)
         self.n_frames = videos.table.frames.to_numpy()
-        self.reader = FrameCache(videos.reader, self.n_frames, kept_bytes) if kept_bytes else videos.reader
+        self.reader = FrameCache(videos.reader, self.n_frames, cache_bytes) if cache_bytes else videos.reader
         self.groups = videos.table.group.astype("category").cat.codes.to_numpy().astype(np.int64)
 
     def video(self, key: tuple[int, int]) -> int:
-        """Number of the video of a key."""
+        """Index of the video of a key."""
         return key[1]
 
-    def place(self, key: tuple[int, int]) -> tuple[int, npt.NDArray[np.int64], np.random.Generator]:
-        """First frame of the context, the gap of each future, [F], and the generator of all further draws."""
+    def positions(self, key: tuple[int, int]) -> tuple[int, npt.NDArray[np.int64], np.random.Generator]:
+        """Draw where the clips of a sample lie.
+
+        Returns:
+            First frame of the context; gap to each future in video frames, [F]; the generator for all later draws.
+        """
         epoch, video = key
         rng = np.random.default_rng((self.seed, epoch, video))
-        return *draw_places(int(self.n_frames[video]), self.span, self.forecast, rng), rng
+        return *draw_positions(int(self.n_frames[video]), self.span, self.forecast, rng), rng
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         _, video = key
-        context, gap_F, rng = self.place(key)
+        context, gap_F, rng = self.positions(key)
         starts = [context, *(context + self.span + gap_F)]
         frames = self.reader.read(video, np.concatenate([start + self.offsets for start in starts]))
         count = len(self.offsets)
         clips = [frames[at : at + count] for at in range(0, len(frames), count)]
         clean_targets = rng.random() < self.augment.clean_target_prob
         (context_THWC, context_colour_34), *futures = (
-            self._unaugmented(clip) if clean_targets and number else self._augmented(clip, rng)
-            for number, clip in enumerate(clips)
+            self._unaugmented(clip) if clean_targets and index else self._augmented(clip, rng)
+            for index, clip in enumerate(clips)  # clip 0 is the context, which is always augmented
         )
         future_FTHWC, future_colour_F34 = (np.stack(parts) for parts in zip(*futures, strict=True))
         return Sample(context_THWC, future_FTHWC, context_colour_34, future_colour_F34, gap_F, self.groups[video])
 
-    def _augmented(self, frames: Frames, rng: np.random.Generator) -> tuple[npt.NDArray[np.uint8], Matrix]:
+    def _augmented(self, frames: Frames, rng: np.random.Generator) -> tuple[npt.NDArray[np.uint8], ColourMap]:
         return random_crop(frames, self.clip, self.augment, rng), random_colour(self.augment, rng)
 
-    def _unaugmented(self, frames: Frames) -> tuple[npt.NDArray[np.uint8], Matrix]:
-        """As the evaluations see a clip."""
-        return evaluated_part(frames, self.clip), UNCHANGED_34
+    def _unaugmented(self, frames: Frames) -> tuple[npt.NDArray[np.uint8], ColourMap]:
+        """The crop that evaluations use, with unchanged colours."""
+        return eval_crop(frames, self.clip), IDENTITY_34
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
-    """Batches of (epoch, video) for a whole run or the rest of one, each epoch in a new order.
+    """Yields batches of keys (epoch, video) for a whole run, or for the rest of a resumed one.
 
-    One sampler for all epochs lets loader processes run on over the end of an epoch. What does not fill the last
-    batch of an epoch is left out of that epoch.
+    Each epoch shuffles the videos anew and drops the last incomplete batch. One sampler serves all epochs, so that
+    loader workers prefetch across epoch boundaries.
     """
 
     def __init__(
@@ -102,7 +106,16 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
         first_step: int = 0,
         processes: Processes = SINGLE,
     ) -> None:
-        """`first_step`: steps of the run that are done; `processes`: each gets its share of every batch."""
+        """Plan a run of `epochs`.
+
+        Args:
+            n_videos: number of videos, at least `batch_size`.
+            batch_size: samples of the global batch; a multiple of the number of processes.
+            epochs: epochs of the whole run.
+            seed: of the order of videos.
+            first_step: number of steps that are already done.
+            processes: each yields its shard of every batch.
+        """
         self.n_videos, self.batch_size, self.epochs, self.seed = n_videos, batch_size, epochs, seed
         self.first_step, self.processes = first_step, processes
         self.steps_per_epoch = n_videos // batch_size
@@ -121,6 +134,6 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
 
 
 def to_device(batch: Sample, device: Any) -> Sample:
-    """The same batch on `device`, copied without waiting where its memory is pinned."""
+    """Copy a batch to `device`; asynchronously if its memory is pinned."""
     fields: list[Tensor] = [tensor.to(device, non_blocking=True) for tensor in batch]
     return Sample(*fields)

@@ -1,4 +1,9 @@
-"""The gaps that a training run really draws: capped by the room that each video has, so not those of params.yaml."""
+"""Histogram of the gaps that a training run samples.
+
+It differs from the distribution in params.yaml, because each gap is limited by the length of the video.
+
+Shapes: N gaps.
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,24 +11,24 @@ import pandas as pd
 
 from mofore.clips.dataset import EpochSampler, ForecastDataset
 
-DRAWS = 50_000  # at most, spread over the run: a share of 2 % is then known to 0.1 %
-BARS = 60  # at most
+MAX_DRAWS = 50_000  # samples to look at; enough to know a share of 2 % to within 0.1 percentage points
+MAX_BARS = 60
 
 
-def gaps_drawn(pairs: ForecastDataset, epochs: EpochSampler) -> npt.NDArray[np.int64]:
-    """Gaps of the samples of a run, in video frames; of evenly spaced batches where there are very many.
+def sampled_gaps(samples: ForecastDataset, epochs: EpochSampler) -> npt.NDArray[np.int64]:
+    """Gaps of the samples of a run in video frames, [N]; of every k-th batch if there are more than MAX_DRAWS samples.
 
-    Nothing has to be recorded for this: each sample's draws come from (seed, epoch, video) alone.
+    The gaps are drawn again, not recorded in training: all draws follow from (seed, epoch, video).
     """
     batches = list(epochs)
-    every = -(-len(batches) * epochs.batch_size // DRAWS)
-    return np.concatenate([pairs.place(key)[1] for batch in batches[::every] for key in batch])
+    every = -(-len(batches) * epochs.batch_size // MAX_DRAWS)
+    return np.concatenate([samples.positions(key)[1] for batch in batches[::every] for key in batch])
 
 
-def share_of_gaps(gap_N: npt.NDArray[np.int64]) -> pd.DataFrame:
-    """How often each gap was drawn: columns gap (video frames, middle of the bar) and share (0 to 1, sum 1)."""
+def gap_shares(gap_N: npt.NDArray[np.int64]) -> pd.DataFrame:
+    """Histogram of gaps: columns gap (video frames, centre of the bar) and share (0 to 1, sums to 1)."""
     low, high = int(gap_N.min()), int(gap_N.max())
-    width = -(-(high - low + 1) // BARS)  # whole gaps a bar
+    width = -(-(high - low + 1) // MAX_BARS)  # a whole number of gaps per bar
     bars = -(-(high - low + 1) // width)
     count, _ = np.histogram(gap_N, bins=bars, range=(low - 0.5, low - 0.5 + bars * width))
     return pd.DataFrame({"gap": low + (np.arange(bars) + 0.5) * width - 0.5, "share": count / len(gap_N)})

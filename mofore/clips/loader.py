@@ -1,10 +1,10 @@
-"""Batches of samples, prefetched by low-priority processes while the training computes.
+"""Loads batches of samples, prefetched by low-priority worker processes while the training computes.
 
-On a CPU, decoding and computing share the cores. Even a step that uses all of them leaves some of their time unused,
-between its parallel loops: about a tenth of it, measured on 2 cores, and more than decoding takes. So the processes
-that decode yield to those that compute; should they fall behind, the computing waits, and they have all cores.
+On a CPU, decoding and training share the cores. Even a training step that uses all cores leaves about a tenth of their
+time idle between its parallel loops (measured on 2 cores). Decoding needs less than that. So the workers run at low
+priority and use the idle time. If they fall behind, the training waits for a batch, and the workers have all cores.
 
-Shapes: B batch, and behind it whatever a sample has.
+Shapes: B batch; the other dimensions are those of a sample.
 """
 
 import os
@@ -19,116 +19,126 @@ from torch import multiprocessing
 from torch.utils.data import DataLoader
 
 from mofore.errors import UserError
-from mofore.runtime.signals import leave_stopping_to_the_parent
+from mofore.runtime.signals import ignore_stop_signals
 
-PREFETCH_BATCHES = 4  # batches made ahead; for a GPU, by each process
-WORKER_NICENESS = 10  # of the processes that make batches: they yield, but do not starve beside other programs
-ORPHAN_CHECK = 0.5  # seconds between two looks whether the parent still lives; till then they hold its locks
+PREFETCH_BATCHES = 4  # batches made ahead: on a CPU by all workers together, for a GPU by each worker
+WORKER_NICENESS = 10  # of the worker processes: below the training, but not starved by other programs
+ORPHAN_CHECK_SECONDS = 0.5  # time between two checks that the parent lives; an orphan holds its locks until then
 
 
 class Samples(Protocol):
-    """Samples by key; each is an array, or a named tuple of arrays, of shapes that are the same for all."""
+    """Samples by key. Each is an array, or a named tuple of arrays; shapes and types are the same for all samples."""
 
     def __getitem__(self, key: Any) -> Any: ...
 
     def video(self, key: Any) -> int:
-        """Number of the video that a sample is of."""
+        """Index of the video that a sample comes from."""
         ...
 
 
 def load_batches(
     samples: Samples, keys: Iterable[list[Any]], workers: int, device: torch.device
 ) -> Generator[Any, None, None]:
-    """Batches of samples; each holds only until the next is asked for.
+    """Load batches of samples. On a CPU, a batch is valid only until the next one is requested.
 
     Args:
         samples: indexed by key.
-        keys: those of each batch.
-        workers: `runtime.workers`, processes that decode; 0: this one; -1: one a core, which with several processes a
-            machine is one for each of torch's threads.
-        device: where the batches go. Batches for a GPU are made ahead in pinned memory.
+        keys: the keys of each batch; the first batch is the largest.
+        workers: number of worker processes, as in `runtime.workers`. 0: the calling process decodes. -1: one worker for
+            each of torch's threads, which are the cores divided by the processes of the machine.
+        device: where the batches will be used. Batches for a GPU are prefetched into pinned memory.
+
+    Yields:
+        Each batch in CPU memory, with the type of a sample: a tensor [B, ...] or a named tuple of them.
+
+    Raises:
+        UserError: a sample cannot be read.
     """
     if device.type == "cpu":
-        yield from _shared_batches(samples, keys, helper_count(workers))
+        yield from _shared_memory_batches(samples, keys, loader_worker_count(workers))
         return
     loader: DataLoader[Any] = DataLoader(
-        samples,  # type: ignore[arg-type] # a protocol of ours is a dataset as well
+        samples,  # type: ignore[arg-type] # `Samples` has all that DataLoader needs of a dataset
         batch_sampler=keys,
-        num_workers=helper_count(workers),
+        num_workers=loader_worker_count(workers),
         pin_memory=device.type == "cuda",
         prefetch_factor=PREFETCH_BATCHES if workers else None,
-        worker_init_fn=leave_stopping_to_the_parent,
+        worker_init_fn=ignore_stop_signals,
     )
     try:
         yield from loader
-    except UserError as error:  # DataLoader puts a traceback before what was said
+    except UserError as error:  # DataLoader puts the worker's traceback before the message: remove it
         raise UserError(str(error).rpartition("UserError: ")[2]) from None
 
 
-def helper_count(workers: int) -> int:
-    """How many processes decode."""
+def loader_worker_count(workers: int) -> int:
+    """Number of worker processes for a value of `runtime.workers`."""
     return torch.get_num_threads() if workers < 0 else workers
 
 
-def _shared_batches(samples: Samples, keys: Iterable[list[Any]], workers: int) -> Iterator[Any]:
-    """Each batch is made in shared memory, its rows by all helpers together.
+def _shared_memory_batches(samples: Samples, keys: Iterable[list[Any]], n_workers: int) -> Iterator[Any]:
+    """Batches in shared memory, each filled by all workers together.
 
-    A video always falls to the same helper, which may keep what it has decoded.
+    The buffers are reused in turn. The samples of a video are always made by the same worker, so that its cache of
+    decoded frames is of use.
     """
-    helpers: list[_Helper] = []
-    slots: list[Any] = []
-    asked: deque[tuple[int, list[Any]]] = deque()  # slot and keys of the batches under way
-    ahead = PREFETCH_BATCHES if workers else 0
+    workers: list[_Worker] = []
+    buffers: list[Any] = []
+    pending: deque[tuple[int, list[Any]]] = deque()  # buffer index and keys of each requested batch
+    ahead = PREFETCH_BATCHES if n_workers else 0
     try:
         for number, batch in enumerate(keys):
-            if not slots:
+            if not buffers:
                 sample = samples[batch[0]]
-                slots = [_room(sample, len(batch)) for _ in range(ahead + 1)]
-                helpers = [_Helper(samples, slots, part, workers) for part in range(workers)]
-            slot = number % len(slots)
-            for helper in helpers:
-                helper.ask(slot, batch)
-            asked.append((slot, batch))
-            if len(asked) > ahead:
-                yield _finish(samples, slots, helpers, *asked.popleft())
-        while asked:
-            yield _finish(samples, slots, helpers, *asked.popleft())
+                buffers = [_allocate_batch(sample, len(batch)) for _ in range(ahead + 1)]
+                workers = [_Worker(samples, buffers, index, n_workers) for index in range(n_workers)]
+            buffer = number % len(buffers)
+            for worker in workers:
+                worker.request(buffer, batch)
+            pending.append((buffer, batch))
+            if len(pending) > ahead:
+                yield _complete_batch(samples, buffers, workers, *pending.popleft())
+        while pending:
+            yield _complete_batch(samples, buffers, workers, *pending.popleft())
     finally:
-        for helper in helpers:
-            helper.end()
+        for worker in workers:
+            worker.stop()
 
 
-def _finish(samples: Samples, slots: list[Any], helpers: "list[_Helper]", slot: int, batch: list[Any]) -> Any:
-    """Wait for the helpers' rows; make those of helpers that have died, or all without helpers, here."""
-    for helper in helpers:
-        if not helper.done():
-            _make_rows(samples, batch, slots[slot], helper.part, len(helpers))
-    if not helpers:
-        _make_rows(samples, batch, slots[slot], 0, 1)
-    parts = [tensor[: len(batch)] for tensor in _fields(slots[slot])]
-    return type(slots[slot])(*parts) if isinstance(slots[slot], tuple) else parts[0]
+def _complete_batch(
+    samples: Samples, buffers: list[Any], workers: "list[_Worker]", buffer: int, batch: list[Any]
+) -> Any:
+    """Wait for the rows of all workers; fill in this process the rows of workers that have died, or all without any."""
+    for worker in workers:
+        if not worker.wait():
+            _fill_rows(samples, batch, buffers[buffer], worker.index, len(workers))
+    if not workers:
+        _fill_rows(samples, batch, buffers[buffer], 0, 1)
+    fields = [tensor[: len(batch)] for tensor in _fields(buffers[buffer])]
+    return type(buffers[buffer])(*fields) if isinstance(buffers[buffer], tuple) else fields[0]
 
 
-class _Helper:
-    """A process that makes some rows of each batch. Should it die, its rows are left to the caller."""
+class _Worker:
+    """A process that fills some rows of each batch. If it dies, the caller must fill them."""
 
-    def __init__(self, samples: Samples, slots: list[Any], part: int, parts: int) -> None:
-        """`part`: of the rows, 0 to parts - 1."""
-        self.part = part
-        self.pipe, theirs = multiprocessing.Pipe()
-        arguments = (samples, slots, part, parts, theirs, os.getpid())
-        self.process = multiprocessing.Process(target=_help, args=arguments, daemon=True)
+    def __init__(self, samples: Samples, buffers: list[Any], index: int, n_workers: int) -> None:
+        """Start the process; `index`: 0 to n_workers - 1, decides which videos it decodes."""
+        self.index = index
+        self.pipe, worker_end = multiprocessing.Pipe()
+        arguments = (samples, buffers, index, n_workers, worker_end, os.getpid())
+        self.process = multiprocessing.Process(target=_worker_loop, args=arguments, daemon=True)
         self.process.start()
-        theirs.close()
+        worker_end.close()
 
-    def ask(self, slot: int, batch: list[Any]) -> None:
-        self._send((slot, batch))
+    def request(self, buffer: int, batch: list[Any]) -> None:
+        """Ask for its rows of a batch, to be written to a buffer."""
+        self._send((buffer, batch))
 
-    def done(self) -> bool:
-        """Wait for its rows of the first batch asked for and not yet waited for; False if it has died.
+    def wait(self) -> bool:
+        """Wait for its rows of the oldest requested batch; False if it has died.
 
         Raises:
-            Exception: what it met.
+            Exception: the one that the worker raised.
         """
         try:
             error = self.pipe.recv()
@@ -138,40 +148,45 @@ class _Helper:
             raise error
         return True
 
-    def end(self) -> None:
+    def stop(self) -> None:
+        """End the process and wait for its end."""
         self._send(None)
         self.pipe.close()
         self.process.join()
 
     def _send(self, message: tuple[int, list[Any]] | None) -> None:
-        with suppress(OSError):  # it has died, as `done` will find
+        with suppress(OSError):  # the worker has died; `wait` will report it
             self.pipe.send(message)
 
 
-def _room(sample: Any, batch_size: int) -> Any:
-    """Shared memory for a batch of samples like this one."""
+def _allocate_batch(sample: Any, batch_size: int) -> Any:
+    """Allocate shared memory for a batch of samples of this shape and type."""
     tensors = [torch.as_tensor(field) for field in _fields(sample)]
-    room = [torch.empty((batch_size, *x.shape), dtype=x.dtype).share_memory_() for x in tensors]
-    return type(sample)(*room) if isinstance(sample, tuple) else room[0]
+    buffer = [torch.empty((batch_size, *x.shape), dtype=x.dtype).share_memory_() for x in tensors]
+    return type(sample)(*buffer) if isinstance(sample, tuple) else buffer[0]
 
 
 def _fields(sample: Any) -> tuple[Any, ...]:
     return sample if isinstance(sample, tuple) else (sample,)
 
 
-def _help(samples: Samples, slots: list[Any], part: int, parts: int, pipe: Connection, parent: int) -> None:
-    leave_stopping_to_the_parent()
+def _worker_loop(
+    samples: Samples, buffers: list[Any], index: int, n_workers: int, pipe: Connection, parent: int
+) -> None:
+    """Fill rows as requested through the pipe, until the parent sends None or has ended."""
+    ignore_stop_signals()
     os.nice(WORKER_NICENESS)
-    while os.getppid() == parent:  # the pipe's end does not tell: this process holds a copy of the parent's end, too
-        if not pipe.poll(ORPHAN_CHECK):
+    # A dead parent does not close the pipe, because this process holds a copy of the parent's end. So ask for its id.
+    while os.getppid() == parent:
+        if not pipe.poll(ORPHAN_CHECK_SECONDS):
             continue
         try:
-            asked = pipe.recv()
-            if asked is None:
+            request = pipe.recv()
+            if request is None:
                 return
-            slot, batch = asked
-            _make_rows(samples, batch, slots[slot], part, parts)
-        except (EOFError, ConnectionError):  # the parent has gone
+            buffer, batch = request
+            _fill_rows(samples, batch, buffers[buffer], index, n_workers)
+        except (EOFError, ConnectionError):  # the parent has ended
             return
         except Exception as error:  # the parent raises it
             pipe.send(error)
@@ -179,9 +194,10 @@ def _help(samples: Samples, slots: list[Any], part: int, parts: int, pipe: Conne
             pipe.send(None)
 
 
-def _make_rows(samples: Samples, batch: list[Any], room: Any, part: int, parts: int) -> None:
-    arrays = [tensor.numpy() for tensor in _fields(room)]
+def _fill_rows(samples: Samples, batch: list[Any], buffer: Any, index: int, n_workers: int) -> None:
+    """Write those rows of a batch whose videos belong to worker `index`."""
+    arrays = [tensor.numpy() for tensor in _fields(buffer)]
     for row, key in enumerate(batch):
-        if samples.video(key) % parts == part:
+        if samples.video(key) % n_workers == index:
             for array, field in zip(arrays, _fields(samples[key]), strict=True):
                 array[row] = field

@@ -1,4 +1,4 @@
-"""Encoders at work: clips to embeddings (inference, views), embeddings on disk (store), their geometry.
+"""Embeddings: computing them (inference, views), files (store), collapse diagnostics (geometry).
 
 May import `mofore.method` and the rooms before it.
 """

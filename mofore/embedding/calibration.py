@@ -18,13 +18,13 @@ from torch.optim.swa_utils import update_bn
 from mofore.clips.augment import input_channels, to_input
 from mofore.clips.loader import load_batches
 from mofore.config import Params
-from mofore.embedding.inference import VIDEOS_A_BATCH, UniformClips
+from mofore.embedding.inference import VIDEOS_PER_BATCH, UniformClips
 from mofore.frames.store import FrameStore
 from mofore.method.encoders import build_encoder
 from mofore.runtime.device import autocast
 
 MAX_VIDEOS = 256
-CLIPS_A_VIDEO = 4
+CLIPS_PER_VIDEO = 4
 
 
 def untrained_encoder(videos: FrameStore, params: Params, device: torch.device) -> nn.Module:
@@ -45,14 +45,14 @@ def calibrate(encoder: nn.Module, videos: FrameStore, params: Params, device: to
     chosen = train if len(train) else np.arange(len(videos))
     if len(chosen) > MAX_VIDEOS:
         chosen = np.sort(np.random.default_rng(params.seed).choice(chosen, MAX_VIDEOS, replace=False))
-    samples = UniformClips(videos.select(chosen), params.clip, CLIPS_A_VIDEO)
+    samples = UniformClips(videos.select(chosen), params.clip, CLIPS_PER_VIDEO)
     with torch.no_grad(), autocast(params.runtime, device):
         update_bn(_inputs(samples, params, device), encoder)
 
 
 def _inputs(samples: UniformClips, params: Params, device: torch.device) -> Iterator[Tensor]:
     every = list(range(len(samples)))
-    batches = [every[at : at + VIDEOS_A_BATCH] for at in range(0, len(every), VIDEOS_A_BATCH)]
+    batches = [every[at : at + VIDEOS_PER_BATCH] for at in range(0, len(every), VIDEOS_PER_BATCH)]
     with closing(load_batches(samples, batches, params.runtime.workers, device)) as loaded:
         for frames_VKTHWC in loaded:
             yield to_input(frames_VKTHWC.flatten(0, 1).to(device, non_blocking=True), params.clip.input)

@@ -1,6 +1,6 @@
-"""Collapse diagnostics: how many directions embeddings use, how far they spread, and when that counts as collapse.
+"""Measures embeddings for collapse: effective rank, spread, alignment and uniformity.
 
-In numpy, so that evaluations need no torch. Decompositions, means and sums are in float64.
+Written in numpy, so that evaluations need not import torch. Decompositions, means and sums are computed in float64.
 
 Shapes: N embeddings, D dimensions.
 """
@@ -12,37 +12,37 @@ import numpy.typing as npt
 
 Float = TypeVar("Float", bound=np.floating)
 Floats = npt.NDArray[np.floating]
-MIN_RANK = 5.0  # directions; fewer count as collapse
-MIN_SPREAD = 0.25  # of 1; less counts as collapse
-ROWS_A_BLOCK = 4096  # bounds the memory of `effective_rank`
-MAX_PAIRED = 4096  # embeddings among which `uniformity` takes all pairs
+MIN_RANK = 5.0  # a lower effective rank counts as collapse
+MIN_SPREAD = 0.25  # a lower spread counts as collapse; 1 is healthy
+ROWS_PER_BLOCK = 4096  # limits the memory of `effective_rank`
+MAX_PAIRED = 4096  # limits the number of embeddings of which `uniformity` compares all pairs
 
 
 def unit(x_ND: npt.NDArray[Float]) -> npt.NDArray[Float]:
-    """Rows scaled to length 1, in their own precision."""
+    """Scale each row to length 1, in the input's dtype: [N, D]. Rows of zeros stay zeros."""
     return x_ND / np.maximum(np.linalg.norm(x_ND, axis=1, keepdims=True), 1e-12)
 
 
 def effective_rank(x_ND: Floats) -> float:
-    """How many directions the embeddings use: 1 (collapsed) to min(N, D).
+    """Effective number of directions that the embeddings use: 1 (collapsed) to min(N, D).
 
-    Exponential of the entropy of the normalised singular values: RankMe (Garrido et al., 2023).
+    The exponential of the entropy of the normalised singular values, as in RankMe (Garrido et al., 2023).
     """
     r_DD = np.empty((0, x_ND.shape[1]))
-    for begin in range(0, len(x_ND), ROWS_A_BLOCK):  # R of a QR decomposition has the singular values of its input
-        r_DD = np.asarray(np.linalg.qr(np.concatenate([r_DD, x_ND[begin : begin + ROWS_A_BLOCK]]), mode="r"))
+    for begin in range(0, len(x_ND), ROWS_PER_BLOCK):  # R of a QR decomposition keeps the singular values
+        r_DD = np.asarray(np.linalg.qr(np.concatenate([r_DD, x_ND[begin : begin + ROWS_PER_BLOCK]]), mode="r"))
     singular = np.linalg.svd(r_DD, compute_uv=False)
     share = singular / max(singular.sum(), 1e-12)
     return float(np.exp(-(share * np.log(np.maximum(share, 1e-12))).sum()))
 
 
 def spread(x_ND: Floats) -> float:
-    """Mean standard deviation of the unit vectors' coordinates, times sqrt(D): 0 (collapsed) to about 1 (healthy)."""
+    """Mean over dimensions of the unit vectors' standard deviation, times sqrt(D): 0 (collapsed) to 1 (healthy)."""
     return float(unit(x_ND).std(axis=0, dtype=np.float64).mean() * x_ND.shape[1] ** 0.5)
 
 
 def alignment(a_ND: Floats, b_ND: Floats) -> float:
-    """Mean squared distance of paired rows on the unit sphere, 0 to 4; lower is better.
+    """Mean squared distance between paired rows, scaled to length 1: 0 (same direction) to 4 (opposite).
 
     Wang and Isola, "Understanding Contrastive Representation Learning through Alignment and Uniformity", 2020.
     """
@@ -51,9 +51,10 @@ def alignment(a_ND: Floats, b_ND: Floats) -> float:
 
 
 def uniformity(x_ND: Floats, seed: int = 0) -> float:
-    """Log of the mean Gaussian potential of all pairs: 0 (collapsed) down to about -4 (spread over the sphere).
+    """Log of the mean Gaussian potential of all pairs: 0 (collapsed) to about -4 (uniform on the sphere).
 
-    Wang and Isola, 2020, with t = 2. Of more than MAX_PAIRED embeddings some are drawn, by `seed`.
+    Wang and Isola (see `alignment`), with t = 2. Of more than MAX_PAIRED embeddings, a random sample of MAX_PAIRED is
+    used, drawn with `seed`.
     """
     if len(x_ND) > MAX_PAIRED:
         x_ND = x_ND[np.random.default_rng(seed).choice(len(x_ND), MAX_PAIRED, replace=False)]
@@ -64,7 +65,7 @@ def uniformity(x_ND: Floats, seed: int = 0) -> float:
 
 
 def collapse(rank: float, spread: float) -> str:
-    """Why embeddings of this effective rank and spread count as collapsed; empty if they do not."""
+    """The reason why this effective rank and spread count as collapse, for messages; empty if they do not."""
     if rank < MIN_RANK:
         return f"effective rank {rank:.1f} is below {MIN_RANK:g}"
     return f"spread {spread:.2f} is below {MIN_SPREAD:g}" if spread < MIN_SPREAD else ""

@@ -1,10 +1,11 @@
-"""Features of uniformly spaced clips, by encoders that no longer learn.
+"""Computes features of uniformly spaced clips with frozen encoders.
 
-The primary protocol of the field: uniformly spaced clips, globally pooled features of the encoder (no projector),
-encoder in eval mode. It crops centres; so does `clip.crop` "center", while "none" lets the encoder see whole frames.
-As controls, the same clips can be seen with their frames shuffled, or as a still.
+This follows the usual protocol: uniformly spaced clips, encoder in eval mode, globally pooled features without the
+projector. Most papers crop the centre, as `clip.crop` "center" does; with "none" the encoder sees whole frames. As
+controls, an encoder can also see the same clips with their frames shuffled, or with one frame repeated.
 
-Shapes: B clips of a batch, K clips of a video, T frames, H = W side of a clip, C colours, D feature dimensions.
+Shapes: B clips of a batch, V videos, K clips per video, T frames, N distinct frames, H = W side of a clip, C channels,
+D feature dimensions.
 """
 
 from typing import Literal
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from mofore.clips.augment import evaluated_part, to_input
+from mofore.clips.augment import eval_crop, to_input
 from mofore.clips.loader import load_batches
 from mofore.clips.sampling import clip_offsets, clip_span, uniform_starts
 from mofore.config import Clip, Runtime
@@ -26,34 +27,40 @@ from mofore.utils.progress import progress
 
 FloatArray = npt.NDArray[np.float32]
 View = Literal["ordered", "shuffled", "still"]
-VIDEOS_A_BATCH = 8
+VIDEOS_PER_BATCH = 8
 
 
 def apply_view(frames_BTHWC: Tensor, view: View, seed: int) -> Tensor:
-    """The frames of each clip as they are, in a random order of its own, or the middle one repeated; same shape.
+    """Change the frames of each clip for a control; the shape stays the same.
 
-    An encoder that scores as well on shuffled frames does not use their order; on a still, not their motion.
+    An encoder that scores equally well on "shuffled" does not use the order of frames. One that scores equally well on
+    "still" does not use motion.
+
+    Args:
+        frames_BTHWC: decoded frames.
+        view: "ordered": unchanged; "shuffled": a random order, drawn per clip; "still": the middle frame, repeated.
+        seed: of the random orders.
     """
     clips, frames = frames_BTHWC.shape[:2]
     if view == "still":
         return frames_BTHWC[:, frames // 2, None].expand_as(frames_BTHWC)
     if view == "shuffled":
-        chance_BT = torch.rand(clips, frames, generator=torch.Generator().manual_seed(seed))
-        return frames_BTHWC[torch.arange(clips)[:, None], chance_BT.argsort(dim=1)]
+        sort_key_BT = torch.rand(clips, frames, generator=torch.Generator().manual_seed(seed))
+        return frames_BTHWC[torch.arange(clips)[:, None], sort_key_BT.argsort(dim=1)]
     return frames_BTHWC
 
 
-def seen_input(frames_BTHWC: Tensor, view: View, input: str, seed: int) -> Tensor:
-    """What an encoder is given of clips, [B, C, T, H, W]; one for all, [1, ...], where they have nothing to tell apart.
+def view_to_input(frames_BTHWC: Tensor, view: View, input: str, seed: int) -> Tensor:
+    """Network input of a view of clips: [B, C, T, H, W].
 
-    That is so for stills of differences: all are 0.
+    Frame differences of stills are all 0, so there one clip stands for all: [1, C, T, H, W].
     """
     frames_BTHWC = apply_view(frames_BTHWC, view, seed)
     return to_input(frames_BTHWC[:1] if view == "still" and input == "residual" else frames_BTHWC, input)
 
 
 class UniformClips(Dataset[npt.NDArray[np.uint8]]):
-    """The K uniformly spaced clips of each video: uint8 [K, T, H, W, C]."""
+    """K uniformly spaced clips of each video, uint8 [K, T, H, W, C]. A key is the index of a video."""
 
     def __init__(self, videos: FrameStore, clip: Clip, clips: int) -> None:
         self.reader, self.clip, self.clips = videos.reader, clip, clips
@@ -68,14 +75,14 @@ class UniformClips(Dataset[npt.NDArray[np.uint8]]):
         return len(self.n_frames)
 
     def video(self, key: int) -> int:
-        """Number of the video of a key: the key itself."""
+        """Index of the video of a key: the key itself."""
         return key
 
     def __getitem__(self, video: int) -> npt.NDArray[np.uint8]:
         wanted_KT = self.starts(video)[:, None] + self.offsets
-        frames, place_KT = np.unique(wanted_KT, return_inverse=True)  # clips overlap: decode each frame once
-        frames_NHWC = evaluated_part(self.reader.read(video, frames), self.clip)
-        return frames_NHWC[place_KT.reshape(wanted_KT.shape)]
+        frames, index_KT = np.unique(wanted_KT, return_inverse=True)  # clips may overlap: decode each frame once
+        frames_NHWC = eval_crop(self.reader.read(video, frames), self.clip)
+        return frames_NHWC[index_KT.reshape(wanted_KT.shape)]
 
 
 def embed_clips(
@@ -87,33 +94,37 @@ def embed_clips(
     views: dict[str, View] | None = None,
     seed: int = 0,
 ) -> dict[str, FloatArray]:
-    """Embed the clips of every video with several encoders, in one pass over the frames.
+    """Embed the clips of all videos with several encoders, decoding each video once.
 
     Args:
         encoders: by name, on `device`, in eval mode; each maps [B, C, T, H, W] to [B, D].
-        samples: of videos that are each at least one clip long.
-        processes: each embeds its share of the batches.
-        views: how some encoders, by name, see the clips; the others see them as they are.
+        samples: clips of videos that are each at least one clip long.
+        runtime: number of loader workers and precision.
+        device: the device of the encoders.
+        processes: each embeds every n-th batch, where n is the number of processes.
+        views: view of the clips for each encoder, by name; encoders without an entry see them ordered.
         seed: of the order of shuffled frames.
 
     Returns:
-        By encoder's name, float32 [videos, K, D]; in other processes than the first, nothing.
+        By encoder name, float32 [V, K, D], not normalised. Empty on all ranks but 0.
     """
-    batches = [list(range(len(samples)))[at : at + VIDEOS_A_BATCH] for at in range(0, len(samples), VIDEOS_A_BATCH)]
-    mine = batches[processes.rank :: processes.count]
-    loaded = load_batches(samples, mine, runtime.workers, device)
+    batches = [list(range(len(samples)))[at : at + VIDEOS_PER_BATCH] for at in range(0, len(samples), VIDEOS_PER_BATCH)]
+    own_batches = batches[processes.rank :: processes.count]
+    loaded = load_batches(samples, own_batches, runtime.workers, device)
     view_of: dict[str, View] = {name: (views or {}).get(name, "ordered") for name in encoders}
-    found: list[dict[str, FloatArray]] = []
-    for frames_BTHWC in progress(loaded, len(mine), "embed", "batch", hidden=not processes.is_main):
+    own_features: list[dict[str, FloatArray]] = []
+    for frames_VKTHWC in progress(loaded, len(own_batches), "embed", "batch", hidden=not processes.is_main):
         with torch.inference_mode(), autocast(runtime, device):
-            clips_BTHWC = frames_BTHWC.flatten(0, 1).to(device, non_blocking=True)
-            seen = {view: seen_input(clips_BTHWC, view, samples.clip.input, seed) for view in set(view_of.values())}
+            clips_BTHWC = frames_VKTHWC.flatten(0, 1).to(device, non_blocking=True)
+            inputs = {
+                view: view_to_input(clips_BTHWC, view, samples.clip.input, seed) for view in set(view_of.values())
+            }
             features = {
-                name: encoder(seen[view_of[name]]).float().expand(len(clips_BTHWC), -1)
+                name: encoder(inputs[view_of[name]]).float().expand(len(clips_BTHWC), -1)
                 for name, encoder in encoders.items()
             }
-        found.append({name: x_BD.cpu().numpy() for name, x_BD in features.items()})
-    by_rank = processes.collect(found)
+        own_features.append({name: x_BD.cpu().numpy() for name, x_BD in features.items()})
+    by_rank = processes.collect(own_features)
     in_order = [by_rank[i % len(by_rank)][i // len(by_rank)] for i in range(len(batches))] if by_rank else []
     return {
         name: np.concatenate([batch[name] for batch in in_order]).reshape(len(samples), samples.clips, -1)

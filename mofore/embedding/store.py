@@ -1,6 +1,8 @@
-"""Embeddings on disk, as Parquet: written by the encoders' stages, read by the evaluations.
+"""Reads and writes embeddings as Parquet files.
 
-Shapes: N embeddings, D dimensions, V videos, K clips a video.
+The stages embed, controls and supervised write them; the evaluations read them.
+
+Shapes: N embeddings, D dimensions, V videos, K clips per video.
 """
 
 from dataclasses import dataclass
@@ -20,49 +22,49 @@ from mofore.utils.files import writing
 FloatArray = npt.NDArray[np.float32]
 TextArray = npt.NDArray[np.str_]
 EMBEDDINGS, CONTROLS, SUPERVISED = Path("data/embeddings"), Path("data/controls"), Path("data/supervised")
-ENCODERS = ("mofore", "random_init")  # those whose clip embeddings are kept as well
-REPRESENTATIONS = {  # what is scored, in the order of all tables, and the folder that holds it
-    "mofore": EMBEDDINGS,  # the encoder, pretrained without labels
-    "random_init": EMBEDDINGS,  # the same network with its first, random weights
-    "mofore_shuffled": EMBEDDINGS,  # the pretrained encoder; the frames of each clip in random order
-    "mofore_still": EMBEDDINGS,  # the pretrained encoder; each clip its middle frame, repeated
-    "metadata": CONTROLS,  # no pixels: frame size, length, frame rate
-    "appearance": CONTROLS,  # no motion: the mean frame
-    "motion": CONTROLS,  # nothing learned: histograms of frame differences and optical flow
-    "motion_appearance": CONTROLS,  # nothing learned: motion and the mean frame side by side, the strongest control
-    "supervised": SUPERVISED,  # the same network trained on labels; there only if asked for
+ENCODERS = ("mofore", "random_init")  # representations of which clip embeddings are stored, too
+REPRESENTATIONS = {  # all that is evaluated, in the order of tables and plots, with its folder
+    "mofore": EMBEDDINGS,  # the pretrained encoder
+    "random_init": EMBEDDINGS,  # the same network with its initial, random weights
+    "mofore_shuffled": EMBEDDINGS,  # the pretrained encoder on clips with shuffled frames
+    "mofore_still": EMBEDDINGS,  # the pretrained encoder on clips that repeat their middle frame
+    "metadata": CONTROLS,  # frame size, length and frame rate; no pixels
+    "appearance": CONTROLS,  # the mean frame; no motion
+    "motion": CONTROLS,  # histograms of frame differences and optical flow; nothing learned
+    "motion_appearance": CONTROLS,  # both side by side; the strongest control without learning
+    "supervised": SUPERVISED,  # the same network trained on labels; missing if not trained
 }
 
 
 @dataclass
 class Embeddings:
-    """Embeddings of N videos, row by row."""
+    """Embeddings of N videos; row n of all fields belongs to video n."""
 
     x_ND: FloatArray
-    video: TextArray
-    label: TextArray  # empty where unlabelled
-    group: TextArray
-    split: TextArray  # train or test
+    video: TextArray  # [N], as in videos.csv
+    label: TextArray  # [N], empty for unlabelled videos
+    group: TextArray  # [N]
+    split: TextArray  # [N], train or test
 
     def rows(self, keep: npt.NDArray[np.bool_ | np.int64]) -> "Embeddings":
-        """Only some rows, given one bool a row, or their numbers."""
+        """Select rows by a boolean mask [N] or by row numbers."""
         return Embeddings(self.x_ND[keep], self.video[keep], self.label[keep], self.group[keep], self.split[keep])
 
     def held_out(self) -> npt.NDArray[np.bool_]:
-        """Which videos are held out for testing, one bool a row; all, if none is."""
+        """Mask [N] of the test videos. If there are none, all videos count as held out."""
         test_N: npt.NDArray[np.bool_] = self.split == "test"
         return test_N if test_N.any() else np.ones(len(test_N), bool)
 
     def labelled(self, split: str) -> "Embeddings":
-        """The labelled videos of one split."""
+        """Select the labelled videos of one split."""
         return self.rows((self.split == split) & (self.label != ""))
 
 
 def read_embeddings(folder: Path, encoder: str) -> Embeddings:
-    """The video embeddings of one encoder, `folder/ENCODER.parquet`, not normalised.
+    """Read the video embeddings of one encoder from `folder/ENCODER.parquet`; they are not normalised.
 
     Raises:
-        UserError: there are none, or a group stands on both sides of the split.
+        UserError: the file is missing, or a group is in both splits.
     """
     path = folder / f"{encoder}.parquet"
     table = _read(path)
@@ -72,26 +74,26 @@ def read_embeddings(folder: Path, encoder: str) -> Embeddings:
 
 
 def read_representations() -> dict[str, Embeddings]:
-    """All REPRESENTATIONS that exist, in that order, each of the videos of `mofore` and in their order.
+    """Read all REPRESENTATIONS, in that order. All have the videos of `mofore`, in the same order.
 
     Raises:
-        UserError: embeddings are missing, or a group stands on both sides of the split.
+        UserError: a file other than that of `supervised` is missing, or a group is in both splits.
     """
     videos = read_embeddings(EMBEDDINGS, "mofore").video
-    rows = {}
+    representations = {}
     for name, folder in REPRESENTATIONS.items():
         if name == "supervised" and not (folder / f"{name}.parquet").exists():
             continue
         found = read_embeddings(folder, name)
-        at = {video: row for row, video in enumerate(found.video)}
-        rows[name] = found.rows(np.array([at[video] for video in videos], dtype=np.int64))
-    return rows
+        row_of = {video: row for row, video in enumerate(found.video)}
+        representations[name] = found.rows(np.array([row_of[video] for video in videos], dtype=np.int64))
+    return representations
 
 
 def train_test(videos: Embeddings) -> tuple[Embeddings, Embeddings] | None:
-    """The labelled videos of both splits, train first; None where label-based scores would mean nothing.
+    """The labelled videos of both splits, train first; None if label-based scores are not defined.
 
-    They need two classes to learn from, and something to test on.
+    They need at least two classes in train and one video in test.
     """
     train, test = videos.labelled("train"), videos.labelled("test")
     return (train, test) if len(np.unique(train.label)) > 1 and len(test.label) else None
@@ -99,18 +101,18 @@ def train_test(videos: Embeddings) -> tuple[Embeddings, Embeddings] | None:
 
 @dataclass
 class ClipEmbeddings:
-    """Embeddings of N clips, row by row."""
+    """Embeddings of N clips; row n of all fields belongs to clip n."""
 
     x_ND: FloatArray
-    video: TextArray
-    start: npt.NDArray[np.int64]  # first video frame of the clip
+    video: TextArray  # [N], as in videos.csv
+    start: npt.NDArray[np.int64]  # [N], first video frame of the clip
 
 
 def read_clip_embeddings(folder: Path, encoder: str) -> ClipEmbeddings:
-    """The clip embeddings of one encoder, `folder/ENCODER_clips.parquet`, not normalised.
+    """Read the clip embeddings of one encoder from `folder/ENCODER_clips.parquet`; they are not normalised.
 
     Raises:
-        UserError: there are none.
+        UserError: the file is missing.
     """
     table = _read(folder / f"{encoder}_clips.parquet")
     return ClipEmbeddings(_matrix(table["embedding"]), table["video"].to_numpy().astype(str), table["start"].to_numpy())
@@ -127,16 +129,29 @@ def _matrix(column: pa.ChunkedArray) -> FloatArray:
     return lists.flatten().to_numpy().reshape(len(lists), -1)
 
 
-def write_vectors(path: Path, table: pd.DataFrame, x_VD: FloatArray) -> None:
-    """Write one row a video: video, label, group, split (from `table`, row by row) and embedding."""
+def write_embeddings(path: Path, table: pd.DataFrame, x_VD: FloatArray) -> None:
+    """Write one row per video with columns video, label, group, split and embedding.
+
+    Args:
+        path: the Parquet file.
+        table: the first four columns; row v belongs to `x_VD[v]`.
+        x_VD: video embeddings.
+    """
     columns: dict[str, Any] = {
         name: table[name].astype(str).to_numpy() for name in ("video", "label", "group", "split")
     }
     _write(path, columns, x_VD)
 
 
-def write_clip_vectors(path: Path, table: pd.DataFrame, starts_VK: npt.NDArray[np.int64], x_VKD: FloatArray) -> None:
-    """Write one row a clip, those of a video one after the other: video, start (video frame) and embedding."""
+def write_clip_embeddings(path: Path, table: pd.DataFrame, starts_VK: npt.NDArray[np.int64], x_VKD: FloatArray) -> None:
+    """Write one row per clip with columns video, start and embedding; the clips of a video are consecutive.
+
+    Args:
+        path: the Parquet file.
+        table: column video; row v belongs to `x_VKD[v]`.
+        starts_VK: first video frame of each clip.
+        x_VKD: clip embeddings.
+    """
     videos, clips, dim = x_VKD.shape
     columns = {"video": np.repeat(table["video"].astype(str).to_numpy(), clips), "start": starts_VK.reshape(-1)}
     _write(path, columns, x_VKD.reshape(videos * clips, dim))

@@ -1,6 +1,6 @@
-"""The stage `embed`: which encoders see which videos how, and what is kept of it.
+"""Computes and writes the embeddings of the stage `embed`: the pretrained encoder and its controls.
 
-Shapes: K clips of a video, D feature dimensions, P dimensions of the forecast's space, V videos.
+Shapes: V videos, K clips per video, D feature dimensions.
 """
 
 import numpy as np
@@ -13,20 +13,20 @@ from mofore.clips.sampling import clip_span
 from mofore.config import Clip, Params
 from mofore.embedding.calibration import untrained_encoder
 from mofore.embedding.inference import FloatArray, UniformClips, View, embed_clips
-from mofore.embedding.store import EMBEDDINGS, ENCODERS, write_clip_vectors, write_vectors
+from mofore.embedding.store import EMBEDDINGS, ENCODERS, write_clip_embeddings, write_embeddings
 from mofore.frames.store import FrameStore
 from mofore.method.model import MoFore
 from mofore.runtime.distributed import Processes
 
 VIEWS: dict[str, View] = {"mofore_shuffled": "shuffled", "mofore_still": "still"}
-CLIMATE = 100  # training videos whose targets make the mean future: 1,000 clips at 10 a video
+CLIMATOLOGY_VIDEOS = 100  # training videos of which the mean target is taken: 1,000 clips at 10 clips per video
 
 
 def leave_out_shorter_than_a_clip(videos: FrameStore, clip: Clip) -> pd.DataFrame:
-    """Leave out videos that have no room for one clip.
+    """Remove from `videos` those that are shorter than one clip.
 
     Returns:
-        The videos left out, with columns video, frames, reason.
+        The removed videos, with columns video, frames, reason.
 
     Raises:
         UserError: no video is long enough.
@@ -34,7 +34,7 @@ def leave_out_shorter_than_a_clip(videos: FrameStore, clip: Clip) -> pd.DataFram
     return videos.leave_out_shorter(clip_span(clip), "a clip", f"clip.frames {clip.frames} x clip.stride {clip.stride}")
 
 
-def embed_rows(
+def embed_representations(
     model: MoFore,
     videos: FrameStore,
     samples: UniformClips,
@@ -42,13 +42,13 @@ def embed_rows(
     device: torch.device,
     processes: Processes,
 ) -> dict[str, FloatArray]:
-    """Clip embeddings of the trained encoder, of one with its first weights, and of the trained one as controls see.
+    """Embed clips with the pretrained encoder, with the same network at initialisation, and with the control VIEWS.
 
     Args:
         videos: those that `samples` has the clips of.
 
     Returns:
-        By row's name, float32 [V, K, D]; in other processes than the first, nothing.
+        By name of the representation, float32 [V, K, D]. Empty on all ranks but 0.
     """
     encoders = {"mofore": model.encoder, "random_init": untrained_encoder(videos, params, device)}
     encoders |= dict.fromkeys(VIEWS, model.encoder)
@@ -65,22 +65,29 @@ def forecast_encoders(model: MoFore) -> dict[str, nn.Module]:
 
 
 def target_videos(split_V: pd.Series, seed: int) -> npt.NDArray[np.int64]:
-    """The videos whose target embeddings forecasts are held against, by number: all held out, and some of training."""
+    """Select the videos whose target embeddings the stage `forecast` needs.
+
+    These are all held-out videos, whose forecasts are scored, and CLIMATOLOGY_VIDEOS random training videos, whose
+    mean target is the climatology. Without held-out videos, all training videos.
+
+    Returns:
+        Row numbers, sorted.
+    """
     train, test = np.flatnonzero(split_V == "train"), np.flatnonzero(split_V != "train")
-    if len(test) and len(train) > CLIMATE:
-        train = np.random.default_rng(seed).choice(train, CLIMATE, replace=False)
+    if len(test) and len(train) > CLIMATOLOGY_VIDEOS:
+        train = np.random.default_rng(seed).choice(train, CLIMATOLOGY_VIDEOS, replace=False)
     return np.sort(np.concatenate([train, test]))
 
 
-def write_rows(samples: UniformClips, table: pd.DataFrame, features: dict[str, FloatArray]) -> None:
-    """Write `ROW.parquet` (one row a video, mean over clips) and, of ENCODERS, `ROW_clips.parquet` (one row a clip)."""
+def write_representations(samples: UniformClips, table: pd.DataFrame, features: dict[str, FloatArray]) -> None:
+    """Write `NAME.parquet` with the mean over clips of each video and, for ENCODERS, `NAME_clips.parquet`."""
     for name, x_VKD in features.items():
-        write_vectors(EMBEDDINGS / f"{name}.parquet", table, x_VKD.mean(axis=1))
+        write_embeddings(EMBEDDINGS / f"{name}.parquet", table, x_VKD.mean(axis=1))
         if name in ENCODERS:
             write_clips(name, samples, table, x_VKD)
 
 
 def write_clips(name: str, samples: UniformClips, table: pd.DataFrame, x_VKD: FloatArray) -> None:
-    """Write `NAME_clips.parquet`."""
+    """Write the clip embeddings to `NAME_clips.parquet`."""
     starts_VK = np.stack([samples.starts(video) for video in range(len(samples))])
-    write_clip_vectors(EMBEDDINGS / f"{name}_clips.parquet", table, starts_VK, x_VKD)
+    write_clip_embeddings(EMBEDDINGS / f"{name}_clips.parquet", table, starts_VK, x_VKD)

@@ -1,4 +1,4 @@
-"""What the paper is about: encoders, the model around them, losses, the objective, the memory bank.
+"""The method of the paper: encoders, the model around them, losses, objective and memory bank.
 
-May import `mofore.clips` (for the input that a clip becomes) and the rooms before it.
+May import `mofore.clips` (for the number of input channels) and the rooms before it.
 """

@@ -1,7 +1,7 @@
-"""Encoders: built by name, and saved.
+"""Builds, saves and loads encoders.
 
-A saved encoder is two files: `encoder.safetensors` (weights, no pickle) and `encoder.json` (name and the clips it was
-trained on), all that is needed to rebuild and to feed it.
+A saved encoder consists of two files. `encoder.safetensors` holds the weights, without pickle. `encoder.json` holds the
+name of the network and the clip parameters. Together they suffice to rebuild the encoder and to prepare its input.
 
 Shapes: B batch, C channels, T frames, H = W side of a clip, N = B T frames of a batch, D feature dimensions.
 """
@@ -26,7 +26,10 @@ WIDTH = 48  # channels of the first layer of the small networks; the features ar
 
 
 def conv_2plus1d(c_in: int, c_out: int, time_stride: int) -> nn.Sequential:
-    """Halves the side and divides the time by `time_stride`: space (1x3x3), then time (3x1x1)."""
+    """A spatial convolution (1x3x3, stride 2), then a temporal one (3x1x1, stride `time_stride`).
+
+    [B, c_in, T, H, W] -> [B, c_out, T / time_stride, H / 2, W / 2], rounded up.
+    """
     return nn.Sequential(
         nn.Conv3d(c_in, c_out, (1, 3, 3), (1, 2, 2), (0, 1, 1), bias=False),
         nn.ReLU(inplace=True),
@@ -37,14 +40,14 @@ def conv_2plus1d(c_in: int, c_out: int, time_stride: int) -> nn.Sequential:
 
 
 class SmallR2Plus1D(nn.Sequential):
-    """A small (2+1)D network, fast on a CPU: [B, C, T, H, W] to globally pooled features [B, dim].
+    """A small (2+1)D network that is fast on a CPU: [B, C, T, H, W] -> globally pooled features [B, dim].
 
-    Made for clips of 8 frames of 56x56. Space and time are convolved one after the other, as in "A Closer Look at
-    Spatiotemporal Convolutions for Action Recognition" (Tran et al., 2018). It leaves out what costs a CPU more time
-    than it brings: shortcuts, which a network this shallow does without; a normalisation between space and time; and
-    work at half resolution, which the stem skips.
+    Designed for clips of 8 frames of 56x56 pixels. Spatial and temporal convolutions alternate, as in "A Closer Look at
+    Spatiotemporal Convolutions for Action Recognition" (Tran et al., 2018). To save time on a CPU, it has no residual
+    connections, which so few layers do not need; no normalisation between the spatial and the temporal convolution; and
+    a stem with stride 4, so that no layer works at half resolution.
 
-    The last normalisation gives all features the same weight in a cosine similarity, rare ones as well as common ones.
+    The final batch normalisation (without affine parameters) gives all features the same weight in cosine similarity.
     """
 
     def __init__(self, channels: int = 3, width: int = WIDTH) -> None:
@@ -89,13 +92,13 @@ def small_image_network(channels: int = 3, width: int = WIDTH) -> nn.Sequential:
 
 
 def build_encoder(name: str, seed: int, channels: int = 3) -> nn.Module:
-    """A freshly initialised encoder, [B, C, T, H, W] -> [B, D]; its `dim` is D.
+    """Build an encoder with random weights: [B, C, T, H, W] -> [B, D]. Its attribute `dim` is D.
 
     Args:
         name: "small", or one of torchvision's video networks, "r3d_18" or "r2plus1d_18"; or a frame encoder with
             "small_2d", or one of torchvision's image networks, "resnet18" or "resnet50".
-        seed: of the initial weights; the caller's random state is left alone.
-        channels: C, see `input_channels`.
+        seed: of the initial weights; the global random state does not change.
+        channels: C, a multiple of 3 (see `input_channels`).
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -125,7 +128,7 @@ def load_encoder(folder: Path) -> tuple[nn.Module, str, Clip]:
     """Rebuild a saved encoder.
 
     Returns:
-        The encoder, its name, and the clips it was trained on.
+        The encoder, its name, and the parameters of the clips it was trained on.
 
     Raises:
         UserError: the folder holds no encoder.
@@ -151,6 +154,9 @@ def _without_classifier(network: Any, channels: int) -> tuple[nn.Module, int]:
 
 
 def _widen(conv: nn.Conv2d | nn.Conv3d, channels: int) -> None:
-    """Give a convolution of 3 input channels a multiple of 3: its kernels repeated, its outputs as large as before."""
+    """Widen a convolution from 3 to `channels` input channels, a multiple of 3.
+
+    The kernels are repeated and scaled down, so that the outputs keep their scale.
+    """
     conv.in_channels = channels
     conv.weight = nn.Parameter(torch.cat([conv.weight.detach()] * (channels // 3), dim=1) * 3 / channels)

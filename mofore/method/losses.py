@@ -1,10 +1,10 @@
-"""The losses. All are computed in float32, whatever precision the networks ran in.
+"""The losses of pretraining. All are computed in float32, also if the networks ran in bf16.
 
-`objective` (objective.py) weighs and adds them. VICReg and SIGReg can replace the contrastive loss: they prevent
+`objective` (objective.py) computes their weighted sum. VICReg or SIGReg can replace the contrastive loss: they prevent
 collapse without negatives, by regularising the projections of a batch.
 
 Shapes: N forecasts of the batch, B contexts of it, M candidates (the N targets of the batch first, then those of the
-memory bank), L logits of a forecast (M, and one more with time-reversed negatives), D feature dimensions, P projection
+memory bank), L logits per forecast (M, or M + 1 with time-reversed negatives), D feature dimensions, P projection
 dimensions, S random directions, K points at which characteristic functions are compared.
 """
 
@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-DIRECTIONS = 256  # of SIGReg, drawn anew at each step
-POINTS, FARTHEST = 17, 3.0  # of the characteristic functions: from 0 to 3, the values of LeJEPA's examples
+DIRECTIONS = 256  # random directions of SIGReg, drawn anew at each step
+POINTS, FARTHEST = 17, 3.0  # SIGReg compares characteristic functions at 17 points in 0..3, as in LeJEPA's examples
 
 
 def forecasting_loss(forecast_NP: Tensor, target_NP: Tensor) -> Tensor:
@@ -37,17 +37,17 @@ def squared_error(forecast_NP: Tensor, target_NP: Tensor) -> Tensor:
 def contrastive_logits(
     anchor_NP: Tensor, candidate_MP: Tensor, group_M: Tensor, temperature: float, reversed_NP: Tensor | None = None
 ) -> Tensor:
-    """Cosine similarity of each anchor to each of its candidates, divided by the temperature: [N, L].
+    """Cosine similarity of each anchor to all candidates, divided by the temperature: [N, L].
 
-    Anchor n is forecast n, or the projection of its context. Candidate n is its own target. Other targets of the same
-    group (same video, scene, actor or source) are no negatives: their logits are -inf.
+    Anchor n is forecast n or the projection of its context. Candidate n is its positive. Other candidates of the same
+    group (same video, scene, actor or source) are not negatives: their logits are -inf.
 
     Args:
         anchor_NP: not normalised.
-        candidate_MP: not normalised; the first N are the own targets, row by row.
-        group_M: group numbers of the candidates.
+        candidate_MP: not normalised; the first N are the targets of the anchors, row by row.
+        group_M: group indices of the candidates.
         temperature: above 0.
-        reversed_NP: each own target played backwards, one more negative for its anchor; or none.
+        reversed_NP: targets of the time-reversed futures, one more negative for each anchor; or None.
     """
     unit_NP = F.normalize(anchor_NP.float(), dim=1)
     logits_NL = unit_NP @ F.normalize(candidate_MP.float(), dim=1).T / temperature
@@ -62,25 +62,25 @@ def contrastive_logits(
 
 
 def contrastive_loss(logits_NL: Tensor) -> Tensor:
-    """InfoNCE (van den Oord et al., 2018): cross-entropy of finding candidate n by forecast n. At least 0."""
+    """InfoNCE (van den Oord et al., 2018): mean cross-entropy, where class n is right for forecast n. At least 0."""
     own_N = torch.arange(len(logits_NL), device=logits_NL.device)
     return F.cross_entropy(logits_NL, own_N)
 
 
 def contrastive_accuracy(logits_NL: Tensor) -> Tensor:
-    """Share of forecasts whose own target has the largest logit, 0 to 1."""
+    """Share of forecasts whose positive has the largest logit, 0 to 1."""
     own_N = torch.arange(len(logits_NL), device=logits_NL.device)
     return (logits_NL.argmax(dim=1) == own_N).float().mean()
 
 
 def decorrelation_loss(features_BD: Tensor) -> Tensor:
-    """Squared correlation of each feature with all others over the batch, summed; mean over features. At least 0.
+    """Sum of squared correlations of a feature with all other features over the batch, mean over features. At least 0.
 
-    Redundant features dominate cosine similarity; decorrelation equalises their weight. The covariance term of VICReg
-    (Bardes et al., 2022) on standardised features, as in Barlow Twins (Zbontar et al., 2021), but on the encoder's
-    features and not on the projector's.
+    Redundant features dominate cosine similarity; decorrelation equalises their weight. This is the covariance term of
+    VICReg (Bardes et al., 2022) on standardised features, as in Barlow Twins (Zbontar et al., 2021), but applied to the
+    encoder's features and not to the projections.
 
-    Independent features give about D / B in a batch of B, not 0.
+    Independent features give about D / B in a batch of B contexts, not 0.
     """
     centred_BD = features_BD.float() - features_BD.float().mean(dim=0)
     unit_BD = F.normalize(centred_BD, dim=0)
@@ -91,21 +91,22 @@ def decorrelation_loss(features_BD: Tensor) -> Tensor:
 def vicreg_loss(projection_BP: Tensor) -> Tensor:
     """Variance and covariance terms of VICReg (Bardes et al., 2022), weighted 25 to 1. At least 0.
 
-    They ask for a standard deviation of at least 1 in each dimension over the batch, and for no covariance.
+    They penalise a standard deviation over the batch below 1 in a dimension, and covariance between dimensions.
     """
     centred_BP = projection_BP.float() - projection_BP.float().mean(dim=0)
     deviation_P = (centred_BP.square().sum(dim=0) / (len(centred_BP) - 1) + 1e-4).sqrt()
     covariance_PP = centred_BP.T @ centred_BP / (len(centred_BP) - 1)
-    apart = covariance_PP.square().sum() - covariance_PP.diagonal().square().sum()
-    return F.relu(1 - deviation_P).mean() + apart / covariance_PP.shape[0] / 25
+    off_diagonal = covariance_PP.square().sum() - covariance_PP.diagonal().square().sum()
+    return F.relu(1 - deviation_P).mean() + off_diagonal / covariance_PP.shape[0] / 25
 
 
 def sigreg_loss(projection_BP: Tensor) -> Tensor:
     """Sketched isotropic Gaussian regularisation of LeJEPA (Balestriero and LeCun, 2025). At least 0.
 
-    Projections shall follow a standard normal distribution along random directions. The loss is the mean over
-    directions of the statistic of Epps and Pulley (1983): the squared distance of the two characteristic functions,
-    weighted by that of the normal distribution and integrated, times B. About 1 for normally distributed samples.
+    It penalises projections whose distribution along random directions is not standard normal. The loss is the mean
+    over directions of the statistic of Epps and Pulley (1983): B times the integral of the squared distance between the
+    empirical characteristic function and that of the normal distribution, weighted by the latter. Normally distributed
+    samples give about 1.
     """
     z_BP = projection_BP.float()
     direction_PS = F.normalize(torch.randn(z_BP.shape[1], DIRECTIONS, device=z_BP.device), dim=0)

@@ -4,7 +4,7 @@
     future  -> EMA encoder    -> EMA projector               -> target (no gradient)
 
 Shapes: B contexts, F futures of each, N = B F forecasts, C channels, T frames, H = W side of a clip, D feature
-dimensions, P projection dimensions, G gap features.
+dimensions, P projection dimensions, G gap features. In GapEmbedding, F counts frequencies.
 """
 
 import copy
@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from mofore.config import Forecast
 
 GAP_FEATURES = 32
-LONGEST_GAP = 4096  # video frames; longer gaps still get an embedding, only a less distinct one
+LONGEST_GAP = 4096  # video frames; longer gaps get an embedding too, but can be similar to those of shorter gaps
 
 
 class GapEmbedding(nn.Module):
-    """Sinusoids of log(1 + gap), [N] -> [N, G]: fine steps between short gaps, coarse ones between long gaps."""
+    """Sinusoidal embedding of log(1 + gap), [N] -> [N, G]. It is finer for short gaps than for long gaps."""
 
     frequencies_F: Tensor
 
@@ -50,16 +50,16 @@ def mlp(d_in: int, d_hidden: int, d_out: int, batch_norm: bool = True) -> nn.Seq
 
 
 class Embedded(NamedTuple):
-    """What the networks make of a batch. Nothing is normalised; targets have no gradient.
+    """Outputs of the networks for a batch, not normalised. Targets have no gradient.
 
-    Rows are those of one process or, once gathered, those of all.
+    The rows are those of one process or, after gathering, those of all processes.
     """
 
     forecast_NP: Tensor
     features_BD: Tensor  # of the contexts, by the online encoder
     projection_BP: Tensor  # of these features, by the projector
     target_NP: Tensor
-    reversed_NP: Tensor | None  # targets of the futures played backwards, if asked for
+    reversed_NP: Tensor | None  # targets of the time-reversed futures, if computed
 
 
 class MoFore(nn.Module):
@@ -71,11 +71,11 @@ class MoFore(nn.Module):
     """
 
     def __init__(self, encoder: nn.Module, forecast: Forecast, keep: str = "online") -> None:
-        """Build the heads around an encoder.
+        """Add projector, predictor and EMA networks to an encoder.
 
         Args:
             encoder: maps [B, C, T, H, W] to [B, D]; its attribute `dim` is D.
-            forecast: sizes of the heads, and what the predictor is told of the gap (see `predict`). With
+            forecast: sizes of projector and predictor, and the gap that the predictor gets (see `predict`). With
                 `projection_dim` 0 there is no projector, and P = D.
             keep: "online" or "ema".
         """
@@ -98,13 +98,15 @@ class MoFore(nn.Module):
     def forward(
         self, context_BCTHW: Tensor, gap_BF: Tensor, future_NCTHW: Tensor, reversed_NCTHW: Tensor | None
     ) -> Embedded:
-        """All that a training step asks of the networks, in one call, so that they can be replicated or compiled.
+        """Compute all outputs that a training step needs.
+
+        One call does it all, because DistributedDataParallel and torch.compile wrap `forward`.
 
         Args:
             context_BCTHW: context clips.
-            gap_BF: video frames from each context to each of its futures.
-            future_NCTHW: future clips, those of one context one after the other.
-            reversed_NCTHW: the future clips played backwards, or none.
+            gap_BF: gap from each context to each of its futures, in video frames.
+            future_NCTHW: future clips; those of one context are consecutive.
+            reversed_NCTHW: the future clips, time-reversed; or None.
         """
         encoder, projector = self.online
         features_BD: Tensor = encoder(context_BCTHW)
@@ -115,10 +117,14 @@ class MoFore(nn.Module):
         return Embedded(forecast_NP, features_BD, projection_BP, target_NP, reversed_NP)
 
     def predict(self, projection_BP: Tensor, gap_BF: Tensor) -> Tensor:
-        """Forecast F futures of each context, each at its own gap in video frames: [N, P], not normalised.
+        """Forecast the targets of F futures per context: [N, P], not normalised.
 
-        With gap conditioning "none" the predictor is not told the gap, as in the paper. With "shuffled", a control, it
-        is told the gaps of another context, in training only.
+        With gap conditioning "none" the predictor does not get the gap, as in the paper. With "shuffled", a control,
+        each context gets the gaps of another context of the batch, in training mode only.
+
+        Args:
+            projection_BP: projections of the contexts.
+            gap_BF: gap from each context to each of its futures, in video frames.
         """
         projection_NP = projection_BP.repeat_interleave(gap_BF.shape[1], dim=0)
         if self.gap is None:
@@ -132,10 +138,10 @@ class MoFore(nn.Module):
 
     @torch.no_grad()
     def target(self, future_NCTHW: Tensor) -> Tensor:
-        """Projections [N, P] of clips by the EMA networks, not normalised, without gradient.
+        """Targets of future clips, from the EMA networks: [N, P], not normalised, without gradient.
 
-        The EMA networks normalise with the statistics of their own batch, as in BYOL and MoCo, and keep running
-        statistics of their own.
+        In training mode, the batch normalisation of the EMA networks uses the statistics of the future clips, as in
+        BYOL and MoCo. The EMA networks have their own running statistics.
         """
         target_NP: Tensor = self.ema(future_NCTHW)
         return target_NP

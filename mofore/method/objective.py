@@ -6,16 +6,16 @@
     L_contrast       mean over forecasts n of  -log( exp(a_n . t_n / tau) / sum_m exp(a_n . t_m / tau) )
     L_decorrelation  mean over features i of   sum over j != i of corr(h_i, h_j)^2
 
-f_n and t_n are forecast and target n, scaled to length 1; the anchor a_n is f_n, or with `contrast.anchor` context the
-projection of context n, scaled likewise; tau is the temperature; h_i is feature i of the contexts over the batch. m
-runs over the own target, the targets of videos of other groups (of this batch and of the memory bank) and the own
-target played backwards.
+f_n and t_n are forecast and target n, scaled to length 1. The anchor a_n is f_n or, with `contrast.anchor` context, the
+projection of the context of n, scaled to length 1. tau is the temperature. h_i is feature i of the contexts over the
+batch. The candidates m are target n itself (the positive), the targets of videos of other groups, from this batch and
+from the memory bank, and the target of the time-reversed future n.
 
 With `forecast.loss` squared_error, L_forecast is the mean squared error of f_n and t_n as they are, as in the MoFore
 paper. With `contrast.loss` vicreg or sigreg, that regulariser of the contexts' projections replaces L_contrast.
 
-Shapes: N forecasts of the whole batch, B contexts of it, F = N / B futures of each, M candidates, L logits of a
-forecast, D feature and P projection dimensions.
+Shapes: N forecasts of the whole batch, B contexts, F = N / B futures of each, M candidates, L logits per forecast,
+D feature dimensions, P projection dimensions.
 """
 
 import torch
@@ -37,13 +37,13 @@ from mofore.method.model import Embedded
 
 
 def objective(embedded: Embedded, group_N: Tensor, memory_bank: MemoryBank, params: Params) -> dict[str, Tensor]:
-    """The weighted sum, its three terms, and how often a forecast is nearest to its own target.
+    """Compute the weighted sum, its three terms, and the contrastive accuracy.
 
     Args:
-        embedded: what the networks made of the whole batch, of all processes.
-        group_N: number of the group of each forecast's video.
-        memory_bank: targets of earlier batches.
-        params: weights, temperature and kind of the losses.
+        embedded: outputs of the networks for the whole batch of all processes.
+        group_N: group index of each forecast's video.
+        memory_bank: targets of earlier batches; not changed.
+        params: weights, temperature and type of the losses.
 
     Returns:
         loss; forecast_loss, contrast_loss and decorrelation_loss, at least 0, the first at most 4 where it is the
@@ -52,7 +52,7 @@ def objective(embedded: Embedded, group_N: Tensor, memory_bank: MemoryBank, para
     forecast_NP, features_BD, projection_BP, target_NP, reversed_NP = embedded
     futures = len(forecast_NP) // len(features_BD)
     candidate_MP, group_M = memory_bank.candidates(target_NP, group_N)
-    if not params.contrast.mask_groups:  # then only the other futures of the same context are no negatives
+    if not params.contrast.mask_groups:  # then all are negatives, except other futures of the same context
         group_M = torch.arange(len(group_M), device=group_M.device) // futures
     anchor_NP = forecast_NP if params.contrast.anchor == "forecast" else projection_BP.repeat_interleave(futures, dim=0)
 

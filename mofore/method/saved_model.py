@@ -1,10 +1,10 @@
-"""The forecaster, trained: what stands around the encoder, to forecast and to make the targets of forecasts.
+"""Saves and loads the whole trained model: the encoder with its projector, predictor and EMA networks.
 
-On disk, `forecaster.safetensors` holds all weights of MoFore but those of the encoder that `encoder.safetensors` beside
-it holds; `forecaster.json` says which of the two encoders that is (`keep`) and holds the parameters that the model was
-trained with (`forecast`), its gaps among them.
+`forecaster.safetensors` holds all weights of MoFore except those of the encoder that is kept, which are in
+`encoder.safetensors` in the same folder. `forecaster.json` says which encoder that is, `keep`, "online" or "ema", and
+holds the section `forecast` of the training parameters.
 
-Shapes: K clips, N forecasts, D feature and P projection dimensions, G gap features.
+Shapes: K clips, N forecasts, D feature dimensions, P projection dimensions.
 """
 
 import json
@@ -26,10 +26,12 @@ IntArray = npt.NDArray[np.int64]
 
 
 def save_forecaster(folder: Path, model: MoFore, forecast: Forecast) -> None:
-    """Write `forecaster.safetensors` and `forecaster.json` into `folder`, which `save_encoder` completes.
+    """Write `forecaster.safetensors` and `forecaster.json`. Call `save_encoder` for the same folder, too.
 
     Args:
-        forecast: the parameters that the model was made and trained with.
+        folder: created if necessary.
+        model: the trained model.
+        forecast: the parameters that it was trained with.
     """
     folder.mkdir(parents=True, exist_ok=True)
     prefix = encoder_prefix(model.keep)
@@ -48,20 +50,20 @@ def encoder_prefix(keep: str) -> str:
 
 
 def load_forecaster(folder: Path) -> tuple[MoFore, Forecast]:
-    """Rebuild the whole model from what `save_encoder` and `save_forecaster` wrote.
+    """Load the whole model from the files of `save_encoder` and `save_forecaster`.
 
     Returns:
         The model, in eval mode, and the parameters that it was trained with.
 
     Raises:
-        UserError: the folder holds no encoder, or no forecaster.
+        UserError: one of the files is missing.
     """
     encoder, _, _ = load_encoder(folder)
-    described, stored = folder / "forecaster.json", folder / "forecaster.safetensors"
-    for path in (described, stored):
+    params_file, weights_file = folder / "forecaster.json", folder / "forecaster.safetensors"
+    for path in (params_file, weights_file):
         if not path.exists():
             raise UserError(f"{path}: no such file: run `dvc repro pretrain`")
-    description, weights = json.loads(described.read_text()), load_file(stored)
+    description, weights = json.loads(params_file.read_text()), load_file(weights_file)
     forecast, keep = Forecast(**description["forecast"]), description["keep"]
     weights |= {f"{encoder_prefix(keep)}{name}": value.clone() for name, value in encoder.state_dict().items()}
     model = MoFore(encoder, forecast, keep)  # loading overwrites the weights of `encoder`, hence the clones
@@ -72,16 +74,16 @@ def load_forecaster(folder: Path) -> tuple[MoFore, Forecast]:
 def forecast_clips(
     model: MoFore, features_KD: npt.NDArray[np.float32], context_N: IntArray, gap_N: IntArray
 ) -> npt.NDArray[np.float32]:
-    """Forecasts from features that the online encoder has made already.
+    """Forecast targets from features that the online encoder has already computed.
 
     Args:
         model: on the CPU, in eval mode.
-        features_KD: of K clips.
-        context_N: which of them each forecast is made from, 0 to K - 1.
-        gap_N: the gap that each forecast is told, in video frames.
+        features_KD: features of K clips.
+        context_N: index of the context of each forecast, 0 to K - 1.
+        gap_N: gap of each forecast, in video frames.
 
     Returns:
-        [N, P], not normalised.
+        Forecasts [N, P], not normalised.
     """
     with torch.inference_mode():
         projection_KP = model.online[1](torch.tensor(features_KD))

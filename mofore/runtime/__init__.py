@@ -1,4 +1,4 @@
-"""The machine: device and precision, several processes, GPU locks, signals, threads.
+"""Hardware and processes: device and precision, distributed training, GPU locks, signals, OpenMP threads.
 
-May import `mofore.utils` and the modules at the top.
+May import `mofore.utils` and the modules directly in `mofore`.
 """

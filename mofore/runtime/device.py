@@ -1,4 +1,4 @@
-"""Which processor computes, and in which precision."""
+"""Selects the device and the precision of computations."""
 
 import ctypes
 import sys
@@ -9,23 +9,24 @@ import torch
 from mofore.config import Runtime
 from mofore.errors import UserError
 from mofore.runtime.distributed import SINGLE, Processes
-from mofore.runtime.gpu_lock import hold_free_gpu
+from mofore.runtime.gpu_lock import lock_free_gpu
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
 
 
 def pick_device(runtime: Runtime, processes: Processes = SINGLE) -> torch.device:
-    """`runtime.device` as a torch device; auto takes CUDA, then Apple's MPS, then the CPU.
+    """The torch device for `runtime.device`. auto means CUDA if available, else Apple's MPS, else the CPU.
 
-    With auto and cuda, a process alone takes a GPU that no other run has; processes of one machine take one each.
+    With auto and cuda, each of several processes on a machine uses the GPU of its local rank. A single process uses a
+    GPU that no other run has locked, and waits for one if necessary.
 
     Raises:
-        UserError: the device named is unknown or not on this machine, or there are fewer GPUs than processes.
+        UserError: the device is unknown or not on this machine, or the machine has more processes than GPUs.
     """
     if torch.cuda.is_available() and runtime.device in ("auto", "cuda"):
-        number = _own_gpu(processes) if processes.count > 1 else hold_free_gpu(_gpu_names())
-        torch.cuda.set_device(number)
-        return torch.device("cuda", number)
+        index = _gpu_of_local_rank(processes) if processes.count > 1 else lock_free_gpu(_gpu_names())
+        torch.cuda.set_device(index)
+        return torch.device("cuda", index)
     if runtime.device == "auto":
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
@@ -38,26 +39,27 @@ def pick_device(runtime: Runtime, processes: Processes = SINGLE) -> torch.device
     return device
 
 
-def _own_gpu(processes: Processes) -> int:
+def _gpu_of_local_rank(processes: Processes) -> int:
     gpus = torch.cuda.device_count()
     if processes.local_rank >= gpus:
         raise UserError(
-            f"params.yaml: runtime.launcher starts more processes a machine than its {gpus} GPUs: start at most {gpus}"
+            f"params.yaml: runtime.launcher starts more processes than this machine has GPUs: start at most {gpus}"
         )
     return processes.local_rank
 
 
 def autocast(runtime: Runtime, device: torch.device) -> AbstractContextManager[None]:
-    """A context in which convolutions and matrix products run in the precision of `runtime.precision`.
+    """A context in which convolutions and matrix products use `runtime.precision`.
 
-    auto means bf16 where the processor computes in it, which is faster: GPUs, and CPUs with AMX or with AVX-512's bf16
-    instructions. With the latter, a step of the small encoder was measured to take 0.65 of its time in float32.
+    auto means bf16 where the hardware supports it natively, because it is faster there: on most GPUs, and on CPUs with
+    AMX or AVX-512 bf16 instructions. Measured with AVX-512 bf16, a training step of the small encoder takes 0.65 times
+    as long as in float32.
     """
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=uses_bf16(runtime, device))
 
 
 def uses_bf16(runtime: Runtime, device: torch.device) -> bool:
-    """What `runtime.precision` means on this device."""
+    """Whether `runtime.precision` means bf16 on this device."""
     return runtime.precision == "bf16" or (runtime.precision == "auto" and _has_bf16(device))
 
 
@@ -71,15 +73,16 @@ def _has_bf16(device: torch.device) -> bool:
 
 
 def _gpu_names() -> list[str]:
-    """One for each GPU that this process may use, the same in all processes of the machine."""
-    return [str(torch.cuda.get_device_properties(number).uuid) for number in range(torch.cuda.device_count())]
+    """UUIDs of the GPUs that this process may use. They identify a GPU to all processes of the machine."""
+    return [str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count())]
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep large blocks that are freed, for the next step asks for the same again.
+    """Let glibc keep freed large blocks of memory, because the next training step needs blocks of the same sizes.
 
-    Otherwise the system hands out and clears the pages of each large tensor anew: measured on 2 cores, a training step
-    of the small encoder takes 8 % less time with this, and turning frames into input half the time.
+    By default glibc returns them to the operating system, which then has to clear new pages for each large tensor.
+    Measured on 2 cores, keeping them makes a training step of the small encoder 8 % shorter, and halves the time that
+    `to_input` takes. Has no effect without glibc.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)

@@ -1,10 +1,10 @@
-"""One process or many, on one machine or several.
+"""Data-parallel processes, on one machine or several.
 
-Many are started by torchrun (or whatever sets its environment variables); each works on its share of every batch, and
-the loss is that of the whole batch in all of them. Lightning Fabric could do the same, but takes as long to import as
-torch itself (2.6 s against 3.1 s on the 2 cores this was written on), in every run of the stages that use this.
+torchrun starts the processes, or any launcher that sets the same environment variables. Each process computes its shard
+of every batch, and all compute the same loss of the whole batch. Lightning Fabric offers this too, but its import takes
+almost as long as that of torch (2.6 s and 3.1 s, on 2 cores), in each run of a stage that uses this module.
 
-Shapes: B rows of this process, N rows of all, anything behind.
+Shapes: B rows of this process, N rows of all processes; further dimensions are arbitrary.
 """
 
 import os
@@ -21,23 +21,23 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mofore.errors import UserError
-from mofore.runtime.sync_batchnorm import synchronise
+from mofore.runtime.sync_batchnorm import convert_sync_batchnorm
 from mofore.utils.workers import worker_count
 
 T = TypeVar("T")
-EXIT_DELAY = 2.0  # seconds before a process ends because another one failed
+EXIT_DELAY = 2.0  # seconds that a process waits before it exits because another one has failed
 
 
 @dataclass(frozen=True)
 class Processes:
-    """Those that work together.
+    """The processes of a run, as seen from one of them.
 
     Attributes:
-        rank: number of this one, from 0.
-        count: how many there are.
-        local_rank: number of this one on its machine, from 0.
-        local_count: how many there are on this machine.
-        launcher: process that has started this one.
+        rank: index of this process, from 0.
+        count: number of processes (world size).
+        local_rank: index of this process on its machine, from 0.
+        local_count: number of processes on this machine.
+        launcher: process id of the parent, which has started this process.
     """
 
     rank: int = 0
@@ -48,20 +48,21 @@ class Processes:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes files and prints."""
+        """Whether this process, of rank 0, writes files and prints."""
         return self.rank == 0
 
     def shard(self, rows: list[T]) -> list[T]:
-        """This process's part of the rows, whose number is a multiple of the number of processes."""
+        """This process's consecutive part of the rows; their number must be a multiple of `count`."""
         size = len(rows) // self.count
         return rows[self.rank * size : (self.rank + 1) * size]
 
     def gather(self, x_B: Tensor) -> Tensor:
-        """The rows of all processes, in the order of `share`: [B, ...] to [N, ...].
+        """All-gather the rows of all processes, in the order of ranks: [B, ...] -> [N, ...].
 
-        Gradients flow to the rows of this process only. That is enough: all processes compute the same loss, so each
-        gets the gradient of the whole for its own rows, those where they stand as another's negatives included.
-        DistributedDataParallel then averages over processes what should be summed: multiply the loss by `count`.
+        Gradients flow to the rows of this process only. That is enough, because all processes compute the same loss of
+        the whole batch: each process gets the full gradient for its own rows, also where they are negatives of other
+        processes' rows. DistributedDataParallel then averages these parts of the gradient over processes, but they
+        must be summed. So multiply the loss by `count` before `backward`.
         """
         if self.count == 1:
             return x_B
@@ -71,15 +72,18 @@ class Processes:
         return torch.cat(parts)
 
     def any(self, yes: bool) -> bool:
-        """Whether any process has `yes`. All call it at the same point; on the CPU, to avoid a device sync."""
+        """Logical or over all processes, which must all call this at the same point.
+
+        The flag is reduced in CPU memory, to avoid a device sync.
+        """
         if self.count == 1:
             return yes
-        said = torch.tensor(int(yes))
-        distributed.all_reduce(said, distributed.ReduceOp.MAX)
-        return bool(said)
+        flag = torch.tensor(int(yes))
+        distributed.all_reduce(flag, distributed.ReduceOp.MAX)
+        return bool(flag)
 
     def collect(self, value: T) -> list[T]:
-        """The values of all processes, in the order of their ranks; in the first process only, elsewhere empty."""
+        """Gather picklable values on rank 0: the values in the order of ranks there, an empty list on other ranks."""
         if self.count == 1:
             return [value]
         values: list[T] = [value] * self.count
@@ -88,38 +92,44 @@ class Processes:
 
     @property
     def launcher_gone(self) -> bool:
-        """Whether the launcher has ended, killed for instance, so that nobody waits for its processes."""
+        """Whether the launcher has ended, for instance because it was killed, and this process should stop."""
         return self.count > 1 and os.getppid() != self.launcher
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """A UserError in one process ends all of them; only that process prints it."""
+    def exit_together(self) -> Iterator[None]:
+        """If a UserError is raised in this block in one process, all processes exit. Only that process prints it.
+
+        Raises:
+            UserError: the one of this process.
+            SystemExit: another process has raised a UserError.
+        """
         error = None
         try:
             yield
-        except UserError as met:
-            error = met
+        except UserError as raised:
+            error = raised
         if self.any(error is not None):
             if error:
                 raise error
-            self.end_in_silence()
+            self.exit_silently()
 
-    def end_in_silence(self) -> NoReturn:
-        """End this process without a message, because another one ends with an error and prints it."""
-        time.sleep(EXIT_DELAY)  # a launcher ends all once one has ended: let the failing one print its message
+    def exit_silently(self) -> NoReturn:
+        """Exit without a message, because another process prints the error."""
+        time.sleep(EXIT_DELAY)  # the launcher kills all processes once one has ended: let the other one print first
         raise SystemExit(1)
 
     def replicate(self, networks: nn.Module, device: torch.device) -> nn.Module:
-        """The networks, their gradients averaged over processes, their buffers those of the first process.
+        """Wrap the networks in DistributedDataParallel and synchronise their batch normalisation.
 
-        Batch normalisation sees the whole batch, as with one process.
+        Gradients are averaged over processes, and buffers are those of rank 0. Batch normalisation uses the statistics
+        of the whole batch, as in a run with one process. A single process gets the networks back unchanged.
         """
         if self.count == 1:
             return networks
         if device.type == "cuda":
             nn.SyncBatchNorm.convert_sync_batchnorm(networks)
         else:
-            synchronise(networks)
+            convert_sync_batchnorm(networks)
         return DistributedDataParallel(networks, device_ids=[device.index] if device.type == "cuda" else None)
 
 
@@ -127,22 +137,22 @@ SINGLE = Processes()
 
 
 def launch(launcher: str) -> None:
-    """Start this script anew under `runtime.launcher`, unless there is none or it has been done.
+    """Replace this process by `launcher` running the same script, unless a launcher has started it already.
 
     Args:
-        launcher: "none", or a command to which the script is appended, such as "torchrun --nproc-per-node 4". In it
-            $NAME stands for a variable of the environment.
+        launcher: `runtime.launcher`: "none" to do nothing, or a command such as "torchrun --nproc-per-node 4". The
+            script and its arguments are appended. Environment variables such as $NAME are expanded.
 
     Raises:
-        UserError: there is no such command.
+        UserError: the command does not exist or cannot be parsed.
     """
     if launcher == "none" or "WORLD_SIZE" in os.environ:
         return
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # `joined` sets what is right; without it torchrun would warn
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # else torchrun warns; `init_distributed` sets threads
     try:
         words = shlex.split(os.path.expandvars(launcher))
         os.execvp(words[0], [*words, *sys.argv])
-    except (OSError, IndexError, ValueError):  # ValueError: quotes that do not match
+    except (OSError, IndexError, ValueError):  # ValueError: unbalanced quotes
         raise UserError(
             f"params.yaml: runtime.launcher '{launcher}' cannot be started: use none, or a command like "
             "torchrun --nproc-per-node 2"
@@ -151,9 +161,9 @@ def launch(launcher: str) -> None:
 
 @contextmanager
 def init_distributed() -> Iterator[Processes]:
-    """Initialise torch.distributed if a launcher has started this process; else yield SINGLE.
+    """Initialise torch.distributed if a launcher has started this process; otherwise yield SINGLE.
 
-    Processes of one machine share its cores.
+    Torch's threads are set to an equal share of the machine's cores for each of its processes.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:

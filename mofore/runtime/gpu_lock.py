@@ -1,4 +1,4 @@
-"""Parallel experiments (`dvc queue start -j N`) on one machine: each takes a GPU of its own."""
+"""Locks GPUs, so that parallel experiments on one machine (`dvc queue start -j N`) use different ones."""
 
 import fcntl
 import os
@@ -9,30 +9,32 @@ from pathlib import Path
 
 from mofore.utils.progress import tell
 
-POLL_SECONDS = 1.0  # between two tries to lock a GPU
+POLL_SECONDS = 1.0  # time between two attempts to lock a GPU
 
 
-def hold_free_gpu(names: Sequence[str]) -> int:
-    """Lock the first GPU that no other run of this user holds, until this process ends; wait if all are taken.
+def lock_free_gpu(names: Sequence[str]) -> int:
+    """Lock the first GPU that no other run of this user has locked; wait if all are locked.
+
+    The lock is released when this process ends, even if it is killed.
 
     Args:
-        names: what the GPUs are called, by number, by all processes alike.
+        names: a name for each GPU, the same in all processes; used in the names of the lock files.
 
     Returns:
-        The GPU's number.
+        Index of the GPU in `names`.
     """
-    told = False
+    announced = False
     while True:
-        for number, name in enumerate(names):
+        for index, name in enumerate(names):
             lock = Path(tempfile.gettempdir(), f"mofore-{os.getuid()}-{name}.lock")
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)  # stays open, so that the lock stays
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)  # never closed: that would release the lock
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 os.close(descriptor)
             else:
-                return number
-        if not told:
+                return index
+        if not announced:
             tell(f"all GPUs ({len(names)}) are in use by other runs of mofore: waiting for one to be free")
-            told = True
+            announced = True
         time.sleep(POLL_SECONDS)

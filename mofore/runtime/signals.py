@@ -1,4 +1,4 @@
-"""Signals that ask long work to save what it has done and to stop."""
+"""Handles the signals that ask a long run to save its state and stop."""
 
 import signal
 import threading
@@ -6,38 +6,42 @@ import time
 from types import FrameType
 from typing import Any
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # Ctrl-C; a cluster's or a system's end; SLURM's warning
-DUPLICATE_SECONDS = 3.0  # seconds in which the same Ctrl-C may come again, sent on by a launcher that got it, too
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # Ctrl-C; shutdown or scheduler; SLURM's early warning
+DUPLICATE_SECONDS = 3.0  # a SIGINT within this time may be the same Ctrl-C, forwarded by the launcher
 
 
 class StopSignals:
-    """Within this context a stop signal is only noted, in `received`. Who cannot wait presses Ctrl-C once more."""
+    """Context manager that records the first stop signal in `received` and lets the program continue.
+
+    A later Ctrl-C raises KeyboardInterrupt, so that a user can stop at once.
+    """
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
-        self._at = 0.0
-        self._before: dict[signal.Signals, Any] = {}
+        self._received_at = 0.0
+        self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "StopSignals":
-        if threading.current_thread() is threading.main_thread():  # no other may set handlers
-            self._before = {number: signal.signal(number, self._note) for number in STOPPING}
+        if threading.current_thread() is threading.main_thread():  # others cannot set handlers
+            self._previous = {number: signal.signal(number, self._record) for number in STOP_SIGNALS}
         return self
 
-    def _note(self, number: int, _: FrameType | None) -> None:
+    def _record(self, number: int, _: FrameType | None) -> None:
         if self.received is None:
-            self.received, self._at = signal.Signals(number), time.monotonic()
-        elif number == signal.SIGINT and time.monotonic() - self._at > DUPLICATE_SECONDS:
+            self.received, self._received_at = signal.Signals(number), time.monotonic()
+        elif number == signal.SIGINT and time.monotonic() - self._received_at > DUPLICATE_SECONDS:
             raise KeyboardInterrupt
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
 
 
-def leave_stopping_to_the_parent(_: int = 0) -> None:
-    """For processes that help another one: Ctrl-C and clusters signal them too, but it needs them to come to its end.
+def ignore_stop_signals(_: int = 0) -> None:
+    """Ignore SIGINT and SIGUSR1 in a worker process.
 
-    SIGTERM still ends them: it is what a parent ends its helpers with.
+    Ctrl-C and schedulers signal workers too, but their parent needs them until it has saved its state. SIGTERM still
+    ends a worker, because parents use it for that.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Pretraining: the step, the run from start or checkpoint to end, its log and its monitor; supervised training.
+"""Training: the step, the loop, checkpoints, logs and monitoring of pretraining; supervised training.
 
 May import `mofore.embedding` and the rooms before it.
 """

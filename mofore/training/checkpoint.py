@@ -1,8 +1,8 @@
-"""Checkpoints of a stage that may be stopped or killed at any time: `.scratch/STAGE/KEY/last.pt`.
+"""Saves and loads checkpoints of a stage: `.scratch/STAGE/KEY/last.pt`.
 
-The key is a hash of all that the stage depends on. So after a change of a parameter, of code or of a video, a run never
-resumes from an old checkpoint. Checkpoints are written atomically. They are no outputs of DVC, which would delete them,
-or restore older ones, before a run.
+The key is a hash of all dependencies of the stage. So a run never resumes from a checkpoint that was written with other
+parameters, code or videos. Checkpoints are written atomically, because a run may be killed at any time. They are not
+outputs of DVC, which would delete them, or restore older ones, before a run.
 """
 
 import io
@@ -27,49 +27,52 @@ from mofore.utils.files import writing
 from mofore.utils.progress import tell
 from mofore.utils.scratch import folder_until_done, scratch
 
-HASHED_BYTES = 1 << 20  # of each pack of frames; the index, hashed whole, has the length of every frame in it
+PACK_HASHED_BYTES = 1 << 20  # only the start of each pack is hashed; the index has the lengths of all its frames
 
 
 class Checkpoint:
-    """The file that holds the last saved state of a run."""
+    """The checkpoint file of a run; it holds the last saved state."""
 
     def __init__(self, folder: Path, every: float) -> None:
-        """`every`: seconds between two checkpoints."""
+        """`every`: interval between two checkpoints, in seconds."""
         self.file, self.every = folder / "last.pt", every
         self.saved_at = time.monotonic()
-        self.step = 0  # of the last saved state
+        self.step = 0  # step of the last saved state
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
-        """The last saved state, with its tensors on `device`; None if there is none.
+        """Load the last saved state, with its tensors on `device`; None if there is none.
 
         Raises:
-            UserError: it cannot be read.
+            UserError: the file is damaged.
         """
         if not self.file.exists():
             return None
         try:
             state: dict[str, Any] = torch.load(self.file, map_location=device, weights_only=True)
             self.step = state["step"]
-        except Exception:  # torch.load raises whatever damaged bytes lead it to
-            raise UserError(f"{self.file}: damaged: delete it, and the run starts from the beginning") from None
+        except Exception:  # for a damaged file torch.load raises many types of exceptions
+            raise UserError(f"{self.file}: damaged: delete it to start from the beginning") from None
         return state
 
     def due(self) -> bool:
-        """Is it time to save again?"""
+        """Whether the interval since the last checkpoint has passed."""
         return time.monotonic() - self.saved_at >= self.every
 
     def save(self, state: dict[str, Any]) -> bool:
-        """Save a state, which has `step` and holds tensors, numbers, strings, and lists and maps of them.
+        """Replace the checkpoint atomically; returns whether it was saved.
 
-        On a full disk it warns, keeps the checkpoint before and returns False; the run continues.
+        On a full disk this prints a warning, keeps the previous checkpoint and returns False.
+
+        Args:
+            state: has the key `step`; holds tensors, numbers, strings, and lists and dicts of them.
         """
-        image = io.BytesIO()
-        torch.save(state, image)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
         part = self.file.with_suffix(".part")
         self.saved_at = time.monotonic()
         try:
             with writing(part) as file:
-                file.write(image.getbuffer())
+                file.write(buffer.getbuffer())
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(part, self.file)
@@ -83,44 +86,44 @@ class Checkpoint:
         return True
 
     def describe(self) -> str:
-        """Which step a run would resume from, for messages."""
-        return f"the last checkpoint is of step {self.step}" if self.step else "there is no checkpoint yet"
+        """The step from which a run would resume, for messages."""
+        return f"the last checkpoint is from step {self.step}" if self.step else "there is no checkpoint yet"
 
 
 @contextmanager
 def checkpoint(stage: str, params: Params, processes: Processes) -> Iterator[Checkpoint]:
-    """Hold the checkpoint of a stage of `dvc.yaml`, and delete it when the block ends well, its results written.
+    """Lock and yield the checkpoint of a stage of `dvc.yaml`; delete it if the block ends without an error.
 
-    Of several processes the first saves; the others only load, from a file system that they share.
+    Write the results of the stage within the block. Rank 0 saves; the other ranks only load, from a shared file system.
 
     Raises:
-        UserError: another process runs the same stage with the same parameters.
+        UserError: another run of the same stage with the same parameters is in progress.
     """
     folder = scratch(stage) / stage_key(stage, params)
     with ExitStack() as held:
-        with processes.together():
+        with processes.exit_together():
             if processes.is_main:
                 held.enter_context(folder_until_done(folder, f"running stage {stage} with the same parameters"))
         yield Checkpoint(folder, params.runtime.checkpoint)
 
 
 def stage_key(stage: str, params: Params, file: Path = Path("dvc.yaml")) -> str:
-    """A hash of all that a stage depends on by `dvc.yaml`: its sections of params, its code and its data."""
-    described = yaml.safe_load(file.read_text())["stages"][stage]
+    """Hash of all dependencies of a stage in `dvc.yaml`: its sections of params.yaml, its code and its data."""
+    spec = yaml.safe_load(file.read_text())["stages"][stage]
     values = asdict(params)
-    key = blake2b(json.dumps({name: values[name] for name in described["params"]}).encode(), digest_size=12)
-    for dep in described["deps"]:
+    key = blake2b(json.dumps({name: values[name] for name in spec["params"]}).encode(), digest_size=12)
+    for dep in spec["deps"]:
         for path in _dep_files(Path(dep)):
             key.update(f"{path.as_posix()} {path.stat().st_size}\0".encode())
             with path.open("rb") as opened:
-                key.update(opened.read(HASHED_BYTES if path.name.startswith("pack-") else -1))
+                key.update(opened.read(PACK_HASHED_BYTES if path.name.startswith("pack-") else -1))
     return key.hexdigest()
 
 
 def _dep_files(dep: Path) -> list[Path]:
-    """The files that a dep of dvc.yaml stands for, without those that `.dvcignore` names (byte-code, caches).
+    """The files of a dep in dvc.yaml, without those that match `.dvcignore` (such as bytecode and caches).
 
-    DVC ignores the same files, so the key changes exactly when DVC would run the stage again.
+    DVC ignores the same files. So the key changes when DVC would run the stage again.
     """
     if not dep.is_dir():
         return [dep]

@@ -1,6 +1,6 @@
-"""The log of a run: one row an epoch, made from what its steps report.
+"""Collects the metrics of training steps and averages them into one log row per epoch.
 
-Shapes: N forecasts of a step or of several, P projection dimensions.
+Shapes: N forecasts of one or several steps, P projection dimensions.
 """
 
 from collections import deque
@@ -12,43 +12,43 @@ from torch import Tensor
 
 from mofore.embedding.geometry import alignment, effective_rank, spread, uniformity
 
-HEALTH_SAMPLES = 1024  # embeddings that `health` measures: exact enough, and cheap
+HEALTH_SAMPLES = 1024  # number of embeddings for the collapse diagnostics: accurate enough, and fast
 
 
 class StepLog(NamedTuple):
-    """What one training step reports, of the whole batch of all processes; nothing has a gradient."""
+    """Metrics and embeddings of one training step, for the whole batch of all processes; detached from the graph."""
 
-    scalars: dict[str, Tensor]  # `loss` among them
+    scalars: dict[str, Tensor]  # by name; one of them is `loss`
     forecast_NP: Tensor
     target_NP: Tensor
 
 
 class TrainingLog:
-    """What the steps of the current epoch reported, and the last embeddings."""
+    """Scalars of the steps of the current epoch, and the most recent embeddings."""
 
     def __init__(self, batch_size: int) -> None:
         self.scalars: list[dict[str, Tensor]] = []
         self.last: deque[tuple[Tensor, Tensor]] = deque(maxlen=max(1, HEALTH_SAMPLES // batch_size))
 
     def add(self, step: StepLog) -> None:
-        """Add one step. Nothing is read from the device, so that a GPU need not wait."""
+        """Add one step. Tensors stay on the device, which avoids a device sync."""
         self.scalars.append(step.scalars)
         self.last.append((step.forecast_NP, step.target_NP))
 
     @property
     def loss(self) -> float:
-        """Of the last step; 0 at the start of an epoch."""
+        """Loss of the last step; 0 at the start of an epoch."""
         return float(self.scalars[-1]["loss"]) if self.scalars else 0.0
 
     @property
     def samples(self) -> int:
-        """How many embeddings `health` measures."""
+        """Number of embeddings that `health` measures."""
         return sum(len(target_NP) for _, target_NP in self.last)
 
     def health(self) -> dict[str, float]:
-        """Collapse diagnostics of the last steps' embeddings, on the CPU."""
+        """Collapse diagnostics of the most recent embeddings, computed on the CPU."""
         forecast_NP, target_NP = (torch.cat(parts).float().cpu().numpy() for parts in zip(*self.last, strict=True))
-        with threadpool_limits(1, user_api="blas"):  # several BLAS threads would wait for cores that others use
+        with threadpool_limits(1, user_api="blas"):  # more BLAS threads would compete with loader workers for cores
             return {
                 "effective_rank": effective_rank(target_NP),
                 "spread": spread(target_NP),
@@ -57,7 +57,7 @@ class TrainingLog:
             }
 
     def end_epoch(self) -> dict[str, float]:
-        """Means over the steps of the epoch, and `health` at its end. Then the next epoch begins."""
+        """Return the mean scalars of the epoch and the current `health`, and start the next epoch."""
         by_step = [torch.stack(list(scalars.values())) for scalars in self.scalars]
         means: list[float] = torch.stack(by_step).mean(dim=0).tolist()
         names = list(self.scalars[0])
@@ -65,10 +65,10 @@ class TrainingLog:
         return dict(zip(names, means, strict=True)) | self.health()
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """State to be saved in a checkpoint."""
         return {"scalars": self.scalars, "last": [list(pair) for pair in self.last]}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over the state from a checkpoint."""
+        """Restore the state from a checkpoint."""
         self.scalars = list(state["scalars"])
         self.last.extend((forecast_NP, target_NP) for forecast_NP, target_NP in state["last"])

@@ -1,4 +1,4 @@
-"""What happens between the steps of a run: progress line, collapse warning, checkpoints, stop on signals and errors."""
+"""Monitors a run between its steps: progress, collapse warnings, checkpoints, stop signals and non-finite values."""
 
 import math
 import signal
@@ -14,29 +14,29 @@ from mofore.training.checkpoint import Checkpoint
 from mofore.training.state import TrainingRun
 from mofore.utils.progress import tell
 
-MIN_SAMPLES = 64  # embeddings; with fewer no collapse is reported
+MIN_SAMPLES = 64  # with fewer embeddings the diagnostics are unreliable, and no collapse is reported
 
 
 class Monitor:
-    """Checks a run between its steps, reports on it and saves it."""
+    """Checks, reports and saves a run between its steps."""
 
     def __init__(self, run: TrainingRun, steps: int, checkpoint: Checkpoint | None) -> None:
-        """`steps`: of the whole run. Without `checkpoint` nothing is saved."""
+        """`steps`: number of steps of the whole run. Without `checkpoint` nothing is saved."""
         self.run, self.steps, self.checkpoint = run, steps, checkpoint
         self.warned = False
         self._resumed_at = run.step, run.seconds
 
     def until_stopped(self, batches: Iterable[Sample], signals: StopSignals) -> Iterator[Sample]:
-        """The same batches, until this or another process receives a stop signal. Then the run is saved.
+        """Yield the batches until any process receives a stop signal or loses its launcher. Then save the run.
 
         Raises:
-            StoppedError: it was stopped.
+            StoppedError: the run was stopped.
         """
         processes, batches = self.run.train_state.processes, iter(batches)
         while True:
             try:
                 batch = next(batches, None)
-            except RuntimeError:  # the signal may have ended the loader processes, too
+            except RuntimeError:  # DataLoader: the signal may have ended a worker, too
                 if not signals.received:
                     raise
                 self._stop(signals.received)
@@ -49,34 +49,36 @@ class Monitor:
     def _stop(self, number: signal.Signals | None) -> NoReturn:
         saved, number = self.save(), number or signal.SIGTERM
         state = "saved, run the same command to resume" if saved else f"not saved, {self._last_checkpoint()}"
-        said = f"pretrain: stopped by {number.name} after step {self.run.step} of {self.steps}: {state}"
-        raise StoppedError(said if self.run.train_state.processes.is_main else "", number)
+        message = f"pretrain: stopped by {number.name} after step {self.run.step} of {self.steps}: {state}"
+        raise StoppedError(message if self.run.train_state.processes.is_main else "", number)
 
     def _last_checkpoint(self) -> str:
-        return self.checkpoint.describe() if self.checkpoint else "no checkpoints were asked for"
+        return self.checkpoint.describe() if self.checkpoint else "checkpoints are off"
 
     def check_loss(self) -> None:
-        """Check the loss of the previous step. Reading the current one would make the CPU wait for the device.
+        """Check the loss of the last logged step.
+
+        Called before a step, it reads the loss of the previous one, which avoids a device sync.
 
         Raises:
-            UserError: it is not a finite number.
+            UserError: the loss is not finite.
         """
         if not math.isfinite(loss := self.run.log.loss):
-            self._broken(f"the loss is {loss}")
+            self._raise_diverged(f"the loss is {loss}")
 
     def check_weights(self) -> None:
-        """Check weights and running statistics before they become the result.
+        """Check weights and running statistics at the end of the run.
 
         Raises:
-            UserError: some are not finite numbers.
+            UserError: some are not finite.
         """
         if not self._finite_weights():
-            self._broken("weights are not finite")
+            self._raise_diverged("weights are not finite")
 
-    def _broken(self, what: str) -> NoReturn:
+    def _raise_diverged(self, what: str) -> NoReturn:
         run, p = self.run, self.run.params
         if not run.train_state.processes.is_main:
-            run.train_state.processes.end_in_silence()  # all processes meet the same error; the first reports it
+            run.train_state.processes.exit_silently()  # all ranks have the same error; rank 0 reports it
         causes = [f"pretrain.lr {p.pretrain.lr:g} is too high", f"pretrain.warmup {p.pretrain.warmup:g} too short"]
         if p.contrast.weight and p.contrast.temperature < 0.05:
             causes.append(f"contrast.temperature {p.contrast.temperature:g} too low")
@@ -86,14 +88,14 @@ class Monitor:
         raise UserError(f"pretrain: {what} {where}: likely {', or '.join(causes)}; {self._last_checkpoint()}")
 
     def progress_line(self) -> dict[str, str]:
-        """Loss, collapse diagnostics and speed for the progress bar. Warns once of a collapse, with what to change."""
+        """Loss, collapse diagnostics and speed for the progress bar. Prints a warning at the first collapse."""
         run, health = self.run, self.run.log.health()
         reason = collapse(health["effective_rank"], health["spread"])
         if reason and not self.warned and run.log.samples >= MIN_SAMPLES:
             self.warned = True
             tell(
-                f"warning: pretrain: the embeddings collapse, {reason}, after step {run.step} of {self.steps}: raise "
-                "contrast.weight or decorrelation.weight, or lower pretrain.lr"
+                f"warning: pretrain: the embeddings have collapsed after step {run.step} of {self.steps} ({reason}): "
+                "raise contrast.weight or decorrelation.weight, or lower pretrain.lr"
             )
         steps, seconds = run.step - self._resumed_at[0], run.seconds - self._resumed_at[1]
         return {
@@ -105,10 +107,10 @@ class Monitor:
         }
 
     def save(self) -> bool:
-        """Save on rank 0 if loss and weights are finite; returns whether it was saved."""
+        """Save a checkpoint on rank 0 if loss and weights are finite; returns whether it was saved."""
         if not self.checkpoint or not self.run.train_state.processes.is_main:
             return False
-        finite = math.isfinite(self.run.log.loss) and self._finite_weights()  # if not, the next check ends the run
+        finite = math.isfinite(self.run.log.loss) and self._finite_weights()  # else the next check raises
         return finite and self.checkpoint.save(self.run.state())
 
     def _finite_weights(self) -> bool:

@@ -1,6 +1,6 @@
-"""A kNN score of the training videos during pretraining, to follow its progress in the log.
+"""Online kNN evaluation: a score of the training videos that shows the progress of pretraining in the log.
 
-Only this score uses labels; the training itself does not.
+Only this score uses labels; the training does not.
 
 Shapes: V videos, K clips, D feature dimensions.
 """
@@ -16,21 +16,21 @@ from mofore.embedding.inference import UniformClips, embed_clips
 from mofore.frames.store import FrameStore
 
 MAX_VIDEOS = 512
-CLIPS_A_VIDEO = 2
+CLIPS_PER_VIDEO = 2
 
 
 class OnlineKnn:
-    """Leave one group out: does the nearest training video of another group have the same label?"""
+    """1-nearest-neighbour classification of labelled training videos, with neighbours from other groups only."""
 
     def __init__(self, videos: FrameStore, params: Params) -> None:
-        """Use the labelled videos, a random sample of them if they are many."""
+        """Use the labelled videos; a random sample of MAX_VIDEOS if there are more."""
         labelled = (videos.table.label != "").to_numpy()
         rows = np.flatnonzero(labelled)
         if len(rows) > MAX_VIDEOS:
             rows = np.random.default_rng(params.seed).choice(rows, MAX_VIDEOS, replace=False)
         some = videos.select(np.sort(rows))
         self.label, self.group = some.table.label.to_numpy(str), some.table.group.to_numpy(str)
-        self.samples, self.runtime = UniformClips(some, params.clip, CLIPS_A_VIDEO), params.runtime
+        self.samples, self.runtime = UniformClips(some, params.clip, CLIPS_PER_VIDEO), params.runtime
 
     @property
     def possible(self) -> bool:
@@ -38,7 +38,7 @@ class OnlineKnn:
         return len(set(self.label)) > 1 and len(set(self.group)) > 1
 
     def score(self, encoder: nn.Module, device: torch.device) -> float:
-        """Share of videos whose nearest neighbour has their label, 0 to 1. The encoder's mode is kept."""
+        """Accuracy of the classification with an encoder, 0 to 1. The encoder's train or eval mode is kept."""
         was_training = encoder.training
         features_VKD = embed_clips({"": encoder.eval()}, self.samples, self.runtime, device)[""]
         encoder.train(was_training)
@@ -48,7 +48,7 @@ class OnlineKnn:
 def nearest_of_another_group(
     x_VD: npt.NDArray[np.float32], label: npt.NDArray[np.str_], group: npt.NDArray[np.str_]
 ) -> float:
-    """Share of videos whose nearest neighbour among the other groups, by cosine, has their label."""
+    """Share of videos, 0 to 1, whose nearest neighbour by cosine similarity among other groups has their label."""
     unit_VD = F.normalize(torch.from_numpy(x_VD), dim=1).numpy()
     similarity_VV = unit_VD @ unit_VD.T
     similarity_VV[group[:, None] == group[None, :]] = -np.inf

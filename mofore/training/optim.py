@@ -1,4 +1,4 @@
-"""The optimiser of all training here, and the schedules of learning rate and momentum."""
+"""The optimiser, and the schedules of learning rate and EMA momentum."""
 
 import math
 
@@ -9,7 +9,7 @@ from mofore.config import Pretrain
 
 
 def adamw(model: nn.Module, lr: float, weight_decay: float) -> AdamW:
-    """AdamW that decays matrices and kernels, but neither biases nor normalisation scales."""
+    """AdamW with weight decay for matrices and convolution kernels, but not for biases and normalisation weights."""
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
@@ -19,14 +19,16 @@ def adamw(model: nn.Module, lr: float, weight_decay: float) -> AdamW:
 
 
 def cosine(start: float, end: float, progress: float) -> float:
-    """From start (progress 0) to end (progress 1) along half a cosine."""
+    """Half a cosine period from `start` (at progress 0) to `end` (at progress 1)."""
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
 def learning_rate(pretrain: Pretrain, progress: float) -> float:
-    """Linear from 0 to `lr` over the share `warmup` of the run, then cosine to 0 (SGDR, Loshchilov and Hutter, 2017).
+    """Linear warmup, then cosine decay to 0 (SGDR, Loshchilov and Hutter, 2017) or a constant rate.
 
-    With `schedule` constant it stays at `lr` after the warmup. `progress`: share of the run that is done, 0 to 1.
+    Args:
+        pretrain: `lr`, the highest rate; `warmup`, the share of the run in which the rate rises to it; `schedule`.
+        progress: share of the run that is done, 0 to 1.
     """
     if progress < pretrain.warmup:
         return pretrain.lr * progress / pretrain.warmup

@@ -1,4 +1,4 @@
-"""A pretraining run: from the first step, or from a checkpoint, to the last step."""
+"""The pretraining loop."""
 
 import math
 from contextlib import closing
@@ -8,7 +8,7 @@ import pandas as pd
 from torch.optim import AdamW
 
 from mofore.clips.dataset import EpochSampler, ForecastDataset, to_device
-from mofore.clips.loader import helper_count, load_batches
+from mofore.clips.loader import load_batches, loader_worker_count
 from mofore.clips.sampling import clip_span
 from mofore.config import Params, Pretrain
 from mofore.errors import UserError
@@ -30,28 +30,30 @@ HEALTH_EVERY_STEPS = 50  # steps between two updates of the collapse diagnostics
 
 @dataclass
 class Pretrained:
-    """The result of a run: the model, a log with one row an epoch, and the speed."""
+    """The result of a run: the model, a log with one row per epoch, and the speed."""
 
     model: MoFore
     log: pd.DataFrame
-    seconds: float
+    seconds: float  # of the whole run, including its parts before a resume
     clips_per_second: float
-    data_wait: float  # share of the time spent waiting for data, 0 to 1
+    data_wait: float  # share of the time spent waiting for batches, 0 to 1
 
 
 def pretrain(
     params: Params, videos: FrameStore, processes: Processes = SINGLE, checkpoint: Checkpoint | None = None
 ) -> Pretrained:
-    """Train on the given videos; their labels are used for the kNN score in the log only.
+    """Pretrain on videos. Labels are used for the kNN score in the log only.
 
     Args:
+        params: all parameters.
         videos: training videos, each long enough for two clips and the smallest gap (see `leave_out_short`).
-        processes: those that share the work.
+        processes: the data-parallel processes.
         checkpoint: the run resumes from it and saves to it; without one nothing is saved.
 
     Raises:
-        UserError: fewer videos than one batch, a batch that the processes cannot share, or the loss is not finite.
-        StoppedError: a signal asked to stop; the run was saved.
+        UserError: there are fewer videos than a batch, the batch size is no multiple of the number of processes, the
+            device is not available, or loss or weights are not finite.
+        StoppedError: the run was stopped by a signal; it has been saved if possible.
     """
     p, runtime = params.pretrain, params.runtime
     _check_batch(len(videos), p.batch_size, processes)
@@ -63,9 +65,10 @@ def pretrain(
         if processes.is_main:
             tell(f"pretrain: resumed from step {run.step}")
 
-    # Only on a CPU does a video always go to the same loader process; elsewhere each would cache all videos.
+    # On a CPU, each video is always decoded by the same worker. On other devices any worker may decode any video, so
+    # that each would cache all videos: no cache there.
     cache_bytes = runtime.cache * 1e9 if device.type == "cpu" else 0
-    loaders = max(1, helper_count(runtime.workers)) * processes.local_count
+    loaders = max(1, loader_worker_count(runtime.workers)) * processes.local_count
     samples = ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed, cache_bytes / loaders)
     epochs = epochs_of(p, len(videos))
     batches = EpochSampler(len(videos), p.batch_size, epochs, params.seed, run.step, processes)
@@ -100,14 +103,14 @@ def pretrain(
 
 
 def epochs_of(pretrain: Pretrain, videos: int) -> int:
-    """Number of epochs of a run: `epochs`, or more if `min_steps` takes more."""
+    """Number of epochs of a run: `pretrain.epochs`, or more if `pretrain.min_steps` requires it."""
     return max(pretrain.epochs, math.ceil(pretrain.min_steps / (videos // pretrain.batch_size)))
 
 
 def set_schedule(optimizer: AdamW, params: Params, share: float) -> tuple[float, float]:
-    """Set the learning rate of the next step, and return it and the momentum.
+    """Set the learning rate of the next step; returns the learning rate and the EMA momentum.
 
-    `share`: part of the run that is done after this step, 0 to 1.
+    `share`: the share of the run that will be done after this step, 0 to 1.
     """
     lr = learning_rate(params.pretrain, share)
     for group in optimizer.param_groups:
@@ -129,10 +132,10 @@ def _check_batch(videos: int, batch_size: int, processes: Processes) -> None:
 
 
 def leave_out_short(videos: FrameStore, params: Params) -> pd.DataFrame:
-    """Drop videos that are too short for a context, the smallest gap and a future.
+    """Remove from `videos` those that are too short for a context, the smallest gap and a future.
 
     Returns:
-        The dropped videos, with columns video, frames, reason.
+        The removed videos, with columns video, frames, reason.
 
     Raises:
         UserError: no video is long enough.

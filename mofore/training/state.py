@@ -1,7 +1,7 @@
-"""The whole state of a pretraining run, which checkpoints save and restore.
+"""The state of a pretraining run, which checkpoints save and restore.
 
-Every random draw follows from (seed, epoch, video) and every schedule from the step. So a resumed run does what it
-would have done without the interruption: bit for bit where the processor is deterministic, as CPUs are.
+Random draws of samples follow from (seed, epoch, video), and schedules from the step. So a resumed run gives the same
+results as an uninterrupted one: bit for bit on deterministic hardware such as CPUs.
 """
 
 import time
@@ -18,18 +18,18 @@ from mofore.training.step import make_train_state
 
 
 class TrainingRun:
-    """All that changes from step to step. It can be saved and restored after any step."""
+    """Everything that changes from step to step. It can be saved and restored after any step."""
 
     def __init__(self, params: Params, device: torch.device, processes: Processes) -> None:
         self.params = params
         self.train_state = make_train_state(params, device, processes)
         self.log = TrainingLog(params.pretrain.batch_size)
-        self.rows: list[dict[str, float]] = []
-        self.step = 0  # steps done
-        self.seconds = self.waited = 0.0  # of the whole run, and of these the time spent waiting for batches
+        self.rows: list[dict[str, float]] = []  # of the log, one per epoch
+        self.step = 0  # number of completed steps
+        self.seconds = self.waited = 0.0  # duration of the run so far, and the part spent waiting for batches
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """State to be saved in a checkpoint."""
         return {
             "model": self.train_state.model.state_dict(),
             "optimizer": self.train_state.optimizer.state_dict(),
@@ -44,7 +44,7 @@ class TrainingRun:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over the state from a checkpoint."""
+        """Restore the state from a checkpoint."""
         self.train_state.model.load_state_dict(state["model"])
         self.train_state.optimizer.load_state_dict(state["optimizer"])
         self.train_state.memory_bank.restore(state["memory_bank"])
@@ -56,13 +56,13 @@ class TrainingRun:
             torch.cuda.set_rng_state_all([one.cpu() for one in state["random_cuda"]])
 
     def timed(self, batches: Iterator[Sample]) -> Iterator[Sample]:
-        """The same batches; counts in `seconds` the time they take, and in `waited` the time spent waiting for them."""
+        """Yield the batches; add to `seconds` the time for each, and to `waited` the time spent waiting for it."""
         while True:
-            asked = time.perf_counter()
+            requested = time.perf_counter()
             batch = next(batches, None)
             arrived = time.perf_counter()
-            self.waited += arrived - asked
+            self.waited += arrived - requested
             if batch is None:
                 return
             yield batch
-            self.seconds += time.perf_counter() - asked
+            self.seconds += time.perf_counter() - requested

@@ -1,6 +1,6 @@
-"""The training step of Momentum-Guided Semantic Forecasting, and what it works on.
+"""The training step of Momentum-Guided Semantic Forecasting.
 
-Shapes: B contexts, F futures of each, N = B F forecasts; once gathered, B and N count those of all processes.
+Shapes: B contexts, F futures of each, N = B F forecasts; after gathering, B and N count those of all processes.
 C channels, T frames, H = W side of a clip, P projection dimensions.
 """
 
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.optim import AdamW
 
-from mofore.clips.augment import input_channels, play_backwards, to_input
+from mofore.clips.augment import input_channels, time_reverse, to_input
 from mofore.clips.dataset import Sample
 from mofore.config import Params
 from mofore.method.encoders import build_encoder
@@ -25,13 +25,13 @@ from mofore.training.optim import adamw
 
 @dataclass
 class TrainState:
-    """The networks, what trains them, and the processes that share the work.
+    """Networks, optimiser and memory bank of a run.
 
     Attributes:
         model: the networks.
-        networks: the same networks as the step calls them: replicated over processes, compiled.
-        optimizer: of the online encoder, projector and predictor.
-        processes: each has its part of the batch.
+        networks: the same networks, possibly wrapped in DistributedDataParallel and compiled; the step calls these.
+        optimizer: updates the online encoder, projector and predictor.
+        processes: the data-parallel processes; each has its shard of the batch.
         memory_bank: targets of earlier batches.
     """
 
@@ -43,7 +43,7 @@ class TrainState:
 
 
 def make_train_state(params: Params, device: torch.device, processes: Processes) -> TrainState:
-    """The state before the first step; the initial weights are drawn from `seed`."""
+    """The state before the first step. The initial weights follow from `params.seed`."""
     torch.manual_seed(params.seed)
     encoder = build_encoder(params.encoder.name, params.seed, input_channels(params.clip.input))
     model = MoFore(encoder, params.forecast, params.encoder.keep).to(device).train()
@@ -56,13 +56,16 @@ def make_train_state(params: Params, device: torch.device, processes: Processes)
 
 
 def train_step(state: TrainState, batch: Sample, params: Params, momentum: float) -> StepLog:
-    """Forward, gather, objective, backward, step, EMA update, memory bank.
+    """One training step: forward, gather, objective, backward, optimiser step, EMA update, memory bank.
 
     Args:
-        state: changed in place.
-        batch: this process's part of the batch, on the device of the networks.
-        params: of the run.
+        state: updated in place.
+        batch: this process's shard of the batch, on the device of the networks.
+        params: parameters of the run.
         momentum: of the EMA update, 0 to 1.
+
+    Returns:
+        Losses, contrastive accuracy and mean gap, and the embeddings of the whole batch.
     """
     processes = state.processes
     embedded = forward(state.networks, batch, params)
@@ -74,8 +77,8 @@ def train_step(state: TrainState, batch: Sample, params: Params, momentum: float
     losses = objective(embedded, group_N, state.memory_bank, params)
 
     state.optimizer.zero_grad(set_to_none=True)
-    # Each process has the loss of the whole batch, but gradients only for its own rows. Distributed training averages
-    # gradients over processes where these parts should be summed, hence the factor.
+    # Each process has the loss of the whole batch, but gradients only for its own rows. They must be summed over
+    # processes, but DistributedDataParallel averages them. The factor corrects this.
     (processes.count * losses["loss"]).backward()
     state.optimizer.step()
 
@@ -87,11 +90,11 @@ def train_step(state: TrainState, batch: Sample, params: Params, momentum: float
 
 
 def forward(networks: nn.Module, batch: Sample, params: Params) -> Embedded:
-    """Turn frames into network input and embed it, in the precision of `runtime.precision`."""
+    """Convert frames to network input and embed it, in the precision of `runtime.precision`."""
     kind = params.clip.input
     context_BCTHW = to_input(batch.context_THWC, kind, batch.context_colour_34)
     future_NCTHW = to_input(batch.future_FTHWC.flatten(0, 1), kind, batch.future_colour_F34.flatten(0, 1))
-    reversed_NCTHW = play_backwards(future_NCTHW, kind) if params.contrast.time_reversed_negatives else None
+    reversed_NCTHW = time_reverse(future_NCTHW, kind) if params.contrast.time_reversed_negatives else None
     with autocast(params.runtime, context_BCTHW.device):
         embedded: Embedded = networks(context_BCTHW, batch.gap_F, future_NCTHW, reversed_NCTHW)
     return embedded

@@ -1,7 +1,7 @@
-"""The supervised ceiling: the same encoder, trained from scratch on the labels of the training videos.
+"""Trains the same encoder from scratch on the labels of the training videos, as a supervised upper reference.
 
-Clips, augmentation, optimiser and schedule are those of pretraining; a linear layer with cross-entropy replaces its
-heads and losses. The weights after the last epoch are used, so no selection sees other videos.
+Clips, augmentation, optimiser and schedule are those of pretraining. A linear layer with cross-entropy replaces the
+heads and losses of pretraining. The weights after the last epoch are used, without selection on other videos.
 
 Shapes: B clips of this process, T frames, H = W side of a clip, C = 3 colours, V videos, L classes.
 """
@@ -35,36 +35,36 @@ class Labelled(NamedTuple):
 
     clip_THWC: Any  # uint8
     colour_34: Any  # float32
-    label: Any  # int64, number of the class
+    label: Any  # int64, index of the class
 
 
 class LabelledClips(Dataset[Labelled]):
-    """A random augmented clip of a video, indexed by (epoch, video). All draws follow from these and the seed."""
+    """Random augmented clips. A key is (epoch, index of the video); all draws follow from it and the seed."""
 
     def __init__(self, videos: FrameStore, params: Params) -> None:
         self.clip, self.augment, self.seed = params.clip, params.augment, params.seed
         self.offsets, self.reader = clip_offsets(params.clip), videos.reader
-        self.room_V = videos.table.frames.to_numpy() - clip_span(params.clip)
+        self.last_start_V = videos.table.frames.to_numpy() - clip_span(params.clip)
         classes_L, self.label_V = np.unique(videos.table.label.to_numpy(str), return_inverse=True)
         self.classes = len(classes_L)
 
     def video(self, key: tuple[int, int]) -> int:
-        """The video of a key, by number."""
+        """Index of the video of a key."""
         return key[1]
 
     def __getitem__(self, key: tuple[int, int]) -> Labelled:
         epoch, video = key
         rng = np.random.default_rng((self.seed, epoch, video))
-        frames = self.reader.read(video, rng.integers(self.room_V[video] + 1) + self.offsets)
+        frames = self.reader.read(video, rng.integers(self.last_start_V[video] + 1) + self.offsets)
         clip_THWC = random_crop(frames, self.clip, self.augment, rng)
         return Labelled(clip_THWC, random_colour(self.augment, rng), self.label_V[video])
 
 
 def why_untrainable(videos: FrameStore, batch_size: int) -> str:
-    """Why these labelled training videos cannot be trained on; empty if they can."""
+    """The reason why these labelled training videos do not suffice for training; empty if they do."""
     classes = videos.table.label.nunique()
     if classes < 2:
-        return f"the training videos have {counted(classes, 'label')}, and it takes two"
+        return f"the training videos have {counted(classes, 'label')}, but at least two are needed"
     if len(videos) < batch_size:
         return f"{counted(len(videos), 'labelled training video')}, fewer than pretrain.batch_size, {batch_size}"
     return ""
@@ -73,17 +73,19 @@ def why_untrainable(videos: FrameStore, batch_size: int) -> str:
 def train_on_labels(
     params: Params, videos: FrameStore, device: torch.device, processes: Processes = SINGLE
 ) -> tuple[nn.Module, float]:
-    """Train for `supervised.epochs`.
+    """Train encoder and linear layer for `supervised.epochs`.
 
     Args:
+        params: all parameters.
         videos: labelled training videos, each at least one clip long, and enough of them (see `why_untrainable`).
-        processes: those that share the work.
+        device: where to train.
+        processes: the data-parallel processes.
 
     Returns:
-        The encoder, in eval mode; and its training accuracy over the clips of the last epoch, 0 to 1.
+        The encoder, in eval mode; the training accuracy over the clips of the last epoch, 0 to 1.
 
     Raises:
-        UserError: the weights are no longer finite.
+        UserError: the weights are not finite at the end.
     """
     p = params.pretrain
     clips = LabelledClips(videos, params)
@@ -94,7 +96,7 @@ def train_on_labels(
     model = nn.Sequential(encoder, nn.Linear(dim, clips.classes)).to(device).train()
     network = processes.replicate(model, device)
     optimizer = adamw(model, p.lr, p.weight_decay)
-    accuracies: list[Tensor] = []  # of the steps
+    accuracies: list[Tensor] = []  # one per step
 
     with closing(load_batches(clips, batches, params.runtime.workers, device)) as loaded:
         bar = progress(loaded, batches.steps, "supervised", "step", hidden=not processes.is_main)
@@ -112,6 +114,6 @@ def train_on_labels(
             accuracies.append((logits_BL.argmax(dim=1) == batch.label).float().mean())
 
     if not all(bool(weight.isfinite().all()) for weight in model.parameters()):
-        raise UserError("params.yaml: supervised training left no finite weights: lower pretrain.lr")
+        raise UserError("params.yaml: supervised training diverged, its weights are not finite: lower pretrain.lr")
     last_epoch = processes.gather(torch.stack(accuracies[-batches.steps_per_epoch :]))
     return encoder.eval(), float(last_epoch.mean())

@@ -1,4 +1,4 @@
-"""Training samples: each future is later in the same video, and draws depend on nothing but seed, epoch and video."""
+"""Training samples: futures follow their context, and draws depend on seed, epoch and video only."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,29 +6,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mofore.clips.augment import UNCHANGED_34, evaluated_part
+from mofore.clips.augment import IDENTITY_34, eval_crop
 from mofore.clips.dataset import EpochSampler, ForecastDataset, Sample
 from mofore.config import Augment, Params
 from mofore.frames.store import FrameStore
 from mofore.runtime.distributed import Processes
 
 Packer = Callable[..., Path]
-PLAIN = Augment(crop_min=1.0, flip=0.0, jitter=0.0, grayscale=0.0, clean_target_prob=0.0)
+NO_AUGMENT = Augment(crop_min=1.0, flip=0.0, jitter=0.0, grayscale=0.0, clean_target_prob=0.0)
 
 
-def make(folder: Path, params: Params, augment: Augment, kept_bytes: float = 0) -> ForecastDataset:
+def make(folder: Path, params: Params, augment: Augment, cache_bytes: float = 0) -> ForecastDataset:
     params.clip.frames, params.clip.stride, params.clip.size, params.clip.input = 3, 2, 16, "residual"
     params.forecast.gap_min, params.forecast.gap_max = 1, 9
-    return ForecastDataset(FrameStore(folder), params.clip, params.forecast, augment, params.seed, kept_bytes)
+    return ForecastDataset(FrameStore(folder), params.clip, params.forecast, augment, params.seed, cache_bytes)
 
 
 @pytest.mark.parametrize("futures", [1, 3])
 def test_each_future_follows_the_context_by_its_gap(pack: Packer, params: Params, futures: int) -> None:
     params.forecast.futures = futures
-    pairs = make(pack([40, 30, 15]), params, PLAIN)
+    samples = make(pack([40, 30, 15]), params, NO_AUGMENT)
     for epoch in range(20):
         for video in range(3):
-            sample = pairs[epoch, video]
+            sample = samples[epoch, video]
             assert len(sample.future_FTHWC) == len(sample.gap_F) == futures
             context_T, *future_FT = (
                 clip_THWC[:, 8, 8, 0].astype(int) - 10 * video
@@ -41,9 +41,9 @@ def test_each_future_follows_the_context_by_its_gap(pack: Packer, params: Params
                 assert 1 <= gap <= 9
 
 
-def test_groups_are_told_apart(pack: Packer, params: Params) -> None:
-    pairs = make(pack([20] * 6), params, PLAIN)
-    groups = [int(pairs[0, v].group) for v in range(6)]
+def test_samples_have_the_group_of_their_video(pack: Packer, params: Params) -> None:
+    samples = make(pack([20] * 6), params, NO_AUGMENT)
+    groups = [int(samples[0, v].group) for v in range(6)]
     assert [groups[0] == groups[1], groups[1] == groups[2], groups[4] == groups[5]] == [True, False, True]
 
 
@@ -51,11 +51,11 @@ def equal(a: Sample, b: Sample) -> bool:
     return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def test_a_sample_is_the_same_whatever_was_drawn_before(pack: Packer, params: Params) -> None:
+def test_a_sample_does_not_depend_on_earlier_draws(pack: Packer, params: Params) -> None:
     folder = pack([20] * 4, texture=True)
     keys = [(epoch, video) for epoch in range(3) for video in range(4)]
-    pairs = make(folder, params, params.augment)
-    wanted = {key: pairs[key] for key in keys}
+    samples = make(folder, params, params.augment)
+    wanted = {key: samples[key] for key in keys}
     anew = make(folder, params, params.augment)
     assert all(equal(anew[key], wanted[key]) for key in reversed(keys))
     assert not equal(wanted[0, 0], wanted[1, 0])
@@ -63,13 +63,13 @@ def test_a_sample_is_the_same_whatever_was_drawn_before(pack: Packer, params: Pa
     assert not equal(make(folder, params, params.augment)[0, 0], wanted[0, 0])
 
 
-def test_frames_kept_in_memory_give_the_same_samples(pack: Packer, params: Params) -> None:
+def test_cached_frames_give_the_same_samples(pack: Packer, params: Params) -> None:
     folder = pack([40] * 3, texture=True)
-    reading, keeping = (make(folder, params, params.augment, kept_bytes) for kept_bytes in (0, 1e9))
-    assert all(equal(reading[epoch, video], keeping[epoch, video]) for epoch in range(10) for video in range(3))
+    uncached, cached = (make(folder, params, params.augment, cache_bytes) for cache_bytes in (0, 1e9))
+    assert all(equal(uncached[epoch, video], cached[epoch, video]) for epoch in range(10) for video in range(3))
 
 
-def test_context_and_futures_are_augmented_apart(pack: Packer, params: Params) -> None:
+def test_context_and_futures_are_augmented_independently(pack: Packer, params: Params) -> None:
     params.forecast.futures, params.augment.clean_target_prob = 2, 0
     sample = make(pack([20], texture=True), params, params.augment)[0, 0]
     assert not np.allclose(sample.context_colour_34, sample.future_colour_F34[0])
@@ -77,19 +77,21 @@ def test_context_and_futures_are_augmented_apart(pack: Packer, params: Params) -
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_futures_are_left_as_they_are_as_often_as_asked_for(pack: Packer, params: Params, share: float) -> None:
+def test_futures_are_clean_with_the_given_probability(pack: Packer, params: Params, share: float) -> None:
     params.augment.clean_target_prob, params.forecast.futures = share, 2
-    augmented, plain = (make(pack([20], texture=True), params, params.augment), 0)
+    augmented, n_clean = (make(pack([20], texture=True), params, params.augment), 0)
     for epoch in range(200):
-        sample, (context, gap_F, _) = augmented[epoch, 0], augmented.place((epoch, 0))
+        sample, (context, gap_F, _) = augmented[epoch, 0], augmented.positions((epoch, 0))
         starts = context + augmented.span + gap_F
-        seen = [evaluated_part(augmented.reader.read(0, start + augmented.offsets), augmented.clip) for start in starts]
-        as_it_is = [np.array_equal(colour_34, UNCHANGED_34) for colour_34 in sample.future_colour_F34]
-        assert as_it_is[0] == as_it_is[1]
-        assert not as_it_is[0] or np.array_equal(seen, sample.future_FTHWC)
-        assert not np.array_equal(sample.context_colour_34, UNCHANGED_34)
-        plain += as_it_is[0]
-    assert plain / 200 == pytest.approx(share, abs=0.12)
+        clean_FTHWC = [
+            eval_crop(augmented.reader.read(0, start + augmented.offsets), augmented.clip) for start in starts
+        ]
+        is_clean = [np.array_equal(colour_34, IDENTITY_34) for colour_34 in sample.future_colour_F34]
+        assert is_clean[0] == is_clean[1]
+        assert not is_clean[0] or np.array_equal(clean_FTHWC, sample.future_FTHWC)
+        assert not np.array_equal(sample.context_colour_34, IDENTITY_34)
+        n_clean += is_clean[0]
+    assert n_clean / 200 == pytest.approx(share, abs=0.12)
 
 
 def test_an_epoch_takes_each_video_once() -> None:
@@ -108,7 +110,7 @@ def test_an_epoch_takes_each_video_once() -> None:
 
 
 @pytest.mark.parametrize("done", [0, 1, 2, 3, 7, 11, 12])
-def test_a_run_that_goes_on_gets_the_batches_that_are_left(done: int) -> None:
+def test_a_resumed_run_gets_the_remaining_batches(done: int) -> None:
     left = EpochSampler(n_videos=10, batch_size=3, epochs=4, seed=0, first_step=done)
     assert list(left) == list(EpochSampler(n_videos=10, batch_size=3, epochs=4, seed=0))[done:]
     assert len(left) == 12 - done

@@ -1,4 +1,4 @@
-"""Batches are the same whoever makes them, and whatever happens to the processes that help."""
+"""Batches are the same for any number of workers, and after any of them is killed."""
 
 import gc
 import multiprocessing
@@ -26,14 +26,14 @@ from mofore.frames.store import FrameStore
 from tests.helpers.processes import has_ended, needs_proc, wait_until
 
 Packer = Callable[..., Path]
-CPU, ELSEWHERE = torch.device("cpu"), torch.device("mps")  # batches only get ready for it, so it need not be here
+CPU, ELSEWHERE = torch.device("cpu"), torch.device("mps")  # never used here, so the machine need not have it
 KEYS = [[(epoch, (epoch + i) % 5) for i in range(5)] for epoch in range(6)]
 ORPHANED = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from tests.clips.test_loader import CPU, KEYS, Makers, helpers, load_batches
-for _ in load_batches(Makers(), KEYS, 3, CPU):
-    print(*[helper.pid for helper in helpers()], flush=True)
+from tests.clips.test_loader import CPU, KEYS, MadeByPid, worker_processes, load_batches
+for _ in load_batches(MadeByPid(), KEYS, 3, CPU):
+    print(*[worker.pid for worker in worker_processes()], flush=True)
     time.sleep(60)
 """
 
@@ -43,23 +43,23 @@ class Made(NamedTuple):
     maker: Any
 
 
-class Makers:
-    """Samples that say who has made them; some helper may die over one of them."""
+class MadeByPid:
+    """Samples with the id of the process that made them. A worker that makes sample `killed_by` dies."""
 
-    def __init__(self, deadly: tuple[int, int] | None = None) -> None:
-        self.deadly, self.parent = deadly, os.getpid()
+    def __init__(self, killed_by: tuple[int, int] | None = None) -> None:
+        self.killed_by, self.parent = killed_by, os.getpid()
 
     def video(self, key: tuple[int, int]) -> int:
         return key[1]
 
     def __getitem__(self, key: tuple[int, int]) -> Made:
-        if key == self.deadly and os.getpid() != self.parent:
+        if key == self.killed_by and os.getpid() != self.parent:
             os.kill(os.getpid(), signal.SIGKILL)
         return Made(np.array(key), os.getpid())
 
 
-class Noting(Makers):
-    """Samples that leave a file each."""
+class Recorded(MadeByPid):
+    """Samples that create one file each."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -70,8 +70,8 @@ class Noting(Makers):
         return super().__getitem__(key)
 
 
-class Plain:
-    """Samples that are a bare array each."""
+class BareArrays:
+    """Samples that are a single array, not a tuple."""
 
     def video(self, key: int) -> int:
         return key
@@ -81,20 +81,20 @@ class Plain:
 
 
 @pytest.fixture(autouse=True)
-def no_helper_is_left() -> Iterator[None]:
+def no_worker_is_left() -> Iterator[None]:
     yield
-    assert not helpers()
+    assert not worker_processes()
 
 
 @pytest.fixture
-def pairs(pack: Packer, params: Params) -> ForecastDataset:
+def samples(pack: Packer, params: Params) -> ForecastDataset:
     params.clip.frames, params.clip.stride, params.clip.size = 3, 2, 16
     params.forecast.gap_max = 9
     videos = FrameStore(pack([20] * 7, texture=True))
-    return ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed, kept_bytes=1e9)
+    return ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed, cache_bytes=1e9)
 
 
-def helpers() -> list[Any]:
+def worker_processes() -> list[Any]:
     return multiprocessing.active_children()
 
 
@@ -122,40 +122,40 @@ def slow(samples: ForecastDataset, keys: Iterable[list[Any]]) -> list[tuple[Tens
     [*((workers, CPU) for workers in (-1, 0, 1, 2, 3)), *((workers, ELSEWHERE) for workers in (0, 1, 2))],
 )
 def test_batches_are_the_same_for_any_number_of_workers(
-    pairs: ForecastDataset, workers: int, device: torch.device
+    samples: ForecastDataset, workers: int, device: torch.device
 ) -> None:
     keys = EpochSampler(7, 3, epochs=3, seed=1)
-    found = load_batches(pairs, keys, workers, device)
-    assert same(copies(found), slow(pairs, keys))
+    found = load_batches(samples, keys, workers, device)
+    assert same(copies(found), slow(samples, keys))
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 3])
-def test_the_last_batch_may_be_smaller(pairs: ForecastDataset, workers: int) -> None:
+def test_the_last_batch_may_be_smaller(samples: ForecastDataset, workers: int) -> None:
     keys = [[(0, 0), (0, 1), (0, 2), (0, 3)], [(0, 4), (0, 5), (0, 6), (1, 0)], [(1, 5), (1, 2)], [(1, 3)]]
-    found = copies(load_batches(pairs, keys, workers, CPU))
+    found = copies(load_batches(samples, keys, workers, CPU))
     assert [len(batch[0]) for batch in found] == [4, 4, 2, 1]
-    assert same(found, slow(pairs, keys))
+    assert same(found, slow(samples, keys))
 
 
 def test_samples_may_be_bare_arrays() -> None:
-    found = [batch.clone() for batch in load_batches(Plain(), [[0, 1, 2], [3, 4]], 2, CPU)]
+    found = [batch.clone() for batch in load_batches(BareArrays(), [[0, 1, 2], [3, 4]], 2, CPU)]
     assert [batch.shape for batch in found] == [(3, 2, 3), (2, 2, 3)]
     assert [batch[:, 0, 0].tolist() for batch in found] == [[0, 1, 2], [3, 4]]
 
 
-def test_no_batches_need_no_helpers() -> None:
-    assert list(load_batches(Makers(), [], 3, CPU)) == []
+def test_without_batches_no_worker_starts() -> None:
+    assert list(load_batches(MadeByPid(), [], 3, CPU)) == []
 
 
-def test_without_workers_the_caller_makes_a_batch_when_it_is_asked_for(tmp_path: Path) -> None:
-    for i, batch in enumerate(load_batches(Noting(tmp_path), KEYS, 0, CPU)):
+def test_without_workers_the_caller_makes_each_batch_when_it_is_requested(tmp_path: Path) -> None:
+    for i, batch in enumerate(load_batches(Recorded(tmp_path), KEYS, 0, CPU)):
         assert set(batch.maker.tolist()) == {os.getpid()}
-        assert not helpers()
+        assert not worker_processes()
         assert len(list(tmp_path.iterdir())) == 5 * (i + 1)
 
 
-def test_workers_make_a_few_batches_ahead(tmp_path: Path) -> None:
-    with closing(load_batches(Noting(tmp_path), KEYS, 2, CPU)) as batches:
+def test_workers_prefetch_a_few_batches(tmp_path: Path) -> None:
+    with closing(load_batches(Recorded(tmp_path), KEYS, 2, CPU)) as batches:
         for i in range(2):
             next(batches)
             wait_until(lambda: len(list(tmp_path.iterdir())) == 5 * (i + 1 + PREFETCH_BATCHES))  # noqa: B023
@@ -164,23 +164,23 @@ def test_workers_make_a_few_batches_ahead(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_batch_holds_until_the_next_is_asked_for() -> None:
-    for batch, wanted in zip(load_batches(Makers(), KEYS, 3, CPU), KEYS, strict=True):
-        time.sleep(0.05)  # enough for those ahead
+def test_a_batch_is_valid_until_the_next_is_requested() -> None:
+    for batch, wanted in zip(load_batches(MadeByPid(), KEYS, 3, CPU), KEYS, strict=True):
+        time.sleep(0.05)  # long enough to prefetch all further batches
         assert batch.key.tolist() == [list(key) for key in wanted]
 
 
-def test_workers_yield_to_the_computing() -> None:
-    with closing(load_batches(Makers(), KEYS, 3, CPU)) as batches:
+def test_workers_run_at_low_priority() -> None:
+    with closing(load_batches(MadeByPid(), KEYS, 3, CPU)) as batches:
         next(batches)
-        niceness = [os.getpriority(os.PRIO_PROCESS, helper.pid) for helper in helpers()]
+        niceness = [os.getpriority(os.PRIO_PROCESS, worker.pid) for worker in worker_processes()]
     assert niceness == [min(os.getpriority(os.PRIO_PROCESS, 0) + WORKER_NICENESS, 19)] * 3
 
 
 @pytest.mark.parametrize(("workers", "makers"), [(0, 1), (1, 1), (2, 2), (3, 3), (7, 5)])
-def test_a_video_always_falls_to_the_same_of_all_processes(workers: int, makers: int) -> None:
+def test_a_video_is_always_decoded_by_the_same_process(workers: int, makers: int) -> None:
     of_video: list[set[int]] = [set() for _ in range(5)]
-    for batch in load_batches(Makers(), KEYS, workers, CPU):
+    for batch in load_batches(MadeByPid(), KEYS, workers, CPU):
         for (_, video), maker in zip(batch.key.tolist(), batch.maker.tolist(), strict=True):
             of_video[video].add(maker)
     assert all(len(makers) == 1 for makers in of_video)
@@ -191,7 +191,7 @@ def test_there_is_one_worker_for_each_thread_of_torch() -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        with closing(load_batches(Makers(), KEYS, -1, CPU)) as batches:
+        with closing(load_batches(MadeByPid(), KEYS, -1, CPU)) as batches:
             assert len(set(next(batches).maker.tolist())) == 3
     finally:
         torch.set_num_threads(threads)
@@ -199,46 +199,46 @@ def test_there_is_one_worker_for_each_thread_of_torch() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("killed", [[0], [1], [0, 2], [0, 1, 2]])
-def test_the_work_of_helpers_killed_between_two_batches_is_done(number: int, killed: list[int]) -> None:
+def test_rows_of_workers_killed_between_two_batches_are_made(number: int, killed: list[int]) -> None:
     found = []
-    for i, batch in enumerate(load_batches(Makers(), KEYS, 3, CPU)):
+    for i, batch in enumerate(load_batches(MadeByPid(), KEYS, 3, CPU)):
         found.append(batch.key.tolist())
         if i == 2:
-            victims = helpers()
+            victims = worker_processes()
             for victim in killed:
                 os.kill(victims[victim].pid, number)
                 victims[victim].join()
-        assert len(helpers()) == (3 if i < 2 else 3 - len(killed))
+        assert len(worker_processes()) == (3 if i < 2 else 3 - len(killed))
     assert found == [[list(key) for key in batch] for batch in KEYS]
 
 
 @pytest.mark.parametrize("video", range(5))
-def test_the_work_of_a_helper_killed_amid_a_batch_is_done(video: int) -> None:
+def test_rows_of_a_worker_killed_during_a_batch_are_made(video: int) -> None:
     makers = []
-    for batch, wanted in zip(load_batches(Makers(deadly=(3, video)), KEYS, 3, CPU), KEYS, strict=True):
+    for batch, wanted in zip(load_batches(MadeByPid(killed_by=(3, video)), KEYS, 3, CPU), KEYS, strict=True):
         assert batch.key.tolist() == [list(key) for key in wanted]
         makers.append([maker for _, maker in sorted(zip(batch.key[:, 1].tolist(), batch.maker.tolist(), strict=True))])
     assert os.getpid() not in makers[0]
     assert [maker == os.getpid() for maker in makers[-1]] == [other % 3 == video % 3 for other in range(5)]
 
 
-def test_real_samples_stay_right_when_a_helper_is_killed(pairs: ForecastDataset) -> None:
+def test_training_samples_are_right_after_a_worker_is_killed(samples: ForecastDataset) -> None:
     keys, found = list(EpochSampler(7, 3, epochs=3, seed=1)), []
-    for i, batch in enumerate(load_batches(pairs, keys, 2, CPU)):
+    for i, batch in enumerate(load_batches(samples, keys, 2, CPU)):
         found += copies([batch])
         if i == 1:
-            os.kill(helpers()[0].pid, signal.SIGKILL)
-    assert same(found, slow(pairs, keys))
+            os.kill(worker_processes()[0].pid, signal.SIGKILL)
+    assert same(found, slow(samples, keys))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
-def test_helpers_leave_stopping_to_their_parent(number: int) -> None:
-    for i, _ in enumerate(load_batches(Makers(), KEYS, 3, CPU)):
+def test_workers_ignore_stop_signals(number: int) -> None:
+    for i, _ in enumerate(load_batches(MadeByPid(), KEYS, 3, CPU)):
         if i == 1:
-            for helper in helpers():
-                os.kill(helper.pid, number)
+            for worker in worker_processes():
+                os.kill(worker.pid, number)
             time.sleep(0.2)
-        assert len(helpers()) == 3
+        assert len(worker_processes()) == 3
 
 
 @pytest.mark.slow
@@ -246,33 +246,35 @@ def test_helpers_leave_stopping_to_their_parent(number: int) -> None:
     ("workers", "device"),
     [*((workers, CPU) for workers in (0, 1, 2, 3)), *((workers, ELSEWHERE) for workers in (0, 2))],
 )
-def test_what_a_helper_meets_comes_out(pack: Packer, params: Params, workers: int, device: torch.device) -> None:
+def test_an_error_in_a_worker_is_raised_by_the_caller(
+    pack: Packer, params: Params, workers: int, device: torch.device
+) -> None:
     folder = pack([20] * 5, texture=True)
     params.clip.frames, params.clip.stride, params.clip.size, params.forecast.gap_max = 3, 2, 16, 9
-    pairs = ForecastDataset(FrameStore(folder), params.clip, params.forecast, params.augment, params.seed)
+    samples = ForecastDataset(FrameStore(folder), params.clip, params.forecast, params.augment, params.seed)
     file = folder / "pack-00004.bin"
     file.write_bytes(b"\0" * file.stat().st_size)
-    batches = load_batches(pairs, [[(0, 0), (0, 1), (0, 2)], [(0, 3), (0, 4)], [(1, 0)]], workers, device)
+    batches = load_batches(samples, [[(0, 0), (0, 1), (0, 2)], [(0, 3), (0, 4)], [(1, 0)]], workers, device)
     next(batches)
     with pytest.raises(UserError, match=rf"^{file}: damaged at byte \d+: remove {folder}, run again$"):
         next(batches)
     if device == CPU:
-        assert not helpers()
-    gc.collect()  # DataLoader ends its processes when nothing holds it any more, errors that it has raised included
+        assert not worker_processes()
+    gc.collect()  # DataLoader ends its workers when it is collected, and the error refers to it
 
 
-def test_helpers_are_gone_once_the_batches_are_closed() -> None:
-    batches = load_batches(Makers(), KEYS, 3, CPU)
+def test_workers_end_when_the_generator_is_closed() -> None:
+    batches = load_batches(MadeByPid(), KEYS, 3, CPU)
     next(batches)
-    started = helpers()
+    started = worker_processes()
     assert len(started) == 3
     batches.close()
-    assert [helper.exitcode for helper in started] == [0, 0, 0]
+    assert [worker.exitcode for worker in started] == [0, 0, 0]
 
 
 @pytest.mark.slow
 @needs_proc
-def test_helpers_end_when_their_parent_is_killed() -> None:
+def test_workers_end_when_their_parent_is_killed() -> None:
     command = [sys.executable, "-c", ORPHANED, str(Path(__file__).parents[2])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout

@@ -34,7 +34,7 @@ def videos(pack: Packer) -> FrameStore:
 def first_layer(videos: FrameStore, params: Params, encoder: nn.Module) -> Tensor:
     """What the first normalisation sees of all training clips, [channels, values]."""
     train = videos.select(np.flatnonzero(videos.table.split == "train"))
-    samples = UniformClips(train, params.clip, calibration.CLIPS_A_VIDEO)
+    samples = UniformClips(train, params.clip, calibration.CLIPS_PER_VIDEO)
     frames = torch.from_numpy(np.concatenate([samples[video] for video in range(len(train))]))
     with torch.no_grad():
         convolved: Tensor = encoder[0](to_input(frames, params.clip.input))  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""Collapse diagnostics at the ends of their ranges, and against their definitions."""
+"""Collapse diagnostics at the limits of their ranges and against their definitions."""
 
 import math
 
@@ -23,14 +23,14 @@ def test_effective_rank_counts_directions() -> None:
     assert 2 < effective_rank(flat) <= 3.001
 
 
-def test_spread_tells_collapse_from_health() -> None:
+def test_spread_is_0_when_collapsed_and_1_when_isotropic() -> None:
     assert spread(np.ones((50, 16))) == pytest.approx(0, abs=1e-6)
     assert spread(gaussian(2000, 64)) == pytest.approx(1, abs=0.03)
 
 
 @given(n=st.integers(1, 40), dim=st.integers(1, 12), scale=st.sampled_from([0.0, 1e-3, 1.0, 50.0]))
 def test_rank_and_spread_equal_their_definitions(n: int, dim: int, scale: float) -> None:
-    """Written anew with torch."""
+    """The definitions are written in torch here."""
     x = (1 + scale * np.random.default_rng(n).normal(size=(n, dim))).astype(np.float32)
     z = torch.from_numpy(x)
     share = torch.linalg.svdvals(z) / torch.linalg.svdvals(z).sum().clamp_min(1e-12)
@@ -44,7 +44,7 @@ def test_rank_and_spread_equal_their_definitions(n: int, dim: int, scale: float)
 def test_rank_of_orthogonal_directions_is_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.repeat(np.eye(12, dtype=np.float32)[:7], 5, axis=0)
     assert effective_rank(x) == pytest.approx(7)
-    monkeypatch.setattr(geometry, "ROWS_A_BLOCK", 3)
+    monkeypatch.setattr(geometry, "ROWS_PER_BLOCK", 3)
     assert effective_rank(x) == pytest.approx(7)
     assert effective_rank(np.zeros((5, 3), np.float32)) == 1
 

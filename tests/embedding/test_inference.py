@@ -1,4 +1,4 @@
-"""Features of clips: those of the protocol, in the right order, whoever decodes and embeds them."""
+"""Features of clips follow the protocol and their order, for any number of workers and processes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from mofore.clips.augment import evaluated_part, to_input
+from mofore.clips.augment import eval_crop, to_input
 from mofore.clips.sampling import clip_offsets
 from mofore.config import Params
-from mofore.embedding.inference import FloatArray, UniformClips, View, apply_view, embed_clips, seen_input
+from mofore.embedding.inference import FloatArray, UniformClips, View, apply_view, embed_clips, view_to_input
 from mofore.frames.store import FramesArray, FrameStore
 from mofore.method.encoders import build_encoder
 from mofore.runtime.distributed import SINGLE, Processes
@@ -26,8 +26,8 @@ POOL = nn.Sequential(nn.AdaptiveAvgPool3d(2), nn.Flatten())
 
 
 @dataclass(frozen=True)
-class Told(Processes):
-    """One of several processes; what the others have found is given, as nothing here travels between processes."""
+class FakeProcesses(Processes):
+    """One of several processes, without communication. Rank 0 collects what the others have appended to `others`."""
 
     others: list[Any] = field(default_factory=list)
 
@@ -59,13 +59,13 @@ def test_embeddings_equal_one_clip_at_a_time(pack: Packer, short: Params, kind: 
     assert not np.allclose(found["a"], found["b"])
     for video in (0, 1, 8):
         for k, start in enumerate(uniform.starts(video)):
-            frames = evaluated_part(videos.read(video, start + clip_offsets(short.clip)), short.clip)
+            frames = eval_crop(videos.read(video, start + clip_offsets(short.clip)), short.clip)
             with torch.no_grad():
                 alone = encoder(to_input(torch.from_numpy(frames[None].copy()), kind))
             assert np.allclose(alone.numpy()[0], found["a"][video, k], atol=1e-4)
 
 
-def test_embedding_leaves_the_encoder_as_it_is(pack: Packer, short: Params) -> None:
+def test_embedding_does_not_change_the_encoder(pack: Packer, short: Params) -> None:
     encoder = build_encoder("small", 0).eval()
     before = {key: value.clone() for key, value in encoder.state_dict().items()}
     embed_clips({"a": encoder}, UniformClips(FrameStore(pack([9, 9])), short.clip, 2), short.runtime, CPU)
@@ -87,25 +87,26 @@ def test_any_number_of_processes_gives_the_same(pack: Packer, short: Params) -> 
     for count in (2, 3):
         others: list[Any] = []
         for rank in range(1, count):
-            assert embed_clips({"a": POOL}, samples, short.runtime, CPU, Told(rank, count, rank, others=others)) == {}
+            process = FakeProcesses(rank, count, rank, others=others)
+            assert embed_clips({"a": POOL}, samples, short.runtime, CPU, process) == {}
         assert all(len(batches) == 1 for batches in others)
-        assert (embed(samples, short, Told(0, count, 0, others=others)) == alone).all()
+        assert (embed(samples, short, FakeProcesses(0, count, 0, others=others)) == alone).all()
 
 
-def test_a_frame_that_clips_share_is_decoded_once(pack: Packer, short: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_of_several_clips_is_decoded_once(pack: Packer, short: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     videos = FrameStore(pack([9]))
-    asked: list[int] = []
+    frames_read: list[int] = []
     read = videos.reader.read
 
-    def noting(video: int, frames: npt.NDArray[np.int64]) -> FramesArray:
-        asked.extend(frames.tolist())
+    def recording_read(video: int, frames: npt.NDArray[np.int64]) -> FramesArray:
+        frames_read.extend(frames.tolist())
         return read(video, frames)
 
-    monkeypatch.setattr(videos.reader, "read", noting)
+    monkeypatch.setattr(videos.reader, "read", recording_read)
     clips = UniformClips(videos, short.clip, 5)[0]
     assert clips.shape == (5, 5, 16, 16, 3)
     assert clips[:, :, 0, 0, 0].tolist() == [[start + t for t in range(5)] for start in range(5)]
-    assert sorted(asked) == list(range(9))
+    assert sorted(frames_read) == list(range(9))
 
 
 def test_a_still_repeats_the_middle_frame_and_shuffling_only_reorders() -> None:
@@ -117,24 +118,24 @@ def test_a_still_repeats_the_middle_frame_and_shuffling_only_reorders() -> None:
     shuffled = apply_view(frames, "shuffled", 0)
     assert (shuffled.sort(dim=1).values == frames).all()
     orders = {tuple((clip[:, 0, 0, 0] % 5).tolist()) for clip in shuffled}
-    assert len(orders) > 3, "each clip has an order of its own"
+    assert len(orders) > 3, "each clip has its own order"
     assert (apply_view(frames, "shuffled", 0) == shuffled).all()
     assert (apply_view(frames, "shuffled", 1) != shuffled).any()
 
 
-def test_stills_of_differences_are_one_for_all_and_all_others_one_a_clip() -> None:
+def test_only_stills_of_differences_are_reduced_to_one_clip() -> None:
     frames = torch.randint(255, (6, 5, 4, 4, 3), dtype=torch.uint8)
     for kind in ("rgb", "residual"):
         for view in VIEWS:
-            given = seen_input(frames, view, kind, 0)
+            given = view_to_input(frames, view, kind, 0)
             every = to_input(apply_view(frames, view, 0), kind)
             assert len(given) == (1 if (view, kind) == ("still", "residual") else 6)
             assert torch.equal(given.expand_as(every), every)
 
 
 @pytest.mark.parametrize("kind", ["rgb", "residual"])
-def test_controls_see_the_same_clips_another_way(pack: Packer, short: Params, kind: str) -> None:
-    """What mean and spread over time tell: a still does not move; shuffling keeps the mean of colours."""
+def test_controls_see_changed_clips(pack: Packer, short: Params, kind: str) -> None:
+    """Mean and deviation over time show the view: a still has no deviation; shuffling keeps the mean of colours."""
     short.clip.input = kind
     samples = UniformClips(FrameStore(pack([12] * 9, texture=True)), short.clip, 2)
 
@@ -146,13 +147,13 @@ def test_controls_see_the_same_clips_another_way(pack: Packer, short: Params, ki
             )
 
     names: dict[str, View] = {"shuffled": "shuffled", "still": "still"}
-    encoders: dict[str, nn.Module] = dict.fromkeys(["plain", *names], Moments())
+    encoders: dict[str, nn.Module] = dict.fromkeys(["ordered", *names], Moments())
     found = embed_clips(encoders, samples, short.runtime, CPU, views=names)
-    moving = np.arange(9) % 3 > 0  # of the others, all pixels get brighter alike
-    assert (found["plain"][moving, :, 1] > 0.01).all()
+    moving = np.arange(9) % 3 > 0  # in the other videos all pixels get brighter by the same amount
+    assert (found["ordered"][moving, :, 1] > 0.01).all()
     assert np.allclose(found["still"][:, :, 1], 0, atol=1e-5)
     if kind == "rgb":
-        assert np.allclose(found["shuffled"][:, :, 0], found["plain"][:, :, 0], atol=1e-4)
+        assert np.allclose(found["shuffled"][:, :, 0], found["ordered"][:, :, 0], atol=1e-4)
     else:
         assert np.allclose(found["still"][:, :, 0], 0, atol=1e-6)
-        assert not np.allclose(found["shuffled"], found["plain"])
+        assert not np.allclose(found["shuffled"], found["ordered"])

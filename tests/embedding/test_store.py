@@ -1,4 +1,4 @@
-"""Embeddings written and read back."""
+"""Embeddings are read back as written."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +14,8 @@ from mofore.embedding.store import (
     read_embeddings,
     read_representations,
     train_test,
-    write_clip_vectors,
-    write_vectors,
+    write_clip_embeddings,
+    write_embeddings,
 )
 from mofore.errors import UserError
 from mofore.frames.store import FrameStore
@@ -34,17 +34,17 @@ def table(videos: list[int]) -> pd.DataFrame:
 
 @pytest.fixture
 def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """All rows but the supervised one; controls know two videos more, in another order."""
+    """Files of all representations but supervised. The controls have two more videos, in another order."""
     monkeypatch.chdir(tmp_path)
     for name, folder in REPRESENTATIONS.items():
         if name != "supervised":
             videos = list(range(8)) if folder.name == "embeddings" else [9, 7, 6, 5, 4, 3, 2, 1, 0, 8]
             x_VD = np.array(videos, np.float32)[:, None] * np.ones(3, np.float32)
-            write_vectors(folder / f"{name}.parquet", table(videos), x_VD)
+            write_embeddings(folder / f"{name}.parquet", table(videos), x_VD)
     return tmp_path
 
 
-def test_rows_are_about_the_same_videos(rows: Path) -> None:
+def test_all_representations_have_the_same_videos(rows: Path) -> None:
     found = read_representations()
     assert list(found) == [name for name in REPRESENTATIONS if name != "supervised"]
     for row in found.values():
@@ -52,35 +52,35 @@ def test_rows_are_about_the_same_videos(rows: Path) -> None:
         assert row.x_ND[:, 0].tolist() == list(range(8))
 
 
-def test_the_supervised_row_is_there_if_it_was_asked_for(rows: Path) -> None:
-    write_vectors(
+def test_supervised_is_read_if_it_exists(rows: Path) -> None:
+    write_embeddings(
         REPRESENTATIONS["supervised"] / "supervised.parquet", table(list(range(8))), np.ones((8, 2), np.float32)
     )
     assert list(read_representations()) == list(REPRESENTATIONS)
 
 
-def test_missing_rows_are_said(rows: Path) -> None:
+def test_a_missing_file_is_an_error(rows: Path) -> None:
     (REPRESENTATIONS["motion"] / "motion.parquet").unlink()
     with pytest.raises(UserError, match=r"motion.parquet: no such file: run `dvc repro`"):
         read_representations()
 
 
 @pytest.mark.slow
-def test_a_group_moved_to_the_other_side_stops_the_run(rows: Path) -> None:
+def test_a_group_in_both_splits_stops_the_run(rows: Path) -> None:
     leaky = table(list(range(8)))
     leaky.loc[7, "group"] = "g0"  # a test video of a training group
-    write_vectors(REPRESENTATIONS["mofore"] / "mofore.parquet", leaky, np.ones((8, 3), np.float32))
+    write_embeddings(REPRESENTATIONS["mofore"] / "mofore.parquet", leaky, np.ones((8, 3), np.float32))
     with pytest.raises(UserError, match=r"mofore.parquet: group 'g0' is in train and in test"):
         read_embeddings(REPRESENTATIONS["mofore"], "mofore")
     with pytest.raises(UserError, match="group 'g0' is in train and in test"):
         read_representations()
 
 
-def test_a_group_moved_to_the_other_side_stops_training_too(pack: Callable[..., Path]) -> None:
+def test_a_group_in_both_splits_stops_training(pack: Callable[..., Path]) -> None:
     folder = pack([9] * 8)
     videos = pd.read_csv(folder / "videos.csv")
     FrameStore(folder)
-    videos.loc[0, "split"] = "test"  # its group's other video stays
+    videos.loc[0, "split"] = "test"  # the other video of its group stays in train
     videos.to_csv(folder / "videos.csv", index=False)
     with pytest.raises(UserError, match=r"videos.csv: group 'g0' .*is in train and in test"):
         FrameStore(folder)
@@ -90,12 +90,12 @@ def test_a_group_moved_to_the_other_side_stops_training_too(pack: Callable[..., 
     ("labels", "splits", "scored"),
     [
         ("aabb", ["train", "train", "train", "test"], True),
-        ("aaab", ["train", "train", "train", "test"], False),  # one class to learn from
-        ("aabb", ["train"] * 4, False),  # nothing to test on
+        ("aaab", ["train", "train", "train", "test"], False),  # one class only
+        ("aabb", ["train"] * 4, False),  # no test videos
         ("    ", ["train", "train", "train", "test"], False),
     ],
 )
-def test_scores_need_two_classes_and_something_to_test_on(labels: str, splits: list[str], scored: bool) -> None:
+def test_scores_need_two_classes_and_a_test_video(labels: str, splits: list[str], scored: bool) -> None:
     names = np.array(list("wxyz"))
     label = np.array([label.strip() for label in labels])
     split = train_test(Embeddings(np.ones((4, 2), np.float32), names, label, names, np.array(splits)))
@@ -113,9 +113,9 @@ TABLE = pd.DataFrame(
 )
 
 
-def test_videos_come_back(tmp_path: Path) -> None:
+def test_video_embeddings_are_read_back(tmp_path: Path) -> None:
     x_VD = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
-    write_vectors(tmp_path / "new" / "row.parquet", TABLE, x_VD)
+    write_embeddings(tmp_path / "new" / "row.parquet", TABLE, x_VD)
     assert pd.read_parquet(tmp_path / "new" / "row.parquet").columns.tolist() == [
         "video",
         "label",
@@ -130,9 +130,9 @@ def test_videos_come_back(tmp_path: Path) -> None:
     assert found.split.tolist() == TABLE.split.tolist()
 
 
-def test_clips_come_back_video_by_video(tmp_path: Path) -> None:
+def test_clip_embeddings_are_read_back_video_by_video(tmp_path: Path) -> None:
     x_VKD = np.random.default_rng(0).normal(size=(3, 2, 4)).astype(np.float32)
-    write_clip_vectors(tmp_path / "row_clips.parquet", TABLE, np.arange(6).reshape(3, 2), x_VKD)
+    write_clip_embeddings(tmp_path / "row_clips.parquet", TABLE, np.arange(6).reshape(3, 2), x_VKD)
     found = read_clip_embeddings(tmp_path, "row")
     assert (found.x_ND == x_VKD.reshape(6, 4)).all()
     assert found.start.tolist() == list(range(6))

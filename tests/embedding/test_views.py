@@ -1,4 +1,4 @@
-"""Embeddings: of the videos with room for a clip, on disk as promised."""
+"""The stage embed: short videos are left out, files have their documented columns."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +13,12 @@ from mofore.embedding.calibration import untrained_encoder
 from mofore.embedding.inference import UniformClips, embed_clips
 from mofore.embedding.store import EMBEDDINGS, read_clip_embeddings, read_embeddings
 from mofore.embedding.views import (
-    CLIMATE,
-    embed_rows,
+    CLIMATOLOGY_VIDEOS,
+    embed_representations,
     forecast_encoders,
     leave_out_shorter_than_a_clip,
     target_videos,
-    write_rows,
+    write_representations,
 )
 from mofore.errors import UserError
 from mofore.frames.store import FrameStore
@@ -35,7 +35,7 @@ def short(params: Params) -> Params:
     return params
 
 
-def test_short_videos_are_left_out_and_named(pack: Packer, short: Params) -> None:
+def test_short_videos_are_left_out_and_listed(pack: Packer, short: Params) -> None:
     videos = FrameStore(pack([12, 4, 5]))
     left_out = leave_out_shorter_than_a_clip(videos, short.clip)
     assert left_out[["video", "frames"]].values.tolist() == [["class1/v1.avi", 4]]
@@ -47,14 +47,14 @@ def test_a_clip_longer_than_any_video_is_an_error(pack: Packer, short: Params) -
         leave_out_shorter_than_a_clip(FrameStore(pack([4, 3])), short.clip)
 
 
-def test_files_hold_what_the_design_says(
+def test_files_have_the_documented_columns(
     pack: Packer, short: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     videos = FrameStore(pack([12, 10, 9, 8]))
     monkeypatch.chdir(tmp_path)
     samples = UniformClips(videos, short.clip, 3)
     x_VKD = np.random.default_rng(0).normal(size=(4, 3, 5)).astype(np.float32)
-    write_rows(samples, videos.table, {"mofore": x_VKD, "mofore_still": x_VKD})
+    write_representations(samples, videos.table, {"mofore": x_VKD, "mofore_still": x_VKD})
 
     table = pd.read_parquet(EMBEDDINGS / "mofore.parquet")
     assert table.columns.tolist() == ["video", "label", "group", "split", "embedding"]
@@ -73,16 +73,16 @@ def test_files_hold_what_the_design_says(
     assert clips.video[3:6].tolist() == ["class1/v1.avi"] * 3
 
 
-def test_rows_are_the_encoder_its_first_weights_and_its_controls(pack: Packer, short: Params) -> None:
+def test_representations_are_the_encoder_its_initial_weights_and_its_controls(pack: Packer, short: Params) -> None:
     videos = FrameStore(pack([12] * 8, texture=True))
     samples = UniformClips(videos, short.clip, 2)
     model = MoFore(build_encoder("small", 5), short.forecast).eval()
-    rows = embed_rows(model, videos, samples, short, torch.device("cpu"), SINGLE)
-    assert list(rows) == ["mofore", "random_init", "mofore_shuffled", "mofore_still"]
-    assert len({row.tobytes() for row in rows.values()}) == 4
-    first = untrained_encoder(videos, short, torch.device("cpu"))
-    alone = embed_clips({"": first}, samples, short.runtime, torch.device("cpu"))[""]
-    assert (rows["random_init"] == alone).all()
+    representations = embed_representations(model, videos, samples, short, torch.device("cpu"), SINGLE)
+    assert list(representations) == ["mofore", "random_init", "mofore_shuffled", "mofore_still"]
+    assert len({x_VKD.tobytes() for x_VKD in representations.values()}) == 4
+    random_init = untrained_encoder(videos, short, torch.device("cpu"))
+    alone = embed_clips({"": random_init}, samples, short.runtime, torch.device("cpu"))[""]
+    assert (representations["random_init"] == alone).all()
 
 
 def test_contexts_are_embedded_apart_only_where_the_ema_encoder_is_kept(short: Params) -> None:
@@ -91,16 +91,16 @@ def test_contexts_are_embedded_apart_only_where_the_ema_encoder_is_kept(short: P
     assert forecast_encoders(ema) == {"targets": ema.ema, "contexts": ema.online[0]}
 
 
-def test_targets_are_made_of_all_held_out_videos_and_of_some_of_training() -> None:
+def test_target_videos_are_all_held_out_and_some_training_videos() -> None:
     split = pd.Series(["train"] * 600 + ["test"] * 50)
     chosen = target_videos(split, seed=0)
     assert (np.diff(chosen) > 0).all()
     assert (chosen >= 600).sum() == 50
-    assert len(chosen) == 50 + CLIMATE
+    assert len(chosen) == 50 + CLIMATOLOGY_VIDEOS
     assert target_videos(split[:20], seed=0).tolist() == list(range(20))
-    assert target_videos(split[:600], seed=0).tolist() == list(range(600)), "none held out: forecasts are scored on all"
+    assert target_videos(split[:600], seed=0).tolist() == list(range(600)), "without held-out videos: all"
 
 
-def test_missing_embeddings_are_said(tmp_path: Path) -> None:
+def test_missing_embeddings_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file: run `dvc repro"):
         read_embeddings(tmp_path, "mofore")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from mofore.config import Knn
-from mofore.embedding.store import REPRESENTATIONS, Embeddings, write_vectors
+from mofore.embedding.store import REPRESENTATIONS, Embeddings, write_embeddings
 from mofore.evaluation.bootstrap import group_interval
 from mofore.evaluation.knn import RECALL_AT, evaluate_knn, evaluate_rows, recall_table
 from mofore.splits import group_folds
@@ -237,7 +237,7 @@ def run_stage_on(videos: Embeddings) -> dict[str, dict[str, float]]:
     table = pd.DataFrame({name: getattr(videos, name) for name in ("video", "label", "group", "split")})
     for name, folder in REPRESENTATIONS.items():
         if name != "supervised":
-            write_vectors(folder / f"{name}.parquet", table, videos.x_ND)
+            write_embeddings(folder / f"{name}.parquet", table, videos.x_ND)
     runpy.run_path(str(PROJECT / "stages/knn.py"), run_name="__main__")
     scores: dict[str, dict[str, float]] = json.loads(Path("results/knn.json").read_text())
     return scores

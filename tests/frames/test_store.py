@@ -96,7 +96,7 @@ def test_a_pickled_dataset_has_three_numbers_per_video_and_no_table(pack: Packer
     videos = FrameStore(pack([2] * 200))
     datasets = [
         ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed),
-        ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed, kept_bytes=1e9),
+        ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed, cache_bytes=1e9),
         UniformClips(videos, params.clip, 10),
     ]
     for dataset in datasets:

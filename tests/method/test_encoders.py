@@ -1,4 +1,4 @@
-"""Encoders: shapes, seeds, and a round trip through the disk."""
+"""Encoders: shapes, seeds, saving and loading."""
 
 import json
 from dataclasses import replace
@@ -17,7 +17,7 @@ from mofore.method.encoders import build_encoder, load_encoder, save_encoder
     ("name", "dim"),
     [("small", 192), ("r3d_18", 512), ("r2plus1d_18", 512), ("small_2d", 192), ("resnet18", 512), ("resnet50", 2048)],
 )
-def test_features_are_one_vector_a_clip(name: str, dim: int) -> None:
+def test_features_are_one_vector_per_clip(name: str, dim: int) -> None:
     encoder = build_encoder(name, seed=0).eval()
     assert encoder.dim == dim
     with torch.no_grad():
@@ -44,7 +44,7 @@ def test_more_channels_give_the_same_features_of_repeated_ones(name: str) -> Non
         torch.testing.assert_close(six(torch.cat([x_BCTHW, x_BCTHW], dim=1)), three(x_BCTHW), rtol=1e-3, atol=1e-4)
 
 
-def test_the_seed_decides_the_weights_and_nothing_else() -> None:
+def test_the_seed_sets_the_weights_and_not_the_global_random_state() -> None:
     state = torch.get_rng_state()
     a, b, c = (build_encoder("small", seed).state_dict() for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), state)
@@ -56,7 +56,7 @@ def test_the_seed_decides_the_weights_and_nothing_else() -> None:
 @pytest.mark.parametrize("name", ["small", "r3d_18", "small_2d"])
 def test_a_saved_encoder_is_rebuilt_exactly(name: str, tmp_path: Path, params: Params) -> None:
     encoder = build_encoder(name, seed=3)
-    encoder.train()(torch.randn(2, 3, 4, 32, 32))  # moves the statistics of the normalisation
+    encoder.train()(torch.randn(2, 3, 4, 32, 32))  # changes the running statistics
     clip = replace(params.clip, frames=5, input="rgb")
     save_encoder(tmp_path / "model", encoder, name, clip)
     loaded, loaded_name, loaded_clip = load_encoder(tmp_path / "model")
@@ -67,6 +67,6 @@ def test_a_saved_encoder_is_rebuilt_exactly(name: str, tmp_path: Path, params: P
     assert json.loads((tmp_path / "model/encoder.json").read_text())["dim"] == encoder.dim
 
 
-def test_no_encoder_is_said(tmp_path: Path) -> None:
+def test_a_missing_encoder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run `dvc repro pretrain`"):
         load_encoder(tmp_path)

@@ -1,4 +1,4 @@
-"""The losses against slow versions written by hand."""
+"""The losses equal slow versions in plain Python."""
 
 import math
 
@@ -69,7 +69,7 @@ def test_contrastive_loss_equals_the_definition(
 
 
 @given(batch=sizes, dim=sizes, seed=st.integers(0, 1000))
-def test_the_future_backwards_is_one_more_negative(batch: int, dim: int, seed: int) -> None:
+def test_the_time_reversed_future_is_one_more_negative(batch: int, dim: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     a, b, backwards = torch.randn(3, batch, dim, generator=generator)
     group = torch.randint(3, (batch,), generator=generator)
@@ -78,14 +78,14 @@ def test_the_future_backwards_is_one_more_negative(batch: int, dim: int, seed: i
     assert info_nce(a, b, group, 0.3, a)[1].item() <= accuracy.item()
 
 
-def test_a_perfect_forecast_picks_its_own_future() -> None:
+def test_a_perfect_forecast_is_nearest_to_its_own_target() -> None:
     z = torch.eye(6)
     loss, accuracy = info_nce(z, z, torch.arange(6), temperature=0.05)
     assert accuracy.item() == 1
     assert loss.item() < 1e-6
 
 
-def test_videos_of_one_group_are_no_negatives() -> None:
+def test_videos_of_the_same_group_are_no_negatives() -> None:
     forecast, target = torch.randn(2, 8, 4, generator=torch.Generator().manual_seed(0))
     loss, accuracy = info_nce(forecast, target, torch.zeros(8, dtype=torch.long), temperature=0.1)
     assert loss.item() == pytest.approx(0, abs=1e-6)
@@ -133,7 +133,7 @@ def test_decorrelation_loss_of_copies_and_of_independent_features() -> None:
     assert decorrelation_loss(independent).item() == pytest.approx(20 / 10_000, rel=0.3)
 
 
-def test_a_dead_feature_is_no_trouble_to_decorrelation() -> None:
+def test_decorrelation_of_a_constant_feature_has_finite_gradients() -> None:
     x = torch.randn(8, 3, generator=torch.Generator().manual_seed(5))
     x[:, 1] = 0.5
     x.requires_grad_()
@@ -182,10 +182,10 @@ def slow_sigreg(x: np.ndarray, directions: np.ndarray) -> float:
     total = 0.0
     for direction in directions.T:
         along = x @ (direction / np.linalg.norm(direction))
-        apart = [
+        distances = [
             abs(np.mean(np.exp(1j * t * along)) - math.exp(-(t**2) / 2)) ** 2 * math.exp(-(t**2) / 2) for t in points
         ]
-        total += len(x) * np.trapezoid(apart, points)
+        total += len(x) * np.trapezoid(distances, points)
     return total / directions.shape[1]
 
 
@@ -199,7 +199,7 @@ def test_sigreg_equals_the_definition() -> None:
 
 
 @pytest.mark.parametrize("loss", [vicreg_loss, sigreg_loss])
-def test_a_full_space_beats_a_collapsed_one(loss: object) -> None:
+def test_isotropic_projections_have_a_lower_loss_than_collapsed_ones(loss: object) -> None:
     assert callable(loss)
     full_BP = normal(256, 8)
     shrunk_BP, flat_BP = 0.05 * full_BP, full_BP[:, :1].expand(-1, 8)

@@ -1,4 +1,4 @@
-"""The memory bank keeps the last targets with their groups, oldest first, and gives them out as candidates."""
+"""The memory bank keeps the most recent targets with their groups, oldest first, as candidates."""
 
 import pytest
 import torch
@@ -55,7 +55,7 @@ def test_candidates_are_the_batch_then_the_bank(size: int, batch_sizes: list[int
     assert torch.equal(group_M[n:], bank.group_Q)
 
 
-def test_asking_for_candidates_adds_nothing_to_the_bank() -> None:
+def test_candidates_are_not_added_to_the_bank() -> None:
     bank = filled(8, [4])
     bank.candidates(*batch(range(100, 103)))
     assert bank.target_QP[:, 0].tolist() == [0, 1, 2, 3]
@@ -68,7 +68,7 @@ def test_targets_of_lower_precision_are_kept_in_float32() -> None:
     assert bank.target_QP.dtype == torch.float32
 
 
-def test_later_changes_of_the_batch_leave_the_bank_as_it_is() -> None:
+def test_later_changes_of_the_batch_do_not_change_the_bank() -> None:
     bank, (target_NP, group_N) = MemoryBank(8, P, CPU), batch(range(4))
     target_NP = target_NP.clone()
     bank.enqueue(target_NP, group_N)

@@ -1,4 +1,4 @@
-"""The networks: shapes, what learns and what follows, and that the gap is heard."""
+"""The networks: shapes, gradients, EMA update, and the effect of the gap."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def test_shapes(model: MoFore) -> None:
 
 
 def forecasts(model: MoFore, gap_BF: torch.Tensor) -> torch.Tensor:
-    """[B, F, P]"""
+    """Forecasts, [B, F, P]."""
     n_contexts, futures = gap_BF.shape
     forecast_NP: torch.Tensor = model(clips(n_contexts), gap_BF, clips(n_contexts * futures), None).forecast_NP
     return forecast_NP.detach().view(n_contexts, futures, -1)
@@ -49,21 +49,21 @@ def test_each_future_is_forecast_from_its_context_at_its_gap(model: MoFore) -> N
         torch.testing.assert_close(forecasts(model, gap_BF[:, i, None])[:, 0], both_BFP[:, i])
 
 
-def test_a_predictor_told_nothing_or_a_wrong_gap(model: MoFore, forecast: Forecast) -> None:
+def test_gap_conditioning_none_and_shuffled(model: MoFore, forecast: Forecast) -> None:
     gap_BF, other_BF = torch.tensor([[0], [9], [40]]), torch.tensor([[5], [6], [7]])
     untold = MoFore(build_encoder("small", seed=0), replace(forecast, gap_conditioning="none"))
     assert torch.equal(forecasts(untold, gap_BF), forecasts(untold, other_BF))
     assert untold.predictor[0].in_features == 16, "nothing of the gap reaches the predictor"
-    told_BFP = forecasts(model, gap_BF)
+    true_gap_BFP = forecasts(model, gap_BF)
     model.gap_conditioning = "shuffled"
-    wrong_BFP = forecasts(model, gap_BF)
-    assert not torch.allclose(wrong_BFP, told_BFP)
-    torch.testing.assert_close(forecasts(model, gap_BF.roll(-1, 0)), told_BFP)  # each is told another one's
+    shuffled_BFP = forecasts(model, gap_BF)
+    assert not torch.allclose(shuffled_BFP, true_gap_BFP)
+    torch.testing.assert_close(forecasts(model, gap_BF.roll(-1, 0)), true_gap_BFP)  # rolled back by one context
     model.gap_conditioning = "gap"
     z_BP = torch.randn(3, 16)
-    right_NP = model.eval().predict(z_BP, gap_BF)
+    true_gap_NP = model.eval().predict(z_BP, gap_BF)
     model.gap_conditioning = "shuffled"
-    assert torch.equal(model.predict(z_BP, gap_BF), right_NP)  # once trained, it is told the truth
+    assert torch.equal(model.predict(z_BP, gap_BF), true_gap_NP)  # in eval mode the gap is not shuffled
 
 
 def test_the_target_has_no_gradient(model: MoFore) -> None:
@@ -75,7 +75,7 @@ def test_the_target_has_no_gradient(model: MoFore) -> None:
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9, 1.0])
-def test_the_ema_encoder_follows(model: MoFore, momentum: float) -> None:
+def test_the_ema_weights_are_moved_towards_the_online_weights(model: MoFore, momentum: float) -> None:
     before = [p.clone() for p in model.ema.parameters()]
     with torch.no_grad():
         for p in model.online.parameters():
@@ -91,7 +91,7 @@ def test_the_forecast_depends_on_the_gap(model: MoFore) -> None:
     assert (near - far).abs().max() > 1e-3
 
 
-def test_gap_embedding_tells_every_pair_of_gaps_apart() -> None:
+def test_gap_embeddings_of_different_gaps_differ() -> None:
     gaps = torch.tensor([0, 1, 2, 3, 5, 8, 16, 32, 64, 128, 500, LONGEST_GAP])
     distance = torch.cdist(GapEmbedding()(gaps), GapEmbedding()(gaps)) + 9 * torch.eye(len(gaps))
     assert distance.min() > 0.1

@@ -1,4 +1,4 @@
-"""The training objective against a slow version in plain Python."""
+"""The training objective equals a slow version in plain Python."""
 
 import math
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def slow_forecast(forecast: Rows, target: Rows) -> float:
 def slow_contrast(
     forecast: Rows, candidates: Rows, is_negative: Callable[[int, int], bool], temperature: float, backwards: Rows
 ) -> tuple[float, float]:
-    """InfoNCE and accuracy; candidate n is forecast n's own target, row n of `backwards` one more negative."""
+    """InfoNCE and accuracy; candidate n is the positive of forecast n, row n of `backwards` is one more negative."""
     total, hits = 0.0, 0
     for n, row in enumerate(forecast):
         own = dot(unit(row), unit(candidates[n])) / temperature
@@ -92,7 +92,7 @@ def slow_decorrelation(features: Rows) -> float:
 
 
 def slow_objective(embedded: Embedded, group_N: Tensor, bank: MemoryBank, params: Params) -> dict[str, float]:
-    """All values of `objective` with the loss infonce."""
+    """All values of `objective` with `contrast.loss` infonce."""
     forecast, target = embedded.forecast_NP.tolist(), embedded.target_NP.tolist()
     futures = len(forecast) // len(embedded.features_BD)
     group, in_batch = group_N.tolist() + bank.group_Q.tolist(), len(forecast)
@@ -133,7 +133,7 @@ def values(losses: dict[str, Tensor]) -> dict[str, float]:
     weights=st.tuples(*[st.floats(0, 5)] * 3),
     seed=st.integers(0, 1000),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # each example sets all that it changes
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # each example sets all parameters that it uses
 def test_the_objective_is_the_weighted_sum_of_its_definition(
     params: Params,
     contexts: int,
@@ -155,7 +155,7 @@ def test_the_objective_is_the_weighted_sum_of_its_definition(
 
 
 def test_without_group_masks_only_futures_of_the_same_context_are_no_negatives(params: Params) -> None:
-    """All videos are of one group: with masks no target is a negative, without them all but the context's own."""
+    """All videos are of one group. With masks, no target is a negative. Without, those of other contexts are."""
     embedded, group_N, bank = embeddings(3, 2, reversed_=False), torch.zeros(6, dtype=torch.int64), bank_of(0)
     params.contrast.mask_groups = True
     assert objective(embedded, group_N, bank, params)["contrast_loss"].item() == pytest.approx(0, abs=1e-6)
@@ -186,7 +186,7 @@ def test_targets_in_the_bank_are_negatives_unless_they_are_of_the_same_group(
     assert found["contrastive_accuracy"] == pytest.approx(2 / 3 if is_negative else 1)
 
 
-def test_the_objective_leaves_the_bank_as_it_is(params: Params) -> None:
+def test_the_objective_does_not_change_the_bank(params: Params) -> None:
     bank = bank_of(6)
     before = {name: value.clone() for name, value in bank.state().items()}
     objective(embeddings(4, 2), groups(4, 2), bank, params)
@@ -219,7 +219,7 @@ def test_a_regulariser_replaces_the_contrastive_loss(
 
 @pytest.mark.parametrize(("loss", "trained"), [("infonce", False), ("vicreg", True), ("sigreg", True)])
 def test_gradients_reach_what_each_loss_compares(params: Params, loss: str, trained: bool) -> None:
-    """Forecasts and features always; the contexts' projections, apart from forecasts, only by a regulariser."""
+    """Forecasts and features always get gradients; projections get direct gradients only from a regulariser."""
     params.contrast.loss = loss
     embedded = embeddings(6, 1)
     objective(embedded, groups(6, 1), bank_of(4), params)["loss"].backward()

@@ -1,4 +1,4 @@
-"""The forecaster on disk: a round trip, and no weight lost or kept twice."""
+"""Saving and loading the whole model; each weight is in exactly one file."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +16,7 @@ from mofore.method.saved_model import forecast_clips, load_forecaster, save_fore
 
 @pytest.fixture(params=["online", "ema"])
 def model(tiny: Params, request: pytest.FixtureRequest) -> MoFore:
-    """A model whose EMA twin, and whose normalisations' statistics, are no longer those of the start."""
+    """A model whose EMA weights and running statistics differ from the initial ones."""
     torch.manual_seed(0)
     made = MoFore(build_encoder("small", seed=5), tiny.forecast, keep=request.param)
     clips = torch.randn(3, 3, 4, 16, 16)
@@ -62,7 +62,7 @@ def test_each_weight_is_in_one_file(tmp_path: Path, model: MoFore, tiny: Params)
     assert all_numbers == sum(x.numel() for x in model.state_dict().values())
 
 
-def test_trained_gaps_are_kept(tmp_path: Path, model: MoFore, tiny: Params) -> None:
+def test_the_range_of_gaps_is_saved(tmp_path: Path, model: MoFore, tiny: Params) -> None:
     tiny.forecast.gap_min, tiny.forecast.gap_max = 2, 17
     _, forecast = load_forecaster(save(tmp_path, model, tiny))
     assert asdict(forecast) == asdict(tiny.forecast)
@@ -70,14 +70,14 @@ def test_trained_gaps_are_kept(tmp_path: Path, model: MoFore, tiny: Params) -> N
 
 
 @pytest.mark.parametrize("missing", ["forecaster.json", "forecaster.safetensors"])
-def test_what_is_missing_is_said(missing: str, tmp_path: Path, model: MoFore, tiny: Params) -> None:
+def test_a_missing_file_is_an_error(missing: str, tmp_path: Path, model: MoFore, tiny: Params) -> None:
     save(tmp_path, model, tiny)
     (tmp_path / missing).unlink()
     with pytest.raises(UserError, match=rf"{missing}: no such file: run `dvc repro pretrain`"):
         load_forecaster(tmp_path)
 
 
-def test_no_model_at_all_is_said(tmp_path: Path) -> None:
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run `dvc repro pretrain`"):
         load_forecaster(tmp_path)
 
@@ -90,4 +90,4 @@ def test_forecasts_from_features_are_those_from_clips(model: MoFore) -> None:
         features = model.online[0](clips).numpy()
     found = forecast_clips(model, features, context.numpy(), gap.numpy())
     torch.testing.assert_close(torch.from_numpy(found), expected)
-    assert not torch.allclose(expected[0], expected[1])  # so the gap is heard
+    assert not torch.allclose(expected[0], expected[1])  # the gap has an effect

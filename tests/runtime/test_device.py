@@ -1,4 +1,4 @@
-"""Where it runs, and in which precision."""
+"""Choice of device and precision."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
         ("bf16", "avx512_f", torch.bfloat16),
     ],
 )
-def test_precision_is_the_one_asked_for_or_the_fast_one(
+def test_precision_is_as_set_and_auto_takes_the_fastest(
     precision: str, has: str, expected: torch.dtype, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": False, has: True}, raising=False)
@@ -34,19 +34,19 @@ def test_precision_is_the_one_asked_for_or_the_fast_one(
 
 
 @pytest.mark.parametrize("native", [True, False])
-def test_a_gpu_computes_in_bf16_if_it_has_that_itself(
+def test_auto_is_bf16_on_gpus_that_support_it_natively(
     native: bool, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: native or including_emulation)
-    asked: list[bool] = []
-    monkeypatch.setattr(torch, "autocast", lambda kind, dtype, enabled: asked.append(enabled))
+    enabled_bf16: list[bool] = []
+    monkeypatch.setattr(torch, "autocast", lambda kind, dtype, enabled: enabled_bf16.append(enabled))
     params.runtime.precision = "auto"
     autocast(params.runtime, torch.device("cuda"))
-    assert asked == [native]
+    assert enabled_bf16 == [native]
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:77", "cpu0", ""])
-def test_a_device_that_is_not_here_is_told(name: str, params: Params) -> None:
+def test_a_missing_device_is_an_error(name: str, params: Params) -> None:
     params.runtime.device = name
     with pytest.raises(
         UserError, match=f"^params.yaml: runtime.device '{name}' is not on this machine: use auto or cpu$"
@@ -54,7 +54,7 @@ def test_a_device_that_is_not_here_is_told(name: str, params: Params) -> None:
         pick_device(params.runtime)
 
 
-def test_auto_takes_the_best_there_is(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_the_best_device(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     params.runtime.device = "auto"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
@@ -63,7 +63,7 @@ def test_auto_takes_the_best_there_is(params: Params, monkeypatch: pytest.Monkey
     assert pick_device(params.runtime) == CPU
 
 
-def test_processes_of_one_run_take_a_gpu_each_and_one_alone_takes_a_free_one(
+def test_processes_use_the_gpu_of_their_local_rank_and_a_single_one_a_free_gpu(
     params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     current: list[int] = []
@@ -71,11 +71,11 @@ def test_processes_of_one_run_take_a_gpu_each_and_one_alone_takes_a_free_one(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "set_device", current.append)
     monkeypatch.setattr(device, "_gpu_names", lambda: ["a", "b", "c", "d"])
-    monkeypatch.setattr(device, "hold_free_gpu", lambda names: len(names) - 1)
+    monkeypatch.setattr(device, "lock_free_gpu", lambda names: len(names) - 1)
     for name in ("auto", "cuda"):
         params.runtime.device = name
         assert pick_device(params.runtime, Processes(rank=6, count=8, local_rank=2)) == torch.device("cuda:2")
         assert pick_device(params.runtime) == torch.device("cuda:3")
-        with pytest.raises(UserError, match="more processes a machine than its 4 GPUs: start at most 4"):
+        with pytest.raises(UserError, match="more processes than this machine has GPUs: start at most 4"):
             pick_device(params.runtime, Processes(rank=4, count=8, local_rank=4))
     assert current == [2, 3, 2, 3]

@@ -1,4 +1,4 @@
-"""Several processes learn what one alone would, from the same batches."""
+"""Several processes train like one process with the same batches."""
 
 import multiprocessing
 import os
@@ -28,7 +28,7 @@ Packer = Callable[..., Path]
 
 
 def batch(seed: int) -> Sample:
-    """Two futures a context. Some videos of one group fall to different processes, whether there are two or three."""
+    """A batch with two futures per context. With two or three processes, some groups are split over processes."""
     generator = torch.Generator().manual_seed(seed)
     frames = torch.randint(0, 256, (ROWS, 3, 5, 16, 16, 3), dtype=torch.uint8, generator=generator)
     colour = torch.eye(3, 4).expand(ROWS, 2, 3, 4)
@@ -39,9 +39,9 @@ def batch(seed: int) -> Sample:
 def three_steps(processes: Processes, params: Params) -> list[Any]:
     """Scalars, embeddings and gradients of each step, and the networks at the end."""
     state, seen = make_train_state(params, CPU, processes), []
-    mine = processes.shard(list(range(ROWS)))
+    own_rows = processes.shard(list(range(ROWS)))
     for seed in range(3):
-        step = train_step(state, Sample(*(field[mine] for field in batch(seed))), params, momentum=0.5)
+        step = train_step(state, Sample(*(field[own_rows] for field in batch(seed))), params, momentum=0.5)
         seen += [*step, {name: p.grad.clone() for name, p in state.model.named_parameters() if p.grad is not None}]
     return [*seen, dict(state.model.state_dict())]
 
@@ -49,12 +49,14 @@ def three_steps(processes: Processes, params: Params) -> list[Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 def test_steps_are_those_of_one_process_with_the_same_batch(count: int, tiny: Params, tmp_path: Path) -> None:
-    tiny.pretrain.lr = 1e-4  # AdamW blows up rounding errors of small gradients, from the second step on
+    tiny.pretrain.lr = 1e-4  # AdamW amplifies rounding errors of small gradients from the second step on
     assert tiny.contrast.time_reversed_negatives
     assert min(tiny.forecast.weight, tiny.contrast.weight, tiny.decorrelation.weight) > 0
     expected = three_steps(SINGLE, tiny)
     first, rest = len(StepLog._fields), len(StepLog._fields) + 1
-    largest = max(float(gradient.abs().max()) for gradient in expected[first].values())  # sets what float32 rounds away
+    largest = max(
+        float(gradient.abs().max()) for gradient in expected[first].values()
+    )  # the scale of rounding errors in float32
     for found in run_distributed(count, tmp_path / "many", three_steps, tiny):
         torch.testing.assert_close(found[:first], expected[:first], rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(found[first], expected[first], rtol=1e-5, atol=1e-5 * largest)
@@ -62,11 +64,11 @@ def test_steps_are_those_of_one_process_with_the_same_batch(count: int, tiny: Pa
             torch.testing.assert_close(one, wanted, rtol=1e-2, atol=2e-4 * largest)
 
 
-def talk(processes: Processes) -> dict[str, Any]:
+def communicate(processes: Processes) -> dict[str, Any]:
     rank, own = processes.rank, torch.full((2, 3), float(processes.rank), requires_grad=True)
     gathered = processes.gather(own)
     (torch.arange(len(gathered))[:, None] * gathered).sum().backward()
-    said = {
+    results = {
         "gathered": gathered.detach(),
         "gradient": own.grad,
         "numbers": processes.gather(torch.tensor([10 * rank, 10 * rank + 1])),
@@ -74,47 +76,47 @@ def talk(processes: Processes) -> dict[str, Any]:
         "collected": processes.collect({"rank": rank}),
         "processes": processes,
     }
-    return said
+    return results
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
-def test_processes_talk_in_the_order_of_their_ranks(count: int, tmp_path: Path) -> None:
-    for rank, said in enumerate(run_distributed(count, tmp_path / "many", talk)):
-        assert said["gathered"].tolist() == [[float(row // 2)] * 3 for row in range(2 * count)]
-        assert said["gradient"].tolist() == [[2.0 * rank] * 3, [2.0 * rank + 1] * 3]
-        assert said["numbers"].tolist() == [10 * (row // 2) + row % 2 for row in range(2 * count)]
-        assert said["any"] == [False, True, True]
-        assert said["collected"] == ([{"rank": other} for other in range(count)] if rank == 0 else [])
-        assert said["processes"] == Processes(rank, count, rank, count)
-        assert said["processes"].is_main == (rank == 0)
+def test_results_are_in_the_order_of_ranks(count: int, tmp_path: Path) -> None:
+    for rank, results in enumerate(run_distributed(count, tmp_path / "many", communicate)):
+        assert results["gathered"].tolist() == [[float(row // 2)] * 3 for row in range(2 * count)]
+        assert results["gradient"].tolist() == [[2.0 * rank] * 3, [2.0 * rank + 1] * 3]
+        assert results["numbers"].tolist() == [10 * (row // 2) + row % 2 for row in range(2 * count)]
+        assert results["any"] == [False, True, True]
+        assert results["collected"] == ([{"rank": other} for other in range(count)] if rank == 0 else [])
+        assert results["processes"] == Processes(rank, count, rank, count)
+        assert results["processes"].is_main == (rank == 0)
 
 
 def fail(processes: Processes, failing: list[int]) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mofore.runtime.distributed.EXIT_DELAY", 0)
         try:
-            with processes.together():
+            with processes.exit_together():
                 if processes.rank in failing:
-                    raise UserError("mend me")
-        except (UserError, SystemExit) as ended:
-            return repr(ended)
-    return "goes on"
+                    raise UserError("bad params")
+        except (UserError, SystemExit) as error:
+            return repr(error)
+    return "continues"
 
 
 @pytest.mark.parametrize("failing", [[], [0], [1], [0, 1]])
-def test_what_the_user_must_mend_in_one_ends_all(failing: list[int], tmp_path: Path) -> None:
-    ends = ["UserError('mend me')" if rank in failing else "SystemExit(1)" for rank in range(2)]
-    assert run_distributed(2, tmp_path / "many", fail, failing) == (ends if failing else ["goes on"] * 2)
+def test_a_user_error_in_one_process_ends_all(failing: list[int], tmp_path: Path) -> None:
+    ends = ["UserError('bad params')" if rank in failing else "SystemExit(1)" for rank in range(2)]
+    assert run_distributed(2, tmp_path / "many", fail, failing) == (ends if failing else ["continues"] * 2)
 
 
-def test_processes_without_their_launcher_are_orphaned() -> None:
+def test_a_process_notices_that_its_launcher_has_ended() -> None:
     assert not Processes(0, 2).launcher_gone
     assert Processes(0, 2, launcher=os.getpid()).launcher_gone
-    assert not Processes(launcher=os.getpid()).launcher_gone, "one alone has no launcher"
+    assert not Processes(launcher=os.getpid()).launcher_gone, "a single process has no launcher"
 
 
-def test_one_alone_talks_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_process_needs_no_communication(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     rows = torch.arange(3)
     with init_distributed() as processes:
@@ -124,13 +126,13 @@ def test_one_alone_talks_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
         assert processes.collect("x") == ["x"]
 
 
-def test_a_batch_is_shared_in_order() -> None:
+def test_shards_are_in_the_order_of_ranks() -> None:
     rows = list("abcdef")
     assert [Processes(rank, 3).shard(rows) for rank in range(3)] == [["a", "b"], ["c", "d"], ["e", "f"]]
     assert SINGLE.shard(rows) == rows
 
 
-def test_a_batch_that_cannot_be_shared_is_an_error(pack: Packer, tiny: Params) -> None:
+def test_a_batch_size_that_is_no_multiple_of_the_processes_is_an_error(pack: Packer, tiny: Params) -> None:
     with pytest.raises(
         UserError,
         match=r"^params.yaml: pretrain.batch_size is 4, but must be a multiple of the 3 processes that share it$",
@@ -141,16 +143,16 @@ def test_a_batch_that_cannot_be_shared_is_an_error(pack: Packer, tiny: Params) -
 def pretrain_until(
     processes: Processes, params: Params, frames: Path, saved: Path, stop: tuple[int, int] | None = None
 ) -> tuple[int, str] | None:
-    """Status and message of the run's end, if it does not end by itself; the process `stop[0]` gets a signal."""
+    """Pretrain; rank `stop[0]` gets SIGTERM after step `stop[1]`. Returns exit status and message if it was stopped."""
     done = 0
 
     def counted(*args: Any) -> StepLog:
         nonlocal done
-        left = train_step(*args)
+        step_log = train_step(*args)
         done += 1
         if (processes.rank, done) == stop:
             signal.raise_signal(signal.SIGTERM)
-        return left
+        return step_log
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mofore.training.pretrain.train_step", counted)
@@ -161,8 +163,8 @@ def pretrain_until(
     return None
 
 
-def at_the_end(folder: Path) -> dict[str, Any]:
-    """The state last saved, without what a clock gives."""
+def last_state(folder: Path) -> dict[str, Any]:
+    """The last saved state, without the measured times."""
     state = Checkpoint(folder, 0).load(CPU)
     assert state
     return {key: value for key, value in state.items() if key not in ("seconds", "waited")}
@@ -170,7 +172,7 @@ def at_the_end(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_signal_to_one_stops_all_and_they_go_on_bit_for_bit(
+def test_a_signal_to_one_process_stops_all_and_they_resume_bit_for_bit(
     rank: int, pack: Packer, tiny: Params, tmp_path: Path
 ) -> None:
     frames = pack([20] * 9, texture=True)
@@ -178,18 +180,18 @@ def test_a_signal_to_one_stops_all_and_they_go_on_bit_for_bit(
     assert end == [None, None]
 
     end = run_distributed(2, tmp_path / "stopped", pretrain_until, tiny, frames, tmp_path / "found", (rank, 3))
-    said = "pretrain: stopped by SIGTERM after step 3 of 6: saved, run the same command to resume"
-    assert end == [(143, said), (143, "")]
-    assert at_the_end(tmp_path / "found")["step"] == 3
+    message = "pretrain: stopped by SIGTERM after step 3 of 6: saved, run the same command to resume"
+    assert end == [(143, message), (143, "")]
+    assert last_state(tmp_path / "found")["step"] == 3
     end = run_distributed(2, tmp_path / "resumed", pretrain_until, tiny, frames, tmp_path / "found")
     assert end == [None, None]
-    torch.testing.assert_close(at_the_end(tmp_path / "found"), at_the_end(tmp_path / "expected"), rtol=0, atol=0)
+    torch.testing.assert_close(last_state(tmp_path / "found"), last_state(tmp_path / "expected"), rtol=0, atol=0)
 
 
 @pytest.fixture
 def not_launched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # `launch` sets it if nobody has
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # `launch` would set it
     monkeypatch.setattr(sys, "argv", ["stages/pretrain.py", "a b"])
 
 
@@ -203,7 +205,7 @@ def not_launched(monkeypatch: pytest.MonkeyPatch) -> None:
         "'torchrun",
     ],
 )
-def test_a_launcher_that_is_not_there_is_an_error(launcher: str) -> None:
+def test_a_missing_launcher_is_an_error(launcher: str) -> None:
     with pytest.raises(UserError) as caught:
         launch(launcher)
     assert str(caught.value) == (

@@ -1,4 +1,4 @@
-"""Runs that share a machine take a GPU each."""
+"""Runs on one machine use different GPUs."""
 
 import subprocess
 import sys
@@ -10,9 +10,9 @@ import pytest
 NAMES = ("GPU-a", "GPU-b")
 HOLD = """
 import sys
-from mofore.runtime import gpu_lock as gpus
-gpus.POLL_SECONDS = 0.05
-print(gpus.hold_free_gpu(sys.argv[1:]), flush=True)
+from mofore.runtime import gpu_lock
+gpu_lock.POLL_SECONDS = 0.05
+print(gpu_lock.lock_free_gpu(sys.argv[1:]), flush=True)
 sys.stdin.read()
 """
 Run = subprocess.Popen[str]
@@ -20,7 +20,7 @@ Run = subprocess.Popen[str]
 
 @pytest.fixture
 def hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Run]]:
-    """Starts a process that takes a GPU, prints its number, and holds it until its input ends."""
+    """A function that starts a process; it locks a GPU, prints the index, and exits when its stdin is closed."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     started: list[Run] = []
 
@@ -58,10 +58,10 @@ def test_a_third_run_waits_until_a_gpu_is_free(end: str, hold: Callable[[], Run]
     else:
         runs[1].communicate()
     assert number(third) == numbers[1]
-    assert third.communicate()[1] == "", "told more than once"
+    assert third.communicate()[1] == "", "the message is printed once"
 
 
-def test_one_gpu_after_the_other(hold: Callable[[], Run]) -> None:
+def test_a_released_gpu_is_used_again(hold: Callable[[], Run]) -> None:
     first = hold()
     assert number(first) == 0
     assert number(hold()) == 1

@@ -1,4 +1,4 @@
-"""Stop signals are noted; only who cannot wait ends the work at once."""
+"""Stop signals are recorded; only a second Ctrl-C stops the program at once."""
 
 import signal
 import threading
@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from mofore.runtime.signals import DUPLICATE_SECONDS, STOPPING, StopSignals, leave_stopping_to_the_parent
+from mofore.runtime.signals import DUPLICATE_SECONDS, STOP_SIGNALS, StopSignals, ignore_stop_signals
 
 
 def handlers() -> list[Any]:
-    return [signal.getsignal(number) for number in STOPPING]
+    return [signal.getsignal(number) for number in STOP_SIGNALS]
 
 
-@pytest.mark.parametrize("number", STOPPING)
-def test_a_signal_is_noted_and_the_work_goes_on(number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_signal_is_recorded_and_the_program_continues(number: signal.Signals) -> None:
     before = handlers()
     with StopSignals() as signals:
         assert signals.received is None
@@ -25,7 +25,7 @@ def test_a_signal_is_noted_and_the_work_goes_on(number: signal.Signals) -> None:
     assert handlers() == before
 
 
-def test_handlers_come_back_after_an_error() -> None:
+def test_handlers_are_restored_after_an_error() -> None:
     before = handlers()
     with suppress(ZeroDivisionError), StopSignals():
         assert handlers() != before
@@ -41,7 +41,7 @@ def test_the_first_signal_counts() -> None:
 
 
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_ctrl_c_ends_at_once_unless_it_is_an_echo(
+def test_a_second_ctrl_c_stops_at_once_unless_it_is_a_duplicate(
     first: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
@@ -51,8 +51,8 @@ def test_a_second_ctrl_c_ends_at_once_unless_it_is_an_echo(
         now += 0.9 * DUPLICATE_SECONDS
         try:
             signal.raise_signal(signal.SIGINT)
-        except KeyboardInterrupt:  # which would end all the tests
-            pytest.fail("an echo is no second Ctrl-C")
+        except KeyboardInterrupt:  # which would end pytest
+            pytest.fail("a duplicate counted as a second Ctrl-C")
         now += 0.2 * DUPLICATE_SECONDS
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(KeyboardInterrupt):
@@ -60,7 +60,7 @@ def test_a_second_ctrl_c_ends_at_once_unless_it_is_an_echo(
         assert signals.received is first
 
 
-def test_no_handlers_are_set_off_the_main_thread() -> None:
+def test_handlers_are_set_in_the_main_thread_only() -> None:
     before, inside, errors = handlers(), [], []
 
     def work() -> None:
@@ -77,9 +77,9 @@ def test_no_handlers_are_set_off_the_main_thread() -> None:
     assert (inside, handlers(), errors) == (before, before, [])
 
 
-def test_helpers_leave_stopping_to_their_parent_but_it_can_end_them() -> None:
-    with StopSignals() as signals:  # puts the handlers back
-        leave_stopping_to_the_parent()
+def test_workers_ignore_stop_signals_except_sigterm() -> None:
+    with StopSignals() as signals:  # restores the handlers
+        ignore_stop_signals()
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGUSR1)
         assert signals.received is None

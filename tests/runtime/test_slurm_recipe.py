@@ -1,4 +1,4 @@
-"""The SLURM job of docs/distributed.md, run with stand-ins for SLURM: it saves, requeues itself and resumes."""
+"""The SLURM job of docs/distributed.md, run with fake SLURM commands: it saves, requeues itself and resumes."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def project(tmp_path: Path) -> Path:
     (project / "params.yaml").write_text(re.sub(r"launcher: none +#.*", f"launcher: {launcher}", text))
     commands.mkdir()
     (commands / "srun").write_text('#!/bin/sh\nexec "$@"\n')
-    (commands / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/said\n')
+    (commands / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/scontrol_calls\n')
     for command in commands.iterdir():
         command.chmod(0o755)
     (tmp_path / "job.sh").write_text(job())
@@ -43,28 +43,28 @@ def project(tmp_path: Path) -> Path:
 
 def start(project: Path) -> "subprocess.Popen[bytes]":
     slurm = {"SLURM_NNODES": "1", "SLURM_JOB_ID": "4711", "SLURMD_NODENAME": "127.0.0.1"}
-    known = environment(project)
+    base_env = environment(project)
     return subprocess.Popen(
         ["bash", project.parent / "job.sh"],
         cwd=project,
-        env={**known, **slurm, "PATH": f"{project.parent / 'bin'}{os.pathsep}{known['PATH']}"},
+        env={**base_env, **slurm, "PATH": f"{project.parent / 'bin'}{os.pathsep}{base_env['PATH']}"},
         stdout=(project.parent / "log").open("ab"),
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
 
 
-def test_the_job_saves_queues_itself_again_and_goes_on(project: Path) -> None:
-    log, said = project.parent / "log", project.parent / "said"
+def test_the_job_saves_requeues_itself_and_resumes(project: Path) -> None:
+    log, scontrol_calls = project.parent / "log", project.parent / "scontrol_calls"
     running = start(project)
     wait_until(lambda: bool(list((project / ".scratch/pretrain").glob("*/last.pt"))), 120)
     running.send_signal(signal.SIGUSR1)
     running.wait(60)
-    assert said.read_text() == "requeue 4711\n"
+    assert scontrol_calls.read_text() == "requeue 4711\n"
     stopped = re.findall(r"stopped by SIGTERM after step (\d+) of \d+: saved", log.read_text())
     assert len(stopped) == 1, log.read_text()
 
     assert start(project).wait(240) == 0
-    assert said.read_text() == "requeue 4711\n", "once all is done it does not queue itself again"
+    assert scontrol_calls.read_text() == "requeue 4711\n", "a finished job does not requeue itself"
     assert f"resumed from step {stopped[0]}\n" in log.read_text()
     assert (project / "results/overview.png").exists()

@@ -1,4 +1,4 @@
-"""Batch normalisation over several processes does what it does in one that has all the rows."""
+"""Synchronised batch normalisation equals that of one process with all rows."""
 
 import copy
 from pathlib import Path
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mofore.runtime.distributed import SINGLE, Processes
-from mofore.runtime.sync_batchnorm import SyncNorm, synchronise
+from mofore.runtime.sync_batchnorm import CpuSyncBatchNorm, convert_sync_batchnorm
 from tests.helpers.launched import run_distributed
 
 ROWS = 12
@@ -21,26 +21,26 @@ LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
 
 
 def rows(shape: tuple[int, ...], seed: int) -> Tensor:
-    """Far from standardised, and differently so from row to row."""
+    """Random rows with a standard deviation of 3 and a mean that grows from row to row."""
     x = torch.randn(ROWS, *shape, generator=torch.Generator().manual_seed(seed))
     x = 3 * x + torch.arange(ROWS).view(-1, *[1] * len(shape))
     return x.contiguous(memory_format=torch.channels_last_3d) if x.ndim == 5 else x
 
 
 def normalise(processes: Processes, kind: str, dtype: torch.dtype) -> list[Any]:
-    """Of two batches: what comes out, the gradients, and the statistics kept."""
+    """Outputs, gradients and running statistics of two batches, then the output in eval mode."""
     layer, shape = LAYERS[kind]
     network = nn.Sequential(copy.deepcopy(layer)).train()
     if processes.count > 1:
-        synchronise(network)
-        assert isinstance(network[0], SyncNorm)
+        convert_sync_batchnorm(network)
+        assert isinstance(network[0], CpuSyncBatchNorm)
     for number, parameter in enumerate(network.parameters()):
         nn.init.uniform_(parameter, 1 + number, 2 + number, torch.Generator().manual_seed(7))
-    mine, found = processes.shard(list(range(ROWS))), []
+    own_rows, found = processes.shard(list(range(ROWS))), []
     for seed in range(2):
-        x = rows(shape, seed)[mine].to(dtype).requires_grad_()
+        x = rows(shape, seed)[own_rows].to(dtype).requires_grad_()
         y = network(x)
-        (y.float() * rows(shape, 9)[mine]).square().sum().backward()
+        (y.float() * rows(shape, 9)[own_rows]).square().sum().backward()
         parameters = [p.grad for p in network.parameters()]
         found.append({"y": y.detach(), "x": x.grad, "parameters": parameters, "buffers": dict(network.state_dict())})
         network.zero_grad()
@@ -52,16 +52,16 @@ def normalise(processes: Processes, kind: str, dtype: torch.dtype) -> list[Any]:
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("kind", list(LAYERS))
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_it_is_that_of_one_process_with_all_rows(count: int, kind: str, dtype: torch.dtype, tmp_path: Path) -> None:
+def test_it_equals_one_process_with_all_rows(count: int, kind: str, dtype: torch.dtype, tmp_path: Path) -> None:
     *expected, expected_eval = normalise(SINGLE, kind, dtype)
     exact: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-4} if dtype == torch.float32 else {"rtol": 0.05, "atol": 0.5}
     by_rank = run_distributed(count, tmp_path / "many", normalise, kind, dtype)
     for rank, (*steps, evaluated) in enumerate(by_rank):
-        mine = Processes(rank, count).shard(list(range(ROWS)))
+        own_rows = Processes(rank, count).shard(list(range(ROWS)))
         torch.testing.assert_close(evaluated, expected_eval, **exact)
         for step, wanted in zip(steps, expected, strict=True):
-            torch.testing.assert_close(step["y"], wanted["y"][mine], **exact)
-            torch.testing.assert_close(step["x"], wanted["x"][mine], **exact)
+            torch.testing.assert_close(step["y"], wanted["y"][own_rows], **exact)
+            torch.testing.assert_close(step["x"], wanted["x"][own_rows], **exact)
             torch.testing.assert_close(step["buffers"], wanted["buffers"], **exact)
     for number, wanted in enumerate(expected):
         for parameter, gradient in enumerate(wanted["parameters"]):
@@ -69,10 +69,10 @@ def test_it_is_that_of_one_process_with_all_rows(count: int, kind: str, dtype: t
             torch.testing.assert_close(total, gradient, rtol=exact["rtol"], atol=exact["rtol"] * gradient.abs().max())
 
 
-def test_parameters_and_names_stay() -> None:
+def test_parameters_and_their_names_are_kept() -> None:
     network = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.BatchNorm1d(4), nn.ReLU()))
     before = dict(network.state_dict(keep_vars=True))
-    synchronise(network)
+    convert_sync_batchnorm(network)
     after = dict(network.state_dict(keep_vars=True))
     assert list(after) == list(before)
     assert all(after[name] is before[name] for name in before)

@@ -11,7 +11,7 @@ from sklearn.metrics import silhouette_score
 
 from mofore.clips.sampling import clip_span
 from mofore.config import load_params
-from mofore.embedding.store import REPRESENTATIONS, write_clip_vectors, write_vectors
+from mofore.embedding.store import REPRESENTATIONS, write_clip_embeddings, write_embeddings
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,9 +24,9 @@ def run_stage(folder: Path, monkeypatch: pytest.MonkeyPatch, table: pd.DataFrame
     for seed, (row, kept_in) in enumerate(REPRESENTATIONS.items()):
         if row != "supervised":
             x_VKD = np.random.default_rng(seed).normal(size=(len(table), 3, 5)).astype(np.float32)
-            write_vectors(folder / kept_in / f"{row}.parquet", table, x_VKD.mean(axis=1))
+            write_embeddings(folder / kept_in / f"{row}.parquet", table, x_VKD.mean(axis=1))
         if row in ("mofore", "random_init"):
-            write_clip_vectors(folder / kept_in / f"{row}_clips.parquet", table, start_VK, x_VKD)
+            write_clip_embeddings(folder / kept_in / f"{row}_clips.parquet", table, start_VK, x_VKD)
     monkeypatch.chdir(folder)
     runpy.run_path(str(ROOT / "stages/structure.py"), run_name="__main__")
     return dict(json.loads((folder / "results/structure.json").read_text()))

@@ -10,7 +10,7 @@ import pytest
 
 from mofore.clips.sampling import clip_span
 from mofore.config import load_params
-from mofore.embedding.store import write_clip_vectors, write_vectors
+from mofore.embedding.store import write_clip_embeddings, write_embeddings
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,8 +25,8 @@ def write_project(folder: Path, clips: int, frames: int, split: list[str], label
     start_VK = np.tile(np.linspace(0, frames - span, clips).round().astype(np.int64), (videos, 1))
     for seed, encoder in enumerate(("mofore", "random_init")):
         x_VKD = np.random.default_rng(seed).normal(size=(videos, clips, 6)).astype(np.float32)
-        write_vectors(folder / f"data/embeddings/{encoder}.parquet", table, x_VKD.mean(axis=1))
-        write_clip_vectors(folder / f"data/embeddings/{encoder}_clips.parquet", table, start_VK, x_VKD)
+        write_embeddings(folder / f"data/embeddings/{encoder}.parquet", table, x_VKD.mean(axis=1))
+        write_clip_embeddings(folder / f"data/embeddings/{encoder}_clips.parquet", table, start_VK, x_VKD)
 
 
 def run_stage(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:

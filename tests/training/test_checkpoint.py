@@ -1,4 +1,4 @@
-"""A checkpoint appears in one piece or not at all, and belongs to one work."""
+"""Checkpoints are written atomically and belong to one stage with one set of dependencies."""
 
 import compileall
 import multiprocessing
@@ -31,7 +31,7 @@ def state(step: int, numbers: int = 4) -> dict[str, Any]:
 
 
 def reload(folder: Path) -> dict[str, Any] | None:
-    """What another process would find."""
+    """Load the checkpoint as another process would."""
     return Checkpoint(folder, 0).load(CPU)
 
 
@@ -42,15 +42,15 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     for step in (3, 4):
         assert saved.save(state(step))
         torch.testing.assert_close(reload(tmp_path / "new"), state(step), rtol=0, atol=0)
-        assert saved.describe() == f"the last checkpoint is of step {step}"
+        assert saved.describe() == f"the last checkpoint is from step {step}"
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["last.pt"]
 
     resumed = Checkpoint(tmp_path / "new", 0)
     resumed.load(CPU)
-    assert resumed.describe() == "the last checkpoint is of step 4"
+    assert resumed.describe() == "the last checkpoint is from step 4"
 
 
-def test_the_next_one_is_due_after_the_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_checkpoint_is_due_after_the_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 50.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     saved = Checkpoint(tmp_path, 10)
@@ -63,7 +63,7 @@ def test_the_next_one_is_due_after_the_interval(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "other", "no step"])
-def test_a_damaged_one_is_told_with_what_to_do(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_checkpoint_is_an_error(tmp_path: Path, damage: str) -> None:
     Checkpoint(tmp_path, 0).save(state(3))
     file = tmp_path / "last.pt"
     whole = file.read_bytes()
@@ -73,26 +73,26 @@ def test_a_damaged_one_is_told_with_what_to_do(tmp_path: Path, damage: str) -> N
         file.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "other": b"not a checkpoint"}[damage])
     with pytest.raises(UserError) as caught:
         reload(tmp_path)
-    assert str(caught.value) == f"{file}: damaged: delete it, and the run starts from the beginning"
+    assert str(caught.value) == f"{file}: damaged: delete it to start from the beginning"
 
 
-def test_a_full_disk_is_told_and_the_one_before_stays(tiny_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    saved, numbers = Checkpoint(tiny_disk, 0), 10_000  # 40 KB: one has room, two have not
+def test_a_full_disk_prints_a_warning_and_keeps_the_previous_checkpoint(
+    tiny_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved, numbers = Checkpoint(tiny_disk, 0), 10_000  # 40 KB: there is space for one file, not for two
     assert saved.save(state(7, numbers))
     assert not saved.save(state(8, numbers))
     assert capsys.readouterr().err == (
-        f"warning: no space left on the device writing {tiny_disk}/last.pt: the last checkpoint is of step 7; "
+        f"warning: no space left on the device writing {tiny_disk}/last.pt: the last checkpoint is from step 7; "
         "free some space\n"
     )
     torch.testing.assert_close(reload(tiny_disk), state(7, numbers), rtol=0, atol=0)
-    assert [file.name for file in tiny_disk.iterdir()] == ["last.pt"], "leaves the room it has taken"
-    assert saved.describe() == "the last checkpoint is of step 7"
+    assert [file.name for file in tiny_disk.iterdir()] == ["last.pt"], "the partial file is deleted"
+    assert saved.describe() == "the last checkpoint is from step 7"
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_the_first_one_on_a_full_disk_and_the_next_when_there_is_room(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_saving_works_again_when_the_disk_has_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "last.part").symlink_to("/dev/full")
     saved = Checkpoint(tmp_path, 0)
     assert not saved.save(state(1))
@@ -101,7 +101,7 @@ def test_the_first_one_on_a_full_disk_and_the_next_when_there_is_room(
     torch.testing.assert_close(reload(tmp_path), state(2), rtol=0, atol=0)
 
 
-def test_what_is_no_full_disk_comes_out(tmp_path: Path) -> None:
+def test_other_os_errors_are_raised(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         Checkpoint(tmp_path / "file", 0).save(state(1))
@@ -111,8 +111,8 @@ def changed_since(file: Path, mtime_ns: int) -> bool:
     return file.stat().st_mtime_ns != mtime_ns
 
 
-def save_on_and_on(folder: Path) -> None:
-    torch.set_num_threads(1)  # threads do not come along into a forked process
+def save_forever(folder: Path) -> None:
+    torch.set_num_threads(1)  # a forked process has none of torch's threads
     saved = Checkpoint(folder, 0)
     step = (saved.load(CPU) or {"step": 0})["step"]
     while True:
@@ -121,11 +121,11 @@ def save_on_and_on(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_while_it_writes_it_leaves_one_that_can_be_read(tmp_path: Path) -> None:
+def test_a_process_killed_while_saving_leaves_a_readable_checkpoint(tmp_path: Path) -> None:
     rng, file, step, torn = random.Random(0), tmp_path / "last.pt", 1, 0
     Checkpoint(tmp_path, 0).save(state(step))
     for kill in range(40):
-        process = multiprocessing.get_context("fork").Process(target=save_on_and_on, args=(tmp_path,), daemon=True)
+        process = multiprocessing.get_context("fork").Process(target=save_forever, args=(tmp_path,), daemon=True)
         before = file.stat().st_mtime_ns
         process.start()
         wait_until(partial(changed_since, file, before))
@@ -138,7 +138,7 @@ def test_killed_while_it_writes_it_leaves_one_that_can_be_read(tmp_path: Path) -
         step = found["step"]
         torch.testing.assert_close(found, state(step, 100_000), rtol=0, atol=0)
         torn += file.with_suffix(".part").exists()
-    assert torn, "no kill came while it wrote"
+    assert torn, "no process was killed while it wrote"
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def project(tmp_path: Path, pack: Packer, monkeypatch: pytest.MonkeyPatch) -> Pa
     return tmp_path
 
 
-def test_key_stands_for_params_code_and_data(project: Path, params: Params) -> None:
+def test_key_depends_on_params_code_and_data(project: Path, params: Params) -> None:
     keys = [stage_key("pretrain", params)]
 
     def changed() -> bool:
@@ -169,7 +169,7 @@ def test_key_stands_for_params_code_and_data(project: Path, params: Params) -> N
     assert not changed()
     params.runtime.workers, params.runtime.device, params.runtime.checkpoint = 7, "cuda", 1.5
     params.embed.clips, params.knn.k, params.frames.short_side = 99, 99, 99
-    assert not changed(), "of no concern to the stage"
+    assert not changed(), "the stage does not depend on these"
 
     params.forecast.gap_max += 1
     assert changed()
@@ -189,20 +189,20 @@ def test_key_stands_for_params_code_and_data(project: Path, params: Params) -> N
     assert changed()
 
 
-def test_key_does_not_change_with_byte_code_caches_and_editors(project: Path, params: Params) -> None:
+def test_key_ignores_bytecode_caches_and_editor_files(project: Path, params: Params) -> None:
     before = stage_key("pretrain", params)
     assert compileall.compile_dir(project / "mofore", quiet=1)
     assert list((project / "mofore/method").rglob("*.pyc"))
     for left in (".ipynb_checkpoints/step.py", ".mypy_cache/x.json", ".step.py.swp", "step.py~", ".DS_Store"):
         file = project / "mofore/training" / left
         file.parent.mkdir(exist_ok=True)
-        file.write_text("left behind")
+        file.write_text("temporary")
     assert stage_key("pretrain", params) == before
     (project / "mofore/training/new.py").write_text("")
     assert stage_key("pretrain", params) != before
 
 
-def test_key_is_of_the_file_lengths_where_packs_are_long(project: Path, params: Params) -> None:
+def test_key_depends_on_the_length_of_long_packs(project: Path, params: Params) -> None:
     pack = project / "data/frames/pack-00000.bin"
     pack.write_bytes(bytes(3 << 20))
     before = stage_key("pretrain", params)
@@ -211,10 +211,8 @@ def test_key_is_of_the_file_lengths_where_packs_are_long(project: Path, params: 
 
 
 @pytest.mark.usefixtures("project")
-def test_two_runs_of_the_same_work_are_refused_and_of_other_work_not(
-    params: Params, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Processes, "any", lambda _, yes: yes)  # no other process is asked
+def test_a_second_run_is_refused_unless_its_parameters_differ(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Processes, "any", lambda _, yes: yes)  # there is no other process here
     with checkpoint("pretrain", params, SINGLE) as saved:
         with (
             pytest.raises(UserError, match="another run is running stage pretrain with the same parameters: wait"),
@@ -222,7 +220,7 @@ def test_two_runs_of_the_same_work_are_refused_and_of_other_work_not(
         ):
             pass
         saved.save(state(5))
-        with checkpoint("pretrain", params, Processes(rank=1, count=2)) as shared:  # of the same run
+        with checkpoint("pretrain", params, Processes(rank=1, count=2)) as shared:  # another rank of the same run
             assert (shared.load(CPU) or {})["step"] == 5
         assert saved.load(CPU) is not None
         params.seed += 1
@@ -232,7 +230,7 @@ def test_two_runs_of_the_same_work_are_refused_and_of_other_work_not(
 
 
 @pytest.mark.usefixtures("project")
-def test_it_stays_after_an_error_and_goes_when_all_is_well(params: Params) -> None:
+def test_a_checkpoint_is_kept_after_an_error_and_deleted_after_success(params: Params) -> None:
     params.runtime.checkpoint = 12
     with suppress(ZeroDivisionError), checkpoint("pretrain", params, SINGLE) as saved:
         assert saved.file.parent == Path.cwd() / ".scratch/pretrain" / stage_key("pretrain", params)

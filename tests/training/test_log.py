@@ -1,4 +1,4 @@
-"""The log: means over an epoch, health of the last embeddings, and no trace of a break."""
+"""The log: means over an epoch, diagnostics of the last embeddings, and the same rows after a restore."""
 
 import io
 
@@ -24,16 +24,16 @@ def steps(count: int, batch_size: int) -> list[StepLog]:
     ]
 
 
-def filled(made: list[StepLog], batch_size: int) -> TrainingLog:
+def log_of(step_logs: list[StepLog], batch_size: int) -> TrainingLog:
     log = TrainingLog(batch_size)
-    for step in made:
+    for step in step_logs:
         log.add(step)
     return log
 
 
 def test_a_row_is_the_mean_over_the_steps_of_its_epoch() -> None:
-    log, made = TrainingLog(4), steps(7, 4)
-    for epoch in (made[:5], made[5:]):
+    log, step_logs = TrainingLog(4), steps(7, 4)
+    for epoch in (step_logs[:5], step_logs[5:]):
         for step in epoch:
             log.add(step)
         row = log.end_epoch()
@@ -43,24 +43,24 @@ def test_a_row_is_the_mean_over_the_steps_of_its_epoch() -> None:
 
 
 def test_the_loss_is_that_of_the_last_step() -> None:
-    log, made = TrainingLog(4), steps(3, 4)
+    log, step_logs = TrainingLog(4), steps(3, 4)
     assert log.loss == 0
-    for step in made:
+    for step in step_logs:
         log.add(step)
         assert log.loss == float(step.scalars["loss"])
     log.end_epoch()
     assert log.loss == 0
 
 
-@pytest.mark.parametrize(("batch_size", "looked_at"), [(HEALTH_SAMPLES // 3, 3), (600, 1), (HEALTH_SAMPLES + 1, 1)])
-def test_health_is_of_the_last_embeddings_over_the_end_of_an_epoch(batch_size: int, looked_at: int) -> None:
-    made = steps(5, batch_size)
-    log = filled(made[:-1], batch_size)
+@pytest.mark.parametrize(("batch_size", "n_steps"), [(HEALTH_SAMPLES // 3, 3), (600, 1), (HEALTH_SAMPLES + 1, 1)])
+def test_health_is_of_the_last_embeddings_across_epochs(batch_size: int, n_steps: int) -> None:
+    step_logs = steps(5, batch_size)
+    log = log_of(step_logs[:-1], batch_size)
     log.end_epoch()
-    log.add(made[-1])
-    forecast = torch.cat([step.forecast_NP for step in made[-looked_at:]]).numpy()
-    target = torch.cat([step.target_NP for step in made[-looked_at:]]).numpy()
-    assert log.samples == looked_at * batch_size
+    log.add(step_logs[-1])
+    forecast = torch.cat([step.forecast_NP for step in step_logs[-n_steps:]]).numpy()
+    target = torch.cat([step.target_NP for step in step_logs[-n_steps:]]).numpy()
+    assert log.samples == n_steps * batch_size
     assert log.health() == {
         "effective_rank": effective_rank(target),
         "spread": spread(target),
@@ -81,10 +81,10 @@ def test_embeddings_in_bf16_are_measured_in_float32() -> None:
 
 @pytest.mark.parametrize("ended", [True, False])
 @pytest.mark.parametrize(("before", "after"), [(1, 1), (2, 5), (6, 1)])
-def test_a_restored_log_goes_on_as_if_there_had_been_no_break(before: int, after: int, ended: bool) -> None:
+def test_a_restored_log_continues_as_the_saved_one(before: int, after: int, ended: bool) -> None:
     size = HEALTH_SAMPLES // 4
-    made = steps(before + after, size)
-    log = filled(made[:before], size)
+    step_logs = steps(before + after, size)
+    log = log_of(step_logs[:before], size)
     if ended:
         log.end_epoch()
     file = io.BytesIO()
@@ -93,7 +93,7 @@ def test_a_restored_log_goes_on_as_if_there_had_been_no_break(before: int, after
     restored = TrainingLog(size)
     restored.restore(torch.load(file, weights_only=True))
     assert (restored.loss, restored.samples) == (log.loss, log.samples)
-    for step in made[before:]:
+    for step in step_logs[before:]:
         log.add(step)
         restored.add(step)
     assert restored.end_epoch() == log.end_epoch()

@@ -1,4 +1,4 @@
-"""A run that goes wrong, or is asked to stop, says where it stands and what to do."""
+"""A run that diverges, collapses or is stopped reports its step and what to do."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -38,17 +38,17 @@ def videos(pack: Packer) -> FrameStore:
     return FrameStore(pack([20] * 9, texture=True))
 
 
-def spoil(number: int, how: Callable[[TrainState, StepLog], StepLog], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a step of a run go wrong."""
+def change_step(number: int, how: Callable[[TrainState, StepLog], StepLog], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apply `how` to the state and result of one step of a run."""
     done = 0
 
-    def spoilt(state: TrainState, *args: Any) -> StepLog:
+    def changed(state: TrainState, *args: Any) -> StepLog:
         nonlocal done
-        left = train_step(state, *args)
+        step_log = train_step(state, *args)
         done += 1
-        return how(state, left) if done == number else left
+        return how(state, step_log) if done == number else step_log
 
-    monkeypatch.setattr("mofore.training.pretrain.train_step", spoilt)
+    monkeypatch.setattr("mofore.training.pretrain.train_step", changed)
 
 
 def nan_loss(_: TrainState, step: StepLog) -> StepLog:
@@ -69,29 +69,31 @@ def infinite_weight(state: TrainState, step: StepLog) -> StepLog:
 @pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 3, 4, STEPS])
 @pytest.mark.parametrize("every", [0.0, 1e9, None])
-def test_a_loss_that_is_no_number_ends_the_run(
+def test_a_loss_that_is_not_finite_ends_the_run(
     step: int, every: float | None, tiny: Params, videos: FrameStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spoil(step, nan_loss, monkeypatch)
+    change_step(step, nan_loss, monkeypatch)
     with pytest.raises(UserError) as caught:
         pretrain(tiny, videos, SINGLE, None if every is None else Checkpoint(tmp_path, every))
     if every is None:
-        left = "no checkpoints were asked for"
+        checkpoint_state = "checkpoints are off"
     else:
-        left = f"the last checkpoint is of step {step - 1}" if every == 0 and step > 1 else "there is no checkpoint yet"
+        checkpoint_state = (
+            f"the last checkpoint is from step {step - 1}" if every == 0 and step > 1 else "there is no checkpoint yet"
+        )
     assert str(caught.value) == (
         f"pretrain: the loss is nan after step {step} of {STEPS}: likely pretrain.lr 0.001 is too high, or "
-        f"pretrain.warmup 0.05 too short; {left}"
+        f"pretrain.warmup 0.05 too short; {checkpoint_state}"
     )
     saved = Checkpoint(tmp_path, 0).load(CPU)
     assert (saved or {"step": 0})["step"] == (step - 1 if every == 0 else 0)
 
 
-def test_a_loss_that_is_no_number_is_told_when_health_is_looked_at(
+def test_a_loss_that_is_not_finite_is_reported_before_the_diagnostics(
     tiny: Params, videos: FrameStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mofore.training.pretrain.HEALTH_EVERY_STEPS", 3)
-    spoil(3, nan_everywhere, monkeypatch)
+    change_step(3, nan_everywhere, monkeypatch)
     with pytest.raises(UserError, match="the loss is nan after step 3 of 6"):
         pretrain(tiny, videos)
 
@@ -109,11 +111,11 @@ def test_all_likely_causes_are_named(tiny: Params) -> None:
 
 
 @pytest.mark.parametrize("every", [0.0, 1e9])
-def test_weights_that_are_no_numbers_are_never_saved(
+def test_weights_that_are_not_finite_are_never_saved(
     every: float, tiny: Params, videos: FrameStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = 3 if every == 0 else STEPS  # at the end all is saved, whatever the interval
-    spoil(step, infinite_weight, monkeypatch)
+    step = 3 if every == 0 else STEPS  # the end of a run is saved regardless of the interval
+    change_step(step, infinite_weight, monkeypatch)
     what = "the loss is nan after step 4" if every == 0 else f"weights are not finite after step {STEPS}"
     with pytest.raises(UserError, match=f"^pretrain: {what} of {STEPS}: likely "):
         pretrain(tiny, videos, SINGLE, Checkpoint(tmp_path, every))
@@ -122,52 +124,52 @@ def test_weights_that_are_no_numbers_are_never_saved(
     assert saved is None or all(bool(x.isfinite().all()) for x in saved["model"].values())
 
 
-def watch_embeddings(target_NP: torch.Tensor, params: Params) -> Monitor:
-    """A watch over a run that has left these embeddings."""
+def monitor_of(target_NP: torch.Tensor, params: Params) -> Monitor:
+    """A monitor of a run whose steps had these targets."""
     run = TrainingRun(params, CPU, SINGLE)
-    watch = Monitor(run, 200, None)
+    monitor = Monitor(run, 200, None)
     for target_BP in target_NP.split(params.pretrain.batch_size):
         run.log.add(StepLog({"loss": torch.tensor(1.25)}, target_BP, target_BP))
         run.step += 1
-    return watch
+    return monitor
 
 
-def test_a_collapse_is_told_once_with_what_to_change(tiny: Params, capsys: Err) -> None:
-    watch = watch_embeddings(torch.ones(MIN_SAMPLES, 8), tiny)
-    watch.progress_line()
-    watch.progress_line()
+def test_a_collapse_is_reported_once_with_what_to_change(tiny: Params, capsys: Err) -> None:
+    monitor = monitor_of(torch.ones(MIN_SAMPLES, 8), tiny)
+    monitor.progress_line()
+    monitor.progress_line()
     assert capsys.readouterr().err == (
-        "warning: pretrain: the embeddings collapse, effective rank 1.0 is below 5, after step 16 of 200: raise "
-        "contrast.weight or decorrelation.weight, or lower pretrain.lr\n"
+        "warning: pretrain: the embeddings have collapsed after step 16 of 200 (effective rank 1.0 is below 5): "
+        "raise contrast.weight or decorrelation.weight, or lower pretrain.lr\n"
     )
 
 
-def test_a_collapse_to_one_direction_and_noise_is_told(tiny: Params, capsys: Err) -> None:
+def test_a_collapse_to_one_direction_with_noise_is_reported(tiny: Params, capsys: Err) -> None:
     noise = torch.randn(MIN_SAMPLES, 128, generator=torch.Generator().manual_seed(0))
-    watch_embeddings(torch.ones(128) + 0.1 * noise, tiny).progress_line()
+    monitor_of(torch.ones(128) + 0.1 * noise, tiny).progress_line()
     assert "spread 0.1" in capsys.readouterr().err
 
 
-def test_few_embeddings_or_healthy_ones_are_no_collapse(tiny: Params, capsys: Err) -> None:
-    watch_embeddings(torch.ones(MIN_SAMPLES - 4, 8), tiny).progress_line()
-    watch_embeddings(torch.randn(MIN_SAMPLES, 128, generator=torch.Generator().manual_seed(0)), tiny).progress_line()
+def test_few_or_healthy_embeddings_are_not_reported(tiny: Params, capsys: Err) -> None:
+    monitor_of(torch.ones(MIN_SAMPLES - 4, 8), tiny).progress_line()
+    monitor_of(torch.randn(MIN_SAMPLES, 128, generator=torch.Generator().manual_seed(0)), tiny).progress_line()
     assert capsys.readouterr().err == ""
 
 
 def test_progress_line_has_loss_health_and_speed(tiny: Params) -> None:
-    watch = watch_embeddings(torch.eye(8).repeat(11, 1)[:44], tiny)
-    run = watch.run
-    run.seconds, run.waited = 2.0, 0.5  # for 10 steps: the last is still under way
-    shown = watch.progress_line()
+    monitor = monitor_of(torch.eye(8).repeat(11, 1)[:44], tiny)
+    run = monitor.run
+    run.seconds, run.waited = 2.0, 0.5  # for 10 of the 11 steps: the last is not finished
+    shown = monitor.progress_line()
     assert shown == {"loss": "1.250", "rank": "8.0", "spread": "0.93", "clips/s": "40", "data wait": "25.0%"}
 
 
-def test_speed_is_that_since_the_run_goes_on(tiny: Params) -> None:
-    run = watch_embeddings(torch.eye(8), tiny).run
+def test_speed_is_measured_since_the_resume(tiny: Params) -> None:
+    run = monitor_of(torch.eye(8), tiny).run
     run.step, run.seconds = 1000, 1.0
-    watch = Monitor(run, 2000, None)
+    monitor = Monitor(run, 2000, None)
     run.step, run.seconds = 1011, 11.0
-    assert watch.progress_line()["clips/s"] == "8"
+    assert monitor.progress_line()["clips/s"] == "8"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
@@ -178,7 +180,7 @@ def test_a_signal_saves_and_stops(
         signal.raise_signal(number)
         return step
 
-    spoil(3, stop, monkeypatch)
+    change_step(3, stop, monkeypatch)
     with pytest.raises(StoppedError) as caught:
         pretrain(tiny, videos, SINGLE, Checkpoint(tmp_path, 1e9))
     assert caught.value.status == 128 + number
@@ -189,25 +191,25 @@ def test_a_signal_saves_and_stops(
 
 
 def stopped(params: Params, saved: Checkpoint | None, batches: Iterator[Sample]) -> str:
-    """What is said when a signal has come after step 16."""
-    watch = watch_embeddings(torch.ones(64, 8), params)
-    watch.checkpoint = saved
+    """The message of a run that receives SIGTERM after step 16."""
+    monitor = monitor_of(torch.ones(64, 8), params)
+    monitor.checkpoint = saved
     signals = StopSignals()
     signals.received = signal.SIGTERM
     with pytest.raises(StoppedError) as caught:
-        list(watch.until_stopped(batches, signals))
+        list(monitor.until_stopped(batches, signals))
     assert caught.value.status == 143
     return str(caught.value)
 
 
-def test_what_could_not_be_saved_is_told(tiny: Params, tmp_path: Path, capsys: Err) -> None:
+def test_a_stopped_run_reports_that_it_was_not_saved(tiny: Params, tmp_path: Path, capsys: Err) -> None:
     batches = iter([Sample(*torch.zeros(6, 1))])
-    said = "pretrain: stopped by SIGTERM after step 16 of 200: not saved, "
-    assert stopped(tiny, None, batches) == said + "no checkpoints were asked for"
+    message = "pretrain: stopped by SIGTERM after step 16 of 200: not saved, "
+    assert stopped(tiny, None, batches) == message + "checkpoints are off"
     if Path("/dev/full").exists():
         (tmp_path / "last.part").symlink_to("/dev/full")
         batches = iter([Sample(*torch.zeros(6, 1))])
-        assert stopped(tiny, Checkpoint(tmp_path, 1e9), batches) == said + "there is no checkpoint yet"
+        assert stopped(tiny, Checkpoint(tmp_path, 1e9), batches) == message + "there is no checkpoint yet"
         assert "no space left" in capsys.readouterr().err
 
 
@@ -216,7 +218,7 @@ def broken_loader() -> Iterator[Sample]:
     raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Terminated")
 
 
-def test_loaders_that_the_same_signal_ended_are_no_error(tiny: Params, tmp_path: Path) -> None:
+def test_a_loader_that_the_signal_has_ended_too_is_no_error(tiny: Params, tmp_path: Path) -> None:
     assert "step 16 of 200: saved" in stopped(tiny, Checkpoint(tmp_path, 1e9), broken_loader())
     with pytest.raises(RuntimeError, match="is killed by signal"):
-        list(watch_embeddings(torch.ones(4, 8), tiny).until_stopped(broken_loader(), StopSignals()))
+        list(monitor_of(torch.ones(4, 8), tiny).until_stopped(broken_loader(), StopSignals()))

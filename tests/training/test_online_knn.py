@@ -1,4 +1,4 @@
-"""The kNN score while training goes on: against a slow reference, and without a trace in the training."""
+"""The online kNN score equals a slow reference, and computing it does not change the training."""
 
 import math
 from collections.abc import Callable
@@ -36,14 +36,14 @@ def labelled(folder: Path, label: list[str], group: list[str] | None = None) -> 
 
 
 class Direction(nn.Module):
-    """Turns a clip's mean gray level into a direction, so that near levels are near directions."""
+    """Maps a clip's mean gray level to a direction: similar levels give similar directions."""
 
     def forward(self, x_BCTHW: Tensor) -> Tensor:
         angle_B = x_BCTHW.mean(dim=(1, 2, 3, 4)) / 3
         return 5 * torch.stack([angle_B.cos(), angle_B.sin()], dim=1)
 
 
-def slow_share(x: np.ndarray, label: list[str], group: list[str]) -> float:
+def slow_accuracy(x: np.ndarray, label: list[str], group: list[str]) -> float:
     hits = 0
     for i in range(len(x)):
         cosine = {
@@ -63,10 +63,10 @@ def test_the_score_equals_the_definition(sizes: list[int], classes: int, seed: i
     label = [f"class{number}" for number in rng.integers(classes, size=len(group))]
     x = rng.normal(size=(len(group), 5)).astype(np.float32)
     found = nearest_of_another_group(x, np.array(label), np.array(group))
-    assert found == pytest.approx(slow_share(x, label, group))
+    assert found == pytest.approx(slow_accuracy(x, label, group))
 
 
-def test_twins_of_the_own_group_do_not_count() -> None:
+def test_neighbours_of_the_same_group_do_not_count() -> None:
     x = np.array([[1, 0], [1, 0], [0.9, 0.1], [0, 1]], np.float32)
     label = np.array(["a", "a", "b", "a"])
     assert nearest_of_another_group(x, label, np.array(["g", "g", "h", "i"])) == 0
@@ -74,8 +74,8 @@ def test_twins_of_the_own_group_do_not_count() -> None:
 
 
 def test_known_videos_get_the_known_score(pack: Packer, short: Params) -> None:
-    # mean levels 2, 12, 25, 32, 43, 52: the first two are nearest to each other, so are the next two, which differ in
-    # class, and the last two, of one group, are nearest to the fourth
+    # Mean levels are 2, 12, 25, 32, 43, 52. The first two are nearest to each other. So are the next two, but they
+    # differ in class. The last two are of the same group, so the nearest to both is the fourth.
     folder = pack([5, 5, 11, 5, 7, 5])
     videos = labelled(folder, ["a", "a", "a", "b", "c", "c"], ["g0", "g1", "g2", "g3", "g4", "g4"])
     assert OnlineKnn(videos, short).score(Direction(), CPU) == pytest.approx(2 / 6)
@@ -89,9 +89,7 @@ def test_videos_without_a_label_are_left_out(pack: Packer, short: Params) -> Non
     assert [knn.samples[video][0, 0, 0, 0, 0] for video in range(3)] == [0, 20, 40]
 
 
-def test_of_many_videos_some_are_drawn_once_for_all(
-    pack: Packer, short: Params, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_random_sample_of_many_videos_is_used(pack: Packer, short: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mofore.training.online_knn.MAX_VIDEOS", 5)
     folder = pack([9] * 14)
 
@@ -116,21 +114,21 @@ def test_of_many_videos_some_are_drawn_once_for_all(
         (["", "", ""], ["g", "h", "h"], False),
     ],
 )
-def test_it_takes_two_classes_and_two_groups(
+def test_two_classes_and_two_groups_are_needed(
     pack: Packer, short: Params, label: list[str], group: list[str], possible: bool
 ) -> None:
     assert OnlineKnn(labelled(pack([9] * 3), label, group), short).possible == possible
 
 
-@pytest.mark.parametrize("learning", [True, False])
-def test_the_encoder_is_left_as_it_was(pack: Packer, short: Params, learning: bool) -> None:
-    encoder = build_encoder("small", 0).train(learning)
+@pytest.mark.parametrize("training", [True, False])
+def test_the_encoder_is_not_changed(pack: Packer, short: Params, training: bool) -> None:
+    encoder = build_encoder("small", 0).train(training)
     before = {key: value.clone() for key, value in encoder.state_dict().items()}
     random = torch.get_rng_state()
     knn = OnlineKnn(FrameStore(pack([9] * 4, texture=True)), short)
     first = knn.score(encoder, CPU)
-    assert all(module.training == learning for module in encoder.modules())
+    assert all(module.training == training for module in encoder.modules())
     assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
     assert all(weights.grad is None for weights in encoder.parameters())
     assert torch.equal(torch.get_rng_state(), random)
-    assert knn.score(encoder.train(not learning), CPU) == first, "the mode makes no difference"
+    assert knn.score(encoder.train(not training), CPU) == first, "the score does not depend on the mode"

@@ -1,3 +1,5 @@
+"""Schedules of learning rate and momentum."""
+
 from dataclasses import replace
 
 import pytest
@@ -24,7 +26,7 @@ def test_learning_rate_rises_then_falls(params: Params) -> None:
 
 
 @pytest.mark.parametrize("warmup", [0.0, 1.0])
-def test_learning_rate_without_or_with_nothing_but_warmup(params: Params, warmup: float) -> None:
+def test_learning_rate_without_warmup_or_with_warmup_only(params: Params, warmup: float) -> None:
     pretrain = replace(params.pretrain, lr=1.0, warmup=warmup)
     assert all(0 <= learning_rate(pretrain, i / 10) <= 1 for i in range(11))
 

@@ -1,4 +1,4 @@
-"""The run: it repeats itself exactly, broken off or not, logs what it does, and says what it cannot do."""
+"""The pretraining loop: reproducible, also when resumed; its log; its errors."""
 
 import os
 import signal
@@ -37,43 +37,39 @@ def test_two_runs_are_the_same_bit_for_bit(pack: Packer, tiny: Params) -> None:
 
 
 @pytest.mark.slow
-def test_processes_share_the_room_for_decoded_frames(
-    pack: Packer, tiny: Params, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kept: list[float] = []
+def test_processes_share_the_cache_size(pack: Packer, tiny: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache_bytes: list[float] = []
 
-    class Noted(ForecastDataset):
+    class RecordedDataset(ForecastDataset):
         def __init__(self, *args: Any) -> None:
-            kept.append(args[-1])
+            cache_bytes.append(args[-1])
             super().__init__(*args)
 
-    monkeypatch.setattr("mofore.training.pretrain.ForecastDataset", Noted)
+    monkeypatch.setattr("mofore.training.pretrain.ForecastDataset", RecordedDataset)
     tiny.runtime.workers, tiny.runtime.cache, tiny.pretrain.epochs = 2, 0.5, 1
     folder = pack([20] * 5, texture=True)
     pretrain(tiny, FrameStore(folder))
     pretrain(tiny, FrameStore(folder), Processes(local_count=4))
-    assert kept == [0.25e9, 0.0625e9]
+    assert cache_bytes == [0.25e9, 0.0625e9]
 
 
 @pytest.mark.parametrize(
     ("epochs", "min_steps", "videos", "expected"),
     [(3, 0, 9, 3), (3, 6, 9, 3), (3, 7, 9, 4), (3, 100, 9, 50), (3, 100, 400, 3), (1, 5, 4, 5)],
 )
-def test_few_videos_are_passed_over_more_often(
-    tiny: Params, epochs: int, min_steps: int, videos: int, expected: int
-) -> None:
+def test_few_videos_get_more_epochs(tiny: Params, epochs: int, min_steps: int, videos: int, expected: int) -> None:
     tiny.pretrain.epochs, tiny.pretrain.min_steps = epochs, min_steps
     assert epochs_of(tiny.pretrain, videos) == expected
 
 
-def test_a_run_takes_its_steps(pack: Packer, tiny: Params) -> None:
+def test_a_run_takes_its_minimum_of_steps(pack: Packer, tiny: Params) -> None:
     tiny.pretrain.min_steps = 9
     log = pretrain(tiny, FrameStore(pack([20] * 9, texture=True))).log
     assert log.epoch.tolist() == [1, 2, 3, 4, 5]
-    assert log.lr.iloc[-1] == 0, "schedules reach their end with the last of the steps"
+    assert log.lr.iloc[-1] == 0, "schedules end with the last step"
 
 
-def test_the_log_has_a_row_an_epoch(pack: Packer, tiny: Params) -> None:
+def test_the_log_has_one_row_per_epoch(pack: Packer, tiny: Params) -> None:
     tiny.pretrain.knn_every = 2
     log = pretrain(tiny, FrameStore(pack([20] * 9, texture=True))).log
     assert log.columns.tolist() == [
@@ -88,7 +84,7 @@ def test_the_log_has_a_row_an_epoch(pack: Packer, tiny: Params) -> None:
     assert log.knn.dropna().between(0, 1).all()
 
 
-def test_without_labels_or_without_being_asked_there_is_no_knn(pack: Packer, tiny: Params) -> None:
+def test_there_is_no_knn_without_labels_or_with_knn_every_0(pack: Packer, tiny: Params) -> None:
     videos = FrameStore(pack([20] * 5, texture=True))
     tiny.pretrain.epochs, tiny.pretrain.knn_every = 1, 0
     assert "knn" not in pretrain(tiny, videos).log
@@ -97,7 +93,7 @@ def test_without_labels_or_without_being_asked_there_is_no_knn(pack: Packer, tin
 
 
 @pytest.mark.parametrize("stop_at", [1, 4])
-def test_a_stopped_run_goes_on_and_ends_the_same(
+def test_a_stopped_run_resumes_with_the_same_result(
     pack: Packer, tiny: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:
     videos = FrameStore(pack([20] * 9, texture=True))
@@ -111,8 +107,8 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
         return train_step(state, batch, params, momentum)
 
     monkeypatch.setattr("mofore.training.pretrain.train_step", stopping)
-    said = f"stopped by SIGTERM after step {stop_at} of 6: saved, run the same command to resume"
-    with pytest.raises(StoppedError, match=said):
+    message = f"stopped by SIGTERM after step {stop_at} of 6: saved, run the same command to resume"
+    with pytest.raises(StoppedError, match=message):
         pretrain(tiny, videos, checkpoint=Checkpoint(tmp_path, every=1e9))
     found = pretrain(tiny, videos, checkpoint=Checkpoint(tmp_path, every=1e9))
     assert len(steps) == 6
@@ -120,10 +116,10 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
     a, b = found.model.state_dict(), wanted.model.state_dict()
     assert all(torch.equal(a[key], b[key]) for key in a)
     assert pretrain(tiny, videos, checkpoint=Checkpoint(tmp_path, every=1e9)).log.equals(wanted.log)
-    assert len(steps) == 6, "nothing is left to be done"
+    assert len(steps) == 6, "no steps are left"
 
 
-def test_short_videos_are_left_out_and_named(pack: Packer, tiny: Params) -> None:
+def test_short_videos_are_left_out_and_listed(pack: Packer, tiny: Params) -> None:
     videos = FrameStore(pack([20, 9, 10]))
     left_out = leave_out_short(videos, tiny)
     assert left_out[["video", "frames"]].values.tolist() == [["class1/v1.avi", 9]]
@@ -141,18 +137,18 @@ def test_fewer_videos_than_a_batch_is_an_error(pack: Packer, tiny: Params) -> No
         pretrain(tiny, FrameStore(pack([20, 20, 20])))
 
 
-def test_a_batch_that_processes_cannot_share_is_an_error(pack: Packer, tiny: Params) -> None:
+def test_a_batch_size_that_is_no_multiple_of_the_processes_is_an_error(pack: Packer, tiny: Params) -> None:
     with pytest.raises(UserError, match=r"batch_size is 4, but must be a multiple of the 3 processes"):
         pretrain(tiny, FrameStore(pack([20] * 5)), Processes(0, 3))
 
 
-def test_a_loss_that_explodes_stops_the_run(pack: Packer, tiny: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_nan_stops_the_run(pack: Packer, tiny: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mofore.method.objective.forecasting_loss", lambda f, t: f.sum() * float("nan"))
     with pytest.raises(UserError, match="the loss is nan after step 1 of 3"):
         pretrain(tiny, FrameStore(pack([20] * 5)))
 
 
-def test_a_device_that_is_not_there_is_said(pack: Packer, tiny: Params) -> None:
+def test_a_missing_device_is_an_error(pack: Packer, tiny: Params) -> None:
     tiny.runtime.device = "cuda:7"
     with pytest.raises(UserError, match=r"runtime.device 'cuda:7' is not on this machine"):
         pretrain(tiny, FrameStore(pack([20] * 5)))

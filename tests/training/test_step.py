@@ -1,4 +1,4 @@
-"""The training step: what it feeds, what it adds up, what learns and what follows; and that it stays what it is."""
+"""The training step: network input, losses, gradients, EMA update, and a pinned sequence of losses."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ from tests.helpers.info_nce import info_nce
 
 Packer = Callable[..., Path]
 CPU = torch.device("cpu")
-LOSSES = [  # of 20 steps; only a change of the method may change them
+LOSSES = [  # of 20 steps; they change only if the method changes
     21.1420,
     17.5575,
     21.2225,
@@ -51,7 +51,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Recorder(nn.Module):
-    """The networks, and what they were given and have given last."""
+    """The networks; records the last inputs and outputs."""
 
     def __init__(self, model: MoFore) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def test_the_loss_is_the_weighted_sum(tiny: Params) -> None:
 
 
 @pytest.mark.parametrize("backwards", [True, False])
-def test_each_loss_is_of_what_the_networks_give(tiny: Params, backwards: bool) -> None:
+def test_losses_are_computed_from_the_networks_outputs(tiny: Params, backwards: bool) -> None:
     tiny.contrast.time_reversed_negatives, tiny.contrast.temperature = backwards, 0.3
     state, networks = recorded(tiny)
     step = train_step(state, batch(), tiny, momentum=0.99)
@@ -120,37 +120,37 @@ def test_each_loss_is_of_what_the_networks_give(tiny: Params, backwards: bool) -
 
 
 @pytest.mark.parametrize("kind", ["rgb", "residual", "both"])
-def test_each_clip_gets_the_colours_drawn_for_it(tiny: Params, kind: str) -> None:
+def test_each_clip_gets_its_own_colour_map(tiny: Params, kind: str) -> None:
     tiny.clip.input, tiny.contrast.time_reversed_negatives = kind, True
     state, networks = recorded(tiny)
-    given = batch()
-    train_step(state, given, tiny, momentum=0.99)
+    sample = batch()
+    train_step(state, sample, tiny, momentum=0.99)
     assert networks.backwards is not None
     for i in range(8):
-        context_THWC, future_THWC = given.context_THWC[i : i + 1], given.future_FTHWC[i]
-        context = to_input(context_THWC, kind, given.context_colour_34[i : i + 1])[0]
-        future = to_input(future_THWC, kind, given.future_colour_F34[i])[0]
-        backwards = to_input(future_THWC.flip(1), kind, given.future_colour_F34[i])[0]
+        context_THWC, future_THWC = sample.context_THWC[i : i + 1], sample.future_FTHWC[i]
+        context = to_input(context_THWC, kind, sample.context_colour_34[i : i + 1])[0]
+        future = to_input(future_THWC, kind, sample.future_colour_F34[i])[0]
+        backwards = to_input(future_THWC.flip(1), kind, sample.future_colour_F34[i])[0]
         assert torch.allclose(networks.context[i], context, atol=1e-5)
         assert torch.allclose(networks.future[i], future, atol=1e-5)
         assert torch.allclose(networks.backwards[i], backwards, atol=1e-5)
-    assert torch.equal(networks.gap, given.gap_F)
+    assert torch.equal(networks.gap, sample.gap_F)
 
 
-def test_several_futures_are_compared_as_so_many_forecasts(tiny: Params) -> None:
-    given, other = batch(), batch(1)
-    both = [torch.cat([a, b], dim=1) for a, b in zip(given[1:5:2], other[1:5:2], strict=True)]
-    gap_BF = torch.cat([given.gap_F, given.gap_F + 5], dim=1)
+def test_each_of_several_futures_is_one_forecast(tiny: Params) -> None:
+    sample, other = batch(), batch(1)
+    both = [torch.cat([a, b], dim=1) for a, b in zip(sample[1:5:2], other[1:5:2], strict=True)]
+    gap_BF = torch.cat([sample.gap_F, sample.gap_F + 5], dim=1)
     state, networks = recorded(tiny)
-    step = train_step(state, given._replace(future_FTHWC=both[0], future_colour_F34=both[1], gap_F=gap_BF), tiny, 1.0)
+    step = train_step(state, sample._replace(future_FTHWC=both[0], future_colour_F34=both[1], gap_F=gap_BF), tiny, 1.0)
     forecast, _, _, target, reversed_ = networks.embedded
     assert len(forecast) == len(target) == 16
-    group = given.group.repeat_interleave(2)  # so the other future of the same context is no negative
+    group = sample.group.repeat_interleave(2)  # so the other future of the same context is no negative
     contrast, _ = info_nce(forecast, target, group, tiny.contrast.temperature, reversed_)
     assert scalar(step, "contrast_loss") == pytest.approx(contrast.item())
 
 
-def test_videos_of_the_same_group_are_negatives_if_asked_for(tiny: Params) -> None:
+def test_videos_of_the_same_group_are_negatives_without_group_masks(tiny: Params) -> None:
     tiny.contrast.mask_groups = False
     state, networks = recorded(tiny)
     step = train_step(state, batch(), tiny, 1.0)
@@ -159,7 +159,7 @@ def test_videos_of_the_same_group_are_negatives_if_asked_for(tiny: Params) -> No
     assert scalar(step, "contrast_loss") == pytest.approx(contrast.item())
 
 
-def test_the_queue_holds_the_targets_of_the_steps_before(tiny: Params) -> None:
+def test_the_queue_holds_the_targets_of_earlier_steps(tiny: Params) -> None:
     tiny.contrast.queue_size, tiny.contrast.time_reversed_negatives = 12, False
     state, networks = recorded(tiny)
     seen: list[Tensor] = []
@@ -174,7 +174,7 @@ def test_the_queue_holds_the_targets_of_the_steps_before(tiny: Params) -> None:
 
 
 @pytest.mark.parametrize(("name", "loss"), [("vicreg", vicreg_loss), ("sigreg", sigreg_loss)])
-def test_a_regulariser_takes_the_place_of_contrast(tiny: Params, name: str, loss: Callable[[Tensor], Tensor]) -> None:
+def test_a_regulariser_replaces_the_contrastive_loss(tiny: Params, name: str, loss: Callable[[Tensor], Tensor]) -> None:
     tiny.contrast.loss = name
     state, networks = recorded(tiny)
     random = torch.get_rng_state()
@@ -184,7 +184,7 @@ def test_a_regulariser_takes_the_place_of_contrast(tiny: Params, name: str, loss
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9, 1.0])
-def test_the_ema_twin_follows_what_was_learnt(tiny: Params, momentum: float) -> None:
+def test_the_ema_networks_are_updated_after_the_optimiser_step(tiny: Params, momentum: float) -> None:
     model = (state := make_train_state(tiny, CPU, SINGLE)).model
     before = [p.clone() for p in model.ema.parameters()]
     online = [p.clone() for p in model.online.parameters()]
@@ -194,7 +194,7 @@ def test_the_ema_twin_follows_what_was_learnt(tiny: Params, momentum: float) -> 
         assert torch.allclose(new, momentum * old + (1 - momentum) * p, atol=1e-7)
 
 
-def test_all_that_learns_gets_a_gradient_and_the_ema_twin_none(tiny: Params) -> None:
+def test_online_networks_get_gradients_and_ema_networks_none(tiny: Params) -> None:
     model = (state := make_train_state(tiny, CPU, SINGLE)).model
     train_step(state, batch(), tiny, momentum=0.99)
     for part in (model.encoder, model.online[1], model.predictor):
@@ -203,22 +203,24 @@ def test_all_that_learns_gets_a_gradient_and_the_ema_twin_none(tiny: Params) -> 
 
 
 @pytest.mark.parametrize(
-    ("weights", "learning"),
+    ("weights", "trained"),
     [
         ((1, 0, 0), {"encoder", "projector", "predictor"}),
         ((0, 1, 0), {"encoder", "projector", "predictor"}),
         ((0, 0, 1), {"encoder"}),
     ],
 )
-def test_a_loss_teaches_what_it_is_made_of(tiny: Params, weights: tuple[int, int, int], learning: set[str]) -> None:
+def test_each_loss_trains_the_networks_it_depends_on(
+    tiny: Params, weights: tuple[int, int, int], trained: set[str]
+) -> None:
     tiny.forecast.weight, tiny.contrast.weight, tiny.decorrelation.weight = weights
     model = (state := make_train_state(tiny, CPU, SINGLE)).model
     train_step(state, batch(), tiny, momentum=0.99)
     parts = {"encoder": model.encoder, "projector": model.online[1], "predictor": model.predictor}
-    moved = {
+    with_gradient = {
         name for name, part in parts.items() if any(p.grad is not None and p.grad.any() for p in part.parameters())
     }
-    assert moved == learning
+    assert with_gradient == trained
 
 
 def test_gradients_do_not_add_up_over_steps(tiny: Params) -> None:
@@ -244,9 +246,9 @@ def test_biases_and_norms_are_not_decayed(tiny: Params) -> None:
     assert len(decayed["params"]) + len(free["params"]) == n_trained
 
 
-def test_the_seed_alone_decides_the_start(tiny: Params) -> None:
+def test_initial_weights_depend_on_the_seed_only(tiny: Params) -> None:
     def start(seed: int) -> dict[str, Tensor]:
-        torch.rand(3)  # whatever was drawn before
+        torch.rand(3)  # earlier draws must not matter
         tiny.seed = seed
         return make_train_state(tiny, CPU, SINGLE).model.state_dict()
 
@@ -259,8 +261,10 @@ def test_the_seed_alone_decides_the_start(tiny: Params) -> None:
 
 @pytest.fixture
 def pinned(params: Params) -> Params:
-    """All that the losses depend on, whatever params.yaml says: a step an epoch, at a rate low enough not to blow up
-    the rounding of different processors."""
+    """Fixed values of all parameters that the losses depend on, independent of params.yaml.
+
+    An epoch is one step. The learning rate is low, so that rounding differences between processors stay small.
+    """
     params.seed = 1
     params.clip = Clip(frames=4, stride=1, size=32, crop="center", input="residual")
     params.augment = Augment(crop_min=0.4, flip=0.5, jitter=0.6, grayscale=0.6, clean_target_prob=0.5)
@@ -294,15 +298,16 @@ def pinned(params: Params) -> Params:
 
 
 @pytest.mark.slow
-def test_twenty_steps_give_the_losses_that_they_always_gave(pack: Packer, pinned: Params) -> None:
+def test_twenty_steps_give_the_pinned_losses(pack: Packer, pinned: Params) -> None:
     videos = FrameStore(pack([20] * 8, height=40, width=48, texture=True))
     videos.table["group"] = [f"g{v // 2}" for v in range(8)]
     log = pretrain(pinned, videos).log
-    assert log.loss.tolist() == pytest.approx(LOSSES, rel=2e-3)  # other processors' rounding: 1e-4; lr 5 % up: 3e-2
+    # Rounding on other processors changes them by 1e-4, a 5 % higher learning rate by 3e-2.
+    assert log.loss.tolist() == pytest.approx(LOSSES, rel=2e-3)
 
 
 @pytest.mark.slow
-def test_twenty_steps_repeat_themselves_bit_for_bit(pack: Packer, pinned: Params) -> None:
+def test_twenty_steps_are_reproducible_bit_for_bit(pack: Packer, pinned: Params) -> None:
     videos = FrameStore(pack([20] * 8, height=40, width=48, texture=True))
     a = pretrain(pinned, videos)
     pinned.runtime.workers, pinned.runtime.cache = 2, 0

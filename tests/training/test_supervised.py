@@ -1,4 +1,4 @@
-"""The supervised ceiling: it learns from training labels, repeats itself, and never sees a test label."""
+"""Supervised training: it learns, is reproducible, and never reads a test label."""
 
 import runpy
 import shutil
@@ -51,15 +51,15 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 
 @pytest.mark.slow
-def test_it_learns_what_is_easy_to_see(pack: Packer, tiny: Params) -> None:
-    """Every third of the textured videos only gets brighter; the others move."""
+def test_it_learns_two_easy_classes(pack: Packer, tiny: Params) -> None:
+    """In every third textured video only the brightness changes; in the others the texture moves."""
     folder = pack([30] * 24, texture=True)
     table = pd.read_csv(folder / "videos.csv")
     table["label"] = np.where(np.arange(24) % 3 == 0, "still", "moving")
     table.to_csv(folder / "videos.csv", index=False)
     tiny.supervised.epochs, tiny.pretrain.lr = 40, 3e-3
-    encoder, recognised = train_on_labels(tiny, labelled(folder), CPU)
-    assert recognised > 0.85
+    encoder, accuracy = train_on_labels(tiny, labelled(folder), CPU)
+    assert accuracy > 0.85
     assert not any(module.training for module in encoder.modules())
 
     videos = FrameStore(folder)
@@ -74,20 +74,20 @@ def test_two_runs_are_the_same_bit_for_bit(pack: Packer, tiny: Params) -> None:
     videos = labelled(pack([20] * 9, texture=True))
     tiny.supervised.epochs = 2
     first = train(tiny, videos)
-    torch.rand(3)  # whatever else has drawn before
+    torch.rand(3)  # earlier draws must not matter
     tiny.runtime.workers = 2
     assert same(first, train(tiny, videos))
     tiny.seed += 1
     assert not same(first, train(tiny, videos))
 
 
-def test_clips_are_anywhere_in_the_video_and_labelled(pack: Packer, tiny: Params) -> None:
+def test_clips_start_anywhere_in_the_video_and_have_its_label(pack: Packer, tiny: Params) -> None:
     tiny.clip.input, tiny.augment.crop_min = "rgb", 1.0
-    videos = FrameStore(pack([9, 4, 12]))  # frame t of video v is of gray level 10 v + t
+    videos = FrameStore(pack([9, 4, 12]))  # frame t of video v has gray level 10 v + t
     clips = LabelledClips(videos, tiny)
     drawn = [clips[epoch, 0] for epoch in range(60)]
     starts = {int(sample.clip_THWC[0, 0, 0, 0]) for sample in drawn}
-    assert starts == set(range(6)), "all that there is room for, and no other"
+    assert starts == set(range(6)), "all possible starts"
     assert all((np.diff(sample.clip_THWC[:, 0, 0, 0].astype(int)) == 1).all() for sample in drawn)
     assert clips[0, 1].clip_THWC[:, 0, 0, 0].tolist() == [10, 11, 12, 13]
     assert [clips[0, video].label for video in range(3)] == [0, 1, 0]
@@ -97,14 +97,14 @@ def test_clips_are_anywhere_in_the_video_and_labelled(pack: Packer, tiny: Params
 @pytest.mark.parametrize(
     ("labels", "reason"),
     [
-        (["", "", "", "", "", ""], "the training videos have 0 labels, and it takes two"),
-        (["a", "a", "a", "a", "a", "a"], "the training videos have 1 label, and it takes two"),
+        (["", "", "", "", "", ""], "the training videos have 0 labels, but at least two are needed"),
+        (["a", "a", "a", "a", "a", "a"], "the training videos have 1 label, but at least two are needed"),
         (["a", "b", "a", "a", "", ""], "3 labelled training videos, fewer than pretrain.batch_size, 4"),
         (["a", "b", "a", "a", "a", ""], ""),
     ],
 )
-def test_what_is_lacking_is_said(pack: Packer, labels: list[str], reason: str) -> None:
-    folder = pack([9] * 6)  # the fourth is for testing
+def test_the_reason_is_given_if_training_is_impossible(pack: Packer, labels: list[str], reason: str) -> None:
+    folder = pack([9] * 6)  # the fourth is a test video
     table = pd.read_csv(folder / "videos.csv").assign(label=labels)
     table.to_csv(folder / "videos.csv", index=False)
     assert why_untrainable(labelled(folder), 4) == reason
@@ -112,13 +112,13 @@ def test_what_is_lacking_is_said(pack: Packer, labels: list[str], reason: str) -
 
 def test_weights_that_are_not_finite_are_an_error(pack: Packer, tiny: Params) -> None:
     tiny.supervised.epochs, tiny.pretrain.lr = 3, 1e38
-    with pytest.raises(UserError, match=r"no finite weights: lower pretrain\.lr"):
+    with pytest.raises(UserError, match=r"its weights are not finite: lower pretrain\.lr"):
         train_on_labels(tiny, labelled(pack([9] * 9, texture=True)), CPU)
 
 
 @pytest.fixture
 def project(pack: Packer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nine videos, two of them for testing, one too short for a clip."""
+    """Nine videos: two are test videos, one is too short for a clip."""
     frames = pack([20, 20, 4, 20, 20, 20, 20, 20, 20], texture=True)
     (tmp_path / "data").mkdir()
     frames.rename(tmp_path / "data/frames")
@@ -146,23 +146,21 @@ def test_the_stage_embeds_all_videos_and_never_reads_a_test_label(
     assert found.video.tolist() == [f"class{v % 2}/v{v}.avi" for v in (0, 1, 3, 4, 5, 6, 7, 8)]
     assert found.x_ND.shape == (8, 192)
     assert np.ptp(found.x_ND, axis=0).max() > 0
-    said = capsys.readouterr().out
-    assert said.startswith("supervised: 6 videos of 2 classes, 2 epochs; in the last, ")
+    printed = capsys.readouterr().out
+    assert printed.startswith("supervised: 6 videos of 2 classes, 2 epochs; in the last, ")
 
     change_labels(project, np.array([3, 7]), "something else")  # the test videos
     run_stage()
-    blind = read_embeddings(project / "data/supervised", "supervised")
-    assert set(blind.label[blind.split == "test"]) == {"something else"}
-    assert (blind.x_ND == found.x_ND).all()
+    relabelled = read_embeddings(project / "data/supervised", "supervised")
+    assert set(relabelled.label[relabelled.split == "test"]) == {"something else"}
+    assert (relabelled.x_ND == found.x_ND).all()
 
     change_labels(project, np.array([0, 1]), "something else")
     run_stage()
     assert (read_embeddings(project / "data/supervised", "supervised").x_ND != found.x_ND).any()
 
 
-def test_the_folder_holds_the_reason_where_it_is_not_asked_for_or_cannot_be(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_training_the_folder_holds_the_reason(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = project / "data/supervised"
     run_stage()
     assert len(list(folder.iterdir())) == 1
