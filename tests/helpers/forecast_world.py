@@ -1,6 +1,6 @@
-"""A small world of clips with targets, in which forecasters know all that they should.
+"""Synthetic clips with random targets, and forecasters that look the targets up.
 
-Features here are (number of the video, start of the clip).
+The features of a clip are (number of the video, start of the clip).
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import pandas as pd
 
 from mofore.config import Forecast
 from mofore.embedding.store import ClipEmbeddings, Embeddings
-from mofore.evaluation.forecast_skill import score_pairs
+from mofore.evaluation.forecast_pairs import score_pairs
 
 SPAN, P = 5, 8
 TRAINED = Forecast(
@@ -30,7 +30,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass
 class World:
-    """Videos of random targets."""
+    """Clip features, clip targets and videos, with forecasters for them."""
 
     features: ClipEmbeddings
     targets: ClipEmbeddings
@@ -43,7 +43,7 @@ class World:
         }
 
     def oracle(self, features_KD: Floats, context_N: Ints, gap_N: Ints) -> Floats:
-        """The future itself, if the gap is right; not of length 1."""
+        """The true future if the gap is right, else a constant. Not of length 1."""
         nowhere = np.ones(P, np.float32)
         at = zip(features_KD[context_N].astype(int), gap_N, strict=True)
         return np.stack([3 * self.of_clip.get((number, start + SPAN + gap), nowhere) for (number, start), gap in at])
@@ -52,7 +52,7 @@ class World:
         return np.stack([2 * self.of_clip[number, start] for number, start in features_KD[context_N].astype(int)])
 
     def vague(self, features_KD: Floats, context_N: Ints, gap_N: Ints) -> Floats:
-        """Something between present and future."""
+        """The mean of context and future, up to scale."""
         return self.oracle(features_KD, context_N, gap_N) + self.persistence(features_KD, context_N, gap_N)
 
     def pairs(self, forecaster: str = "vague", seed: int = 0) -> pd.DataFrame:
@@ -62,7 +62,7 @@ class World:
 def world(
     n_videos: int = 24, clips: int = 6, groups: int = 8, drift: float = 0.5, step: int = 4, seed: int = 0
 ) -> World:
-    """Each video's target starts somewhere and walks away by `drift` a clip; every other group is held out."""
+    """Each video's targets are a random walk with steps of `drift` a clip; every other group is in test."""
     rng = np.random.default_rng(seed)
     walk = rng.normal(size=(n_videos, 1, P)) + drift * np.cumsum(rng.normal(size=(n_videos, clips, P)), axis=1)
     number = np.arange(n_videos)
