@@ -108,7 +108,7 @@ def test_intervals_equal_a_slow_bootstrap_of_both_ends_of_a_pair(
 def test_blocks_of_resamples_do_not_change_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     clips, videos = labelled(4, n_videos=8, classes=2, groups=5, unlabelled=0)
     whole = evaluate_temporal(clips, videos, SPAN, bins=3).scores
-    monkeypatch.setattr(interval_module, "NUMBERS_A_BLOCK", 600)
+    monkeypatch.setattr(interval_module, "VALUES_PER_BLOCK", 600)
     assert evaluate_temporal(clips, videos, SPAN, bins=3).scores == pytest.approx(whole)
 
 
