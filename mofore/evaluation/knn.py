@@ -83,9 +83,9 @@ def evaluate_rows(rows: dict[str, Embeddings], knn: Knn, folds: int, seed: int) 
             the same test videos, with the 95 % interval over groups of the difference.
     """
     first = next(iter(rows.values()))
-    split = train_test(first)
-    if split is None:
+    if train_test(first) is None:
         return {}
+    group_N = first.labelled("test").group
     test_folds = labelled_folds(first, folds, seed)
     results: dict[str, KnnResult] = {}
     for name, row in rows.items():
@@ -93,7 +93,7 @@ def evaluate_rows(rows: dict[str, Embeddings], knn: Knn, folds: int, seed: int) 
         result.scores |= _cross_validate(row.rows(row.label != ""), test_folds, knn.index)
         if results:
             first_hit_N = next(iter(results.values())).hit_NR[:, 0]
-            result.scores |= with_interval("lead", first_hit_N.astype(float) - result.hit_NR[:, 0], split[1].group)
+            result.scores |= with_interval("lead", first_hit_N.astype(float) - result.hit_NR[:, 0], group_N)
         results[name] = result
     return results
 
@@ -118,8 +118,8 @@ def _correct_and_hits(test: Embeddings, train: Embeddings, knn: Knn) -> tuple[Bo
     rows_NK, similarity_NK = nearest(test.x_ND, train.x_ND, max(knn.k, *RECALL_AT), knn.index)
     classes, class_of = np.unique(np.concatenate([test.label, train.label]), return_inverse=True)
     own_N, class_NK = class_of[: len(test.label)], class_of[len(test.label) :][rows_NK]
-    voter_NK = similarity_NK[:, : knn.k]
-    weight_NK = np.exp((voter_NK - voter_NK[:, :1]).astype(np.float64) / knn.temperature)
+    voter_similarity_NK = similarity_NK[:, : knn.k]
+    weight_NK = np.exp((voter_similarity_NK - voter_similarity_NK[:, :1]).astype(np.float64) / knn.temperature)
     votes_NC = np.zeros((len(own_N), len(classes)))
     np.add.at(votes_NC, (np.arange(len(own_N))[:, None], class_NK[:, : knn.k]), weight_NK)
     hit_NK = class_NK == own_N[:, None]

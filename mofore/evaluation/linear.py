@@ -113,6 +113,7 @@ def evaluate_rows(
     first = next(iter(rows.values()))
     if train_test(first) is None:
         return {}
+    group_N = first.labelled("test").group
     test_folds = labelled_folds(first, folds, seed)
     jobs = []
     for row in rows.values():
@@ -128,9 +129,7 @@ def evaluate_rows(
         result.scores |= over_folds("cv_top1", [fold.scores["top1"] for fold in of_folds])
         if results:
             first_hit_N = next(iter(results.values())).hit_N
-            result.scores |= with_interval(
-                "lead", first_hit_N.astype(float) - result.hit_N, first.labelled("test").group
-            )
+            result.scores |= with_interval("lead", first_hit_N.astype(float) - result.hit_N, group_N)
         results[name] = result
     return results
 

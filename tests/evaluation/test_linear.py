@@ -45,7 +45,6 @@ def test_scores_are_those_of_a_logistic_regression_on_standardised_features() ->
 
 @pytest.mark.parametrize("seed", range(5))
 def test_permuted_labels_drive_the_score_to_chance_within_its_interval(seed: int) -> None:
-    """The labels of the videos are permuted."""
     rng = np.random.default_rng(seed)
     test, train = blobs(300, 0.2, 100 + seed, "test"), blobs(300, 0.2, seed, "train")
     assert evaluate_linear(test, train, 0.25, seed).scores["top1"] > 0.95
