@@ -1,6 +1,6 @@
 """data/model + data/embeddings -> results/forecast.json: skill and accuracy of forecasts on held-out videos."""
 
-import mofore.runtime.openmp  # noqa: F401 # first, before anything that loads torch
+import mofore.runtime.openmp  # noqa: F401 # must come before imports that load torch
 
 # isort: split
 from functools import partial
