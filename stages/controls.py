@@ -1,4 +1,4 @@
-"""data/frames -> data/controls: what is known of every video without an encoder - metadata, mean frame, motion."""
+"""data/frames -> data/controls: control features of every video (metadata, mean frame, motion), without an encoder."""
 
 from pathlib import Path
 
@@ -27,8 +27,8 @@ def main() -> None:
     train_V = (videos.table.split == "train").to_numpy()
     for name, x_VD in features.items():
         write_embeddings(CONTROLS / f"{name}.parquet", videos.table, standardise(x_VD, train_V))
-    of = ", ".join(f"{name} of {x_VD.shape[1]} numbers" for name, x_VD in features.items())
-    print(f"controls: {counted(len(videos), 'video')}: {of}")
+    sizes = ", ".join(f"{name} {x_VD.shape[1]}" for name, x_VD in features.items())
+    print(f"controls: {counted(len(videos), 'video')}; number of features: {sizes}")
 
 
 if __name__ == "__main__":

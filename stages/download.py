@@ -6,7 +6,7 @@ from mofore.videos.prepare import download
 
 
 def main() -> None:
-    """Read params.yaml, write data/raw, print what was found."""
+    """Read params.yaml, write data/raw, and print a summary."""
     print(download(load_params()))
 
 

@@ -1,6 +1,9 @@
-"""data/frames + data/model -> data/embeddings: embed every video with the trained encoder and with its controls."""
+"""data/frames + data/model -> data/embeddings: embed every video with the trained encoder and its controls.
 
-import mofore.runtime.openmp  # noqa: F401 # first, before anything that loads torch
+The controls are an encoder with random weights, and the trained encoder on shuffled and on still frames.
+"""
+
+import mofore.runtime.openmp  # noqa: F401 # must come before imports that load torch
 
 # isort: split
 from pathlib import Path
@@ -37,19 +40,20 @@ def main() -> None:
 
         samples = UniformClips(videos, params.clip, params.embed.clips)
         features = embed_representations(model, videos, samples, params, device, processes)
-        some = videos.select(target_videos(videos.table.split, params.seed))
-        some_samples = UniformClips(some, params.clip, params.embed.clips)
-        forecasts = embed_clips(forecast_encoders(model), some_samples, params.runtime, device, processes)
+        subset = videos.select(target_videos(videos.table.split, params.seed))  # for the stage `forecast`
+        subset_samples = UniformClips(subset, params.clip, params.embed.clips)
+        forecasts = embed_clips(forecast_encoders(model), subset_samples, params.runtime, device, processes)
         if not processes.is_main:
             return
 
     write_representations(samples, videos.table, features)
     for name, x_VKD in forecasts.items():
-        write_clips(name, some_samples, some.table, x_VKD)
+        write_clips(name, subset_samples, subset.table, x_VKD)
     write_csv(EMBEDDINGS / "left_out.csv", left_out)
-    print(f"embed: {len(videos)} videos x {samples.clips} clips, {len(features)} rows; targets of {len(some)} videos")
+    print(f"embed: {len(videos)} videos x {samples.clips} clips, {len(features)} rows; targets of {len(subset)} videos")
     if len(left_out):
-        print(f"embed: left out {counted(len(left_out), 'video')} too short: {some_names(list(left_out.video))}")
+        names = some_names(list(left_out.video))
+        print(f"embed: left out {counted(len(left_out), 'video')}, too short for a clip: {names}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from mofore.frames.extract import extract_frames
 
 
 def main() -> None:
-    """Read params.yaml and data/raw/videos.csv, write data/frames, print what became of the videos."""
+    """Read params.yaml and data/raw/videos.csv, write data/frames, and print a summary."""
     print(extract_frames(load_params()))
 
 

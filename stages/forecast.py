@@ -1,6 +1,6 @@
-"""data/model + data/embeddings -> results/forecast.json: how good are forecasts of videos held out?"""
+"""data/model + data/embeddings -> results/forecast.json: skill and accuracy of forecasts on held-out videos."""
 
-import mofore.runtime.openmp  # noqa: F401 # first, before anything that loads torch
+import mofore.runtime.openmp  # noqa: F401 # must come before imports that load torch
 
 # isort: split
 from functools import partial
@@ -12,7 +12,8 @@ from mofore.clips.sampling import clip_span
 from mofore.config import load_params
 from mofore.embedding.store import EMBEDDINGS, read_clip_embeddings, read_embeddings
 from mofore.errors import run_stage
-from mofore.evaluation.forecast_skill import by_gap, score_pairs, summary
+from mofore.evaluation.forecast_pairs import score_pairs
+from mofore.evaluation.forecast_skill import by_gap, summary
 from mofore.method.saved_model import forecast_clips, load_forecaster
 from mofore.utils.files import write_csv, write_json
 from mofore.utils.text import counted
@@ -24,7 +25,7 @@ def main() -> None:
     contexts = "mofore" if model.keep == "online" else "contexts"
     features, targets = (read_clip_embeddings(EMBEDDINGS, name) for name in (contexts, "targets"))
     videos = read_embeddings(EMBEDDINGS, "mofore")
-    with threadpool_limits(1):  # the same bits on machines with more cores, and faster: video by video is little work
+    with threadpool_limits(1):  # same result for any number of cores; also faster, as one video is little work
         forecaster = partial(forecast_clips, model)
         pairs = score_pairs(features, targets, videos, forecaster, clip_span(params.clip), params.seed)
 
@@ -33,20 +34,20 @@ def main() -> None:
     write_json(Path("results/forecast.json"), {"mofore": scores})
     write_csv(Path("results/forecast.csv"), skill, "%.6g")
     write_csv(Path("results/forecast_accuracy.csv"), accuracy, "%.6g")
-    print(f"forecast: {in_words(scores)}")
+    print(f"forecast: {describe(scores)}")
 
 
-def in_words(scores: dict[str, float]) -> str:
-    """The closing line."""
+def describe(scores: dict[str, float]) -> str:
+    """The main scores in one line."""
     if not scores:
-        return "no video has room for two clips that do not overlap: no skill"
+        return "no skill: every video is too short for two clips that do not overlap"
     skills = [
         f"{scores[f'skill_{name}']:.3f} against {name} "
         f"({scores[f'skill_{name}_low']:.3f} to {scores[f'skill_{name}_high']:.3f})"
         for name in ("persistence", "climatology")
         if f"skill_{name}" in scores
     ]
-    return f"skill {', '.join(skills) or 'not defined, no clip changes'}; {counted(int(scores['pairs']), 'pair')}"
+    return f"skill {', '.join(skills) or 'not defined, all targets are equal'}; {counted(int(scores['pairs']), 'pair')}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""data/embeddings + data/controls -> results/knn.json: retrieval and nearest neighbours, test among train."""
+"""data/embeddings + data/controls -> results/knn.json: retrieval and kNN of test videos among training videos."""
 
 from pathlib import Path
 
@@ -22,7 +22,8 @@ def main() -> None:
     write_csv(Path("results/classes_knn.csv"), score_classes(hits, test.label, test.group), "%.6g")
 
     scores = [f"{name} {result.scores['r_at_1']:.3f}" for name, result in results.items()]
-    print(f"knn: R@1 {', '.join(scores) or 'has no labels on both sides of the split: no scores'}")
+    not_scored = "not scored: the split needs labelled test videos and two classes for training"
+    print(f"knn: R@1 {', '.join(scores) or not_scored}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""data/embeddings + data/controls -> results/linear.json: a linear classifier on the frozen embeddings of each row."""
+"""data/embeddings + data/controls -> results/linear.json: linear evaluation of each representation."""
 
 from pathlib import Path
 
@@ -27,7 +27,8 @@ def main() -> None:
     write_csv(Path("results/classes_linear.csv"), score_classes(hits, test.label, test.group), "%.6g")
 
     scores = [f"{name} {result.scores['top1']:.3f}" for name, result in results.items()]
-    print(f"linear: top1 {', '.join(scores) or 'has no labels on both sides of the split: no scores'}")
+    not_scored = "not scored: the split needs labelled test videos and two classes for training"
+    print(f"linear: top1 {', '.join(scores) or not_scored}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""data/embeddings, data/frames, results -> results/map.csv, filmstrips.jpg, overview.png: map, neighbours, overview."""
+"""data/embeddings + data/frames + results -> results/map.csv, filmstrips.jpg, overview.png: the pictures of a run."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """data/frames -> data/model: train the encoder on the training split, without labels."""
 
-import mofore.runtime.openmp  # noqa: F401 # first, before anything that loads torch
+import mofore.runtime.openmp  # noqa: F401 # must come before imports that load torch
 
 # isort: split
 from pathlib import Path
@@ -29,10 +29,11 @@ def main() -> None:
         left_out = leave_out_short(videos, params)
         run = pretrain(params, videos, processes, saved)
         if processes.is_main:
-            write(params, run, videos, left_out)
+            write_results(params, run, videos, left_out)
 
 
-def write(params: Params, run: Pretrained, videos: FrameStore, left_out: pd.DataFrame) -> None:
+def write_results(params: Params, run: Pretrained, videos: FrameStore, left_out: pd.DataFrame) -> None:
+    """Write the model, the training log, the histogram of gaps and the summary; print the summary."""
     save_encoder(Path("data/model"), run.model.encoder, params.encoder.name, params.clip)
     save_forecaster(Path("data/model"), run.model, params.forecast)
     write_csv(Path("data/model/left_out.csv"), left_out)
@@ -56,7 +57,8 @@ def write(params: Params, run: Pretrained, videos: FrameStore, left_out: pd.Data
         f"effective rank {final['effective_rank']:.1f}"
     )
     if len(left_out):
-        print(f"pretrain: left out {counted(len(left_out), 'video')} too short: {some_names(list(left_out.video))}")
+        names = some_names(list(left_out.video))
+        print(f"pretrain: left out {counted(len(left_out), 'video')}, too short for context and future: {names}")
 
 
 if __name__ == "__main__":

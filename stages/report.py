@@ -1,4 +1,4 @@
-"""results, data/frames and data/embeddings -> results/report.html: one page with all that a run has come to."""
+"""results + data/frames + data/embeddings -> results/report.html: one page with all results of a run."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""data/embeddings + data/controls -> results/structure.json: do videos of a class, or of a group, lie together?"""
+"""data/embeddings + data/controls -> results/structure.json: do videos cluster by class, or by group?"""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from mofore.utils.files import write_json
 def main() -> None:
     params = load_params()
     scores = {}
-    with threadpool_limits(1):  # many small problems: threads would wait for one another
+    with threadpool_limits(1):  # faster: in many small problems, threads mostly wait for each other
         for row, videos in read_representations().items():
             scores[row] = evaluate_structure(videos.rows(videos.held_out()), params.seed)
             if row in ENCODERS:
@@ -26,7 +26,7 @@ def main() -> None:
     for by in ("class", "group"):
         key = f"silhouette_{by}"
         found = [f"{row} {scores[row][key]:.3f}" for row in ENCODERS if key in scores[row]]
-        summary.append(f"by {by} {', '.join(found) or 'nothing to compare'}")
+        summary.append(f"by {by} {', '.join(found) or 'not defined'}")
     print(f"structure: silhouette {'; '.join(summary)}")
 
 

@@ -1,6 +1,6 @@
-"""data/frames -> data/supervised: embed videos with the same encoder trained on labels; empty if not asked for."""
+"""data/frames -> data/supervised: train the encoder on labels and embed all videos, if `supervised.epochs` > 0."""
 
-import mofore.runtime.openmp  # noqa: F401 # first, before anything that loads torch
+import mofore.runtime.openmp  # noqa: F401 # must come before imports that load torch
 
 # isort: split
 import shutil
@@ -22,45 +22,46 @@ def main() -> None:
     if params.supervised.epochs:
         train_and_embed(params)
     else:
-        leave_out("not asked for, supervised.epochs is 0")
+        write_reason("not asked for, supervised.epochs is 0")
 
 
-def leave_out(why: str) -> None:
-    """Say why there is no such row, on the screen and in the folder (DVC warns of empty ones)."""
+def write_reason(why: str) -> None:
+    """Print and write why there are no supervised embeddings. (DVC would warn of an empty folder.)"""
     with writing(SUPERVISED / "absent.txt") as file:
         file.write(f"{why}\n".encode())
     print(f"supervised: {why}")
 
 
 def train_and_embed(params: Params) -> None:
-    """Write FILE, or say why not."""
+    """Train on the labelled training videos and write FILE. If that is not possible, write the reason instead."""
+    # Imported here, because torch takes seconds to load and is not needed without training.
     from mofore.embedding.inference import UniformClips, embed_clips
     from mofore.embedding.store import write_embeddings
     from mofore.embedding.views import leave_out_shorter_than_a_clip
-    from mofore.runtime.device import keep_freed_memory, pick_device  # torch takes seconds: only where it is needed
+    from mofore.runtime.device import keep_freed_memory, pick_device
     from mofore.runtime.distributed import init_distributed, launch
     from mofore.training.supervised import train_on_labels, why_untrainable
 
     videos = FrameStore(Path("data/frames"))
     leave_out_shorter_than_a_clip(videos, params.clip)
     train = videos.select(((videos.table.split == "train") & (videos.table.label != "")).to_numpy().nonzero()[0])
-    if lacking := why_untrainable(train, params.pretrain.batch_size):
-        leave_out(f"not trained: {lacking}")
+    if reason := why_untrainable(train, params.pretrain.batch_size):
+        write_reason(f"not trained: {reason}")
         return
 
     launch(params.runtime.launcher)
     with init_distributed() as processes:
         device = pick_device(params.runtime, processes)
         keep_freed_memory()
-        encoder, recognised = train_on_labels(params, train, device, processes)
+        encoder, accuracy = train_on_labels(params, train, device, processes)
         samples = UniformClips(videos, params.clip, params.embed.clips)
         features = embed_clips({"supervised": encoder}, samples, params.runtime, device, processes)
     if processes.is_main:
         write_embeddings(FILE, videos.table, features["supervised"].mean(axis=1))
-        of = f"{counted(len(train), 'video')} of {counted(train.table.label.nunique(), 'class', 'classes')}"
+        trained_on = f"{counted(len(train), 'video')} of {counted(train.table.label.nunique(), 'class', 'classes')}"
         print(
-            f"supervised: {of}, {counted(params.supervised.epochs, 'epoch')}; in the last, {recognised:.1%} of the "
-            "training clips recognised"
+            f"supervised: {trained_on}, {counted(params.supervised.epochs, 'epoch')}; accuracy on training clips "
+            f"in the last epoch {accuracy:.1%}"
         )
 
 

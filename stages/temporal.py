@@ -1,4 +1,4 @@
-"""data/embeddings -> results/temporal.json: are embeddings of one video stable over time, and not by collapse?"""
+"""data/embeddings -> results/temporal.json: are embeddings of one video stable over time, without collapse?"""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def main() -> None:
     scores, similarities, speeds, margins = {}, [], [], []
     for encoder in ENCODERS:
         videos, clips = read_embeddings(EMBEDDINGS, encoder), read_clip_embeddings(EMBEDDINGS, encoder)
-        with threadpool_limits(1):  # the same bits on machines with more cores, and no slower
+        with threadpool_limits(1):  # same result for any number of cores, and no slower
             found = evaluate_temporal(clips, videos, clip_span(params.clip), params.temporal.bins)
         scores[encoder] = found.scores
         found.similarity.insert(0, "series", encoder + ", " + found.similarity.pop("kind"))
@@ -26,13 +26,13 @@ def main() -> None:
         similarities.append(found.similarity)
         speeds.append(found.speed)
         if "margin" in found.scores:
-            words = "{} {margin:.3f} (margin in sd {margin_in_sd:.2f}, effective rank {effective_rank:.1f})"
-            margins.append(words.format(encoder, **found.scores))
+            text = "{} {margin:.3f} (in sd {margin_in_sd:.2f}, effective rank {effective_rank:.1f})"
+            margins.append(text.format(encoder, **found.scores))
 
     write_json(Path("results/temporal.json"), scores)
     write_csv(Path("results/temporal.csv"), pd.concat(similarities), "%.6g")
     write_csv(Path("results/speed.csv"), pd.concat(speeds), "%.6g")
-    print(f"temporal: same video above other videos by {', '.join(margins) or 'nothing to compare'}")
+    print(f"temporal: margin of same video over other videos: {', '.join(margins) or 'not defined'}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What embeddings are worth: controls, linear and kNN scores, temporal stability, forecast skill, structure.
+"""Evaluation of embeddings: controls, linear and kNN scores, temporal stability, forecast skill, structure.
 
-May import `mofore.training` and the rooms before it; no training ever depends on it.
+This room may import `mofore.training` and the rooms below it. No training code imports this room.
 """

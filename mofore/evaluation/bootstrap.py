@@ -1,8 +1,8 @@
-"""95 % intervals of scores, by bootstrap over groups.
+"""95 % confidence intervals of scores, by bootstrap over groups.
 
-Videos of one group (recording, actor, scene) are alike, so they do not count as independent: whole groups are drawn
-anew, with replacement, as in the cluster bootstrap (Davison and Hinkley, "Bootstrap Methods and their Application",
-1997). Drawing single videos would make intervals too narrow, by far where groups are large.
+Videos of one group (recording, actor, scene) are alike, so they are not independent samples. A resample therefore draws
+whole groups, with replacement: the cluster bootstrap (Davison and Hinkley, "Bootstrap Methods and their Application",
+1997). Resampling single videos would make the intervals too narrow, and the more so the larger the groups are.
 
 Shapes: N values, G groups, R resamples.
 """
@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 RESAMPLES = 2000
-NUMBERS_A_BLOCK = 10_000_000  # bounds the memory
-FEW_GROUPS = 10  # with fewer, an interval says little: the groups drawn are too few to tell how groups differ
+VALUES_PER_BLOCK = 10_000_000  # bounds the memory: values of one array of resamples
+FEW_GROUPS = 10  # with fewer groups an interval is unreliable: the variation between groups is hardly known
 
 
 class Interval(NamedTuple):
-    """A mean and its 95 % interval, in the unit of the values."""
+    """A mean and its 95 % confidence interval, in the unit of the values."""
 
     mean: float
     low: float
@@ -27,24 +27,27 @@ class Interval(NamedTuple):
 
 
 def resamples(groups: int, seed: int = 0) -> Iterator[npt.NDArray[np.float64]]:
-    """How often each group was drawn, [R, G], a block of all RESAMPLES at a time; the same for the same seed."""
+    """How often each group was drawn, [R, G] in blocks of rows, RESAMPLES rows in all.
+
+    The same seed gives the same resamples.
+    """
     rng = np.random.default_rng(seed)
-    block = max(1, NUMBERS_A_BLOCK // groups)
+    block = max(1, VALUES_PER_BLOCK // groups)
     for begin in range(0, RESAMPLES, block):
         times_RG = rng.multinomial(groups, np.full(groups, 1 / groups), size=min(block, RESAMPLES - begin))
         yield times_RG.astype(np.float64)
 
 
 def group_interval(value_N: npt.ArrayLike, group_N: npt.ArrayLike, seed: int = 0) -> Interval:
-    """Mean of all values, and its 95 % percentile interval over resamples of whole groups.
+    """Mean of all values, with its 95 % percentile interval by bootstrap over groups.
 
     Args:
-        value_N: one number a video (or a pair of clips); True and False count as 1 and 0.
-        group_N: the group of each.
-        seed: of the resamples.
+        value_N: one number for each video (or pair of clips); True and False count as 1 and 0.
+        group_N: group of each value.
+        seed: of the resamples; the same input and seed give the same interval.
 
     Returns:
-        The same for the same input. With one group, low and high are the mean: nothing is known of its spread.
+        With a single group, low and high equal the mean, because the variation between groups is unknown.
 
     Raises:
         ValueError: there are no values.
@@ -60,6 +63,6 @@ def group_interval(value_N: npt.ArrayLike, group_N: npt.ArrayLike, seed: int = 0
 
 
 def with_interval(name: str, value_N: npt.ArrayLike, group_N: npt.ArrayLike) -> dict[str, Any]:
-    """A score for a metrics file: `name`, `name_low`, `name_high`."""
+    """A mean and its 95 % interval over groups, as entries `name`, `name_low` and `name_high` of a metrics file."""
     mean, low, high = group_interval(value_N, group_N)
     return {name: mean, f"{name}_low": low, f"{name}_high": high}

@@ -1,4 +1,4 @@
-"""Cross-validation by group over all labelled videos, beside the scores of the split itself.
+"""Cross-validation by group over all labelled videos, in addition to the scores on the split.
 
 Shapes: N labelled videos.
 """
@@ -13,17 +13,25 @@ from mofore.splits import group_folds
 
 
 def labelled_folds(videos: Embeddings, folds: int, seed: int) -> list[npt.NDArray[np.bool_]]:
-    """Folds of the labelled videos, one mask over these a fold; as `group_folds`, without those that leave one class.
+    """Folds of the labelled videos by group. A fold is left out if all videos outside it have the same label.
 
-    These folds are test sides for an encoder that has seen some of their videos before, without labels: it was
-    pretrained on the train side of the one split that `videos.csv` names. Scores over folds tell how much a score owes
-    to the choice of test groups, not how an encoder does on videos that it has never seen.
+    The encoder was pretrained, without labels, on the train side of the split in `videos.csv`. So it has seen most
+    videos of each fold. Scores over folds show how much a score depends on the choice of the test groups. They do not
+    show how well the encoder does on unseen videos.
+
+    Args:
+        videos: labelled and unlabelled videos.
+        folds: number of folds; 0 gives none.
+        seed: of the folds, see `mofore.splits.group_folds`.
+
+    Returns:
+        A mask [N] over the labelled videos for each fold, True for the test videos of the fold.
     """
-    known = videos.rows(videos.label != "")
-    masks = group_folds(known.label.tolist(), known.group.tolist(), folds, seed)
-    return [fold_N for fold_N in masks if len(np.unique(known.label[~fold_N])) > 1]
+    labelled = videos.rows(videos.label != "")
+    masks = group_folds(labelled.label.tolist(), labelled.group.tolist(), folds, seed)
+    return [fold_N for fold_N in masks if len(np.unique(labelled.label[~fold_N])) > 1]
 
 
 def over_folds(name: str, scores: Sequence[float]) -> dict[str, float]:
-    """Mean and standard deviation of a score, for a metrics file: `name`, `name_std`; nothing without folds."""
+    """Mean and standard deviation of a score over folds, as entries `name` and `name_std`; empty without folds."""
     return {name: float(np.mean(scores)), f"{name}_std": float(np.std(scores))} if scores else {}

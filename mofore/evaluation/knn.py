@@ -1,11 +1,12 @@
-"""Retrieval and k-nearest-neighbour classification: each test video looks among the training videos.
+"""Retrieval and kNN classification: test videos are the queries, training videos the gallery.
 
-Two protocols. Primary: embeddings as they are (the mean of a video's clips), compared by cosine. Centred: the mean of
-the training embeddings is taken off first. The same encoder can score some points apart under the two.
+There are two protocols. The main one compares the embeddings as they are (the mean over a video's clips) by cosine
+similarity. In the centred one, the mean of the training embeddings is subtracted first. The scores of one encoder can
+differ by some points between the two.
 
-Of equally similar training videos the first counts as nearer; of classes with equal votes, the first by name wins.
-Where k exceeds the training videos, all of them are the neighbours. A class that train has not cannot be found: its
-test videos count as wrong.
+Ties: of equally similar training videos, the first in the table is nearer. Of classes with equal votes, the first by
+name wins. If k is larger than the number of training videos, all of them are neighbours. A class without training
+videos cannot be predicted, so its test videos count as wrong.
 
 Shapes: N test videos, D dimensions, K neighbours, C classes, R values of k in RECALL_AT.
 """
@@ -23,72 +24,87 @@ from mofore.evaluation.cross_validation import labelled_folds, over_folds
 from mofore.evaluation.nearest import nearest
 
 RECALL_AT = (1, 5, 10, 20, 50)
-ROUNDING = 1e-6  # of a vector's length
+ROUNDING = 1e-6  # relative to the length of a vector; smaller differences are rounding errors
 BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass
 class KnnResult:
-    """Scores (0 to 1), and whether each test video has one of its class among the nearest 1, 5, ... (RECALL_AT)."""
+    """Scores (0 to 1) of one representation, and the hits of each test video.
+
+    hit_NR: has the test video a video of its class among the k nearest, for each k of RECALL_AT?
+    """
 
     scores: dict[str, float]
     hit_NR: BoolArray
 
 
 def evaluate_knn(test: Embeddings, train: Embeddings, knn: Knn) -> KnnResult:
-    """Scores of one encoder.
+    """Scores of one representation.
+
+    Args:
+        test: labelled test videos, the queries.
+        train: labelled training videos, the gallery.
+        knn: number of neighbours, temperature and index.
 
     Returns:
-        top1: share of test videos whose label wins the vote of `knn.k` neighbours, each vote weighted by
-            exp(similarity / temperature), as in "Unsupervised Feature Learning via Non-Parametric Instance
-            Discrimination" (Wu et al., 2018).
-        r_at_K: share of test videos with at least one of their own class among the K nearest (R@K).
-        centred_top1, centred_r_at_1, centred_r_at_5: the same, centred. Those of one neighbour and of the vote stand
-        with their 95 % interval over groups (`_low`, `_high`).
+        Scores, of which `top1`, `r_at_1` and their centred versions have a 95 % interval over groups (`_low`, `_high`):
+        top1: accuracy of a vote of the `knn.k` nearest neighbours with weights exp(similarity / temperature) (Wu et
+            al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", 2018);
+        r_at_1, r_at_5, ...: share of test videos with a video of their class among the k nearest (R@k);
+        centred_top1, centred_r_at_1, centred_r_at_5: the same after centring.
     """
-    won_N, hit_NR = _hits(test, train, knn)
-    centred_won_N, centred_hit_NR = _hits(*_centred(test, train), knn)
+    correct_N, hit_NR = _correct_and_hits(test, train, knn)
+    centred_correct_N, centred_hit_NR = _correct_and_hits(*_centred(test, train), knn)
     recall, centred_recall = (
         {f"r_at_{k}": float(share) for k, share in zip(RECALL_AT, hit.mean(axis=0), strict=True)}
         for hit in (hit_NR, centred_hit_NR)
     )
-    scores = with_interval("top1", won_N, test.group) | with_interval("r_at_1", hit_NR[:, 0], test.group) | recall
-    scores |= with_interval("centred_top1", centred_won_N, test.group)
+    scores = with_interval("top1", correct_N, test.group) | with_interval("r_at_1", hit_NR[:, 0], test.group) | recall
+    scores |= with_interval("centred_top1", centred_correct_N, test.group)
     scores |= with_interval("centred_r_at_1", centred_hit_NR[:, 0], test.group)
     return KnnResult(scores | {"centred_r_at_5": centred_recall["r_at_5"]}, hit_NR)
 
 
 def evaluate_rows(rows: dict[str, Embeddings], knn: Knn, folds: int, seed: int) -> dict[str, KnnResult]:
-    """Score every row on the split, and by cross-validation over all its labelled videos.
+    """Score each representation on the split, and by cross-validation over all labelled videos.
 
     Args:
-        rows: embeddings of the same videos; the first is the one that the others are compared with.
-        folds: parts for the cross-validation, by group (`mofore.evaluation.cross_validation`); 0: none.
-        seed: of these parts.
+        rows: representations of the same videos, by name. The others are compared with the first.
+        knn: number of neighbours, temperature and index.
+        folds: number of folds of the cross-validation, see `cross_validation.labelled_folds`; 0: none.
+        seed: of the folds.
 
     Returns:
-        By row; nothing where there are no labels to score with. Scores as of `evaluate_knn`, and `cv_r_at_1`,
-        `cv_r_at_1_std`: mean and standard deviation over the folds. Beside all rows but the first `lead`: the first
-        row's `r_at_1` minus this row's, with the 95 % interval of the difference, over groups, on the same test videos.
+        Results by name; empty if the split has no labelled test videos or fewer than two classes for training. The
+        scores are those of `evaluate_knn`, and:
+        cv_r_at_1, cv_r_at_1_std: mean and standard deviation of R@1 over the folds;
+        lead, lead_low, lead_high (not for the first): `r_at_1` of the first representation minus that of this one on
+            the same test videos, with the 95 % interval over groups of the difference.
     """
     first = next(iter(rows.values()))
-    split = train_test(first)
-    if split is None:
+    if train_test(first) is None:
         return {}
-    held_out = labelled_folds(first, folds, seed)
+    group_N = first.labelled("test").group
+    test_folds = labelled_folds(first, folds, seed)
     results: dict[str, KnnResult] = {}
     for name, row in rows.items():
         result = evaluate_knn(row.labelled("test"), row.labelled("train"), knn)
-        result.scores |= _cross_validated(row.rows(row.label != ""), held_out, knn.index)
+        result.scores |= _cross_validate(row.rows(row.label != ""), test_folds, knn.index)
         if results:
             first_hit_N = next(iter(results.values())).hit_NR[:, 0]
-            result.scores |= with_interval("lead", first_hit_N.astype(float) - result.hit_NR[:, 0], split[1].group)
+            result.scores |= with_interval("lead", first_hit_N.astype(float) - result.hit_NR[:, 0], group_N)
         results[name] = result
     return results
 
 
 def recall_table(results: dict[str, KnnResult], group_N: npt.NDArray[np.str_]) -> pd.DataFrame:
-    """Recall at each k with its 95 % interval over the test videos' groups: columns encoder, k, recall, low, high."""
+    """R@k with its 95 % interval over groups: columns encoder, k, recall, low, high.
+
+    Args:
+        results: results by name, as from `evaluate_rows`.
+        group_N: group of each test video.
+    """
     table = [
         (name, k, *group_interval(hit_N, group_N))
         for name, result in results.items()
@@ -97,13 +113,13 @@ def recall_table(results: dict[str, KnnResult], group_N: npt.NDArray[np.str_]) -
     return pd.DataFrame(table, columns=["encoder", "k", "recall", "low", "high"])
 
 
-def _hits(test: Embeddings, train: Embeddings, knn: Knn) -> tuple[BoolArray, BoolArray]:
-    """Of each test video: does its label win the vote [N], and is it among those of the nearest [N, R]?"""
+def _correct_and_hits(test: Embeddings, train: Embeddings, knn: Knn) -> tuple[BoolArray, BoolArray]:
+    """For each test video: does its class win the vote [N], and is it among the k nearest for each k [N, R]?"""
     rows_NK, similarity_NK = nearest(test.x_ND, train.x_ND, max(knn.k, *RECALL_AT), knn.index)
     classes, class_of = np.unique(np.concatenate([test.label, train.label]), return_inverse=True)
     own_N, class_NK = class_of[: len(test.label)], class_of[len(test.label) :][rows_NK]
-    near_NK = similarity_NK[:, : knn.k]
-    weight_NK = np.exp((near_NK - near_NK[:, :1]).astype(np.float64) / knn.temperature)
+    voter_similarity_NK = similarity_NK[:, : knn.k]
+    weight_NK = np.exp((voter_similarity_NK - voter_similarity_NK[:, :1]).astype(np.float64) / knn.temperature)
     votes_NC = np.zeros((len(own_N), len(classes)))
     np.add.at(votes_NC, (np.arange(len(own_N))[:, None], class_NK[:, : knn.k]), weight_NK)
     hit_NK = class_NK == own_N[:, None]
@@ -111,24 +127,25 @@ def _hits(test: Embeddings, train: Embeddings, knn: Knn) -> tuple[BoolArray, Boo
 
 
 def _centred(test: Embeddings, train: Embeddings) -> tuple[Embeddings, Embeddings]:
-    """Both without the mean of train.
+    """Subtract the mean of the training embeddings from both.
 
-    A vector of which nothing but rounding is left becomes 0, similar to nothing: where an encoder gives the same for
-    all videos, noise would choose the neighbours.
+    A vector that is equal to the mean up to rounding becomes 0, which has similarity 0 to everything. Otherwise, for an
+    encoder that gives all videos the same embedding, rounding errors would choose the neighbours.
     """
     mean_D = train.x_ND.mean(axis=0, dtype=np.float64)
 
     def centred(x_ND: FloatArray) -> FloatArray:
-        left_ND = x_ND - mean_D
-        rounding_N = np.linalg.norm(left_ND, axis=1) <= ROUNDING * np.linalg.norm(x_ND, axis=1)
-        return np.where(rounding_N[:, None], 0, left_ND).astype(np.float32)
+        difference_ND = x_ND - mean_D
+        is_rounding_N = np.linalg.norm(difference_ND, axis=1) <= ROUNDING * np.linalg.norm(x_ND, axis=1)
+        return np.where(is_rounding_N[:, None], 0, difference_ND).astype(np.float32)
 
     return replace(test, x_ND=centred(test.x_ND)), replace(train, x_ND=centred(train.x_ND))
 
 
-def _cross_validated(videos: Embeddings, held_out: list[BoolArray], index: str) -> dict[str, float]:
+def _cross_validate(videos: Embeddings, folds: list[BoolArray], index: str) -> dict[str, float]:
+    """R@1 of the videos of each fold among all other videos: mean and standard deviation over the folds."""
     recall: list[float] = []
-    for fold_N in held_out:
+    for fold_N in folds:
         rows_N1, _ = nearest(videos.x_ND[fold_N], videos.x_ND[~fold_N], 1, index)
         recall.append(float((videos.label[~fold_N][rows_N1[:, 0]] == videos.label[fold_N]).mean()))
     return over_folds("cv_r_at_1", recall)

@@ -1,7 +1,7 @@
-"""Linear evaluation: a logistic regression on frozen embeddings.
+"""Linear evaluation: logistic regression on frozen embeddings.
 
-Features are standardised with the training videos' statistics. The regularisation is chosen on held-out training
-groups, never on test videos; then the classifier is fitted once more on all training videos.
+Features are standardised with the mean and standard deviation of the training videos. The regularisation is chosen by
+cross-validation over training groups, never on test videos. Then the classifier is fitted on all training videos.
 
 Shapes: N videos, D dimensions, C classes.
 """
@@ -22,13 +22,13 @@ from mofore.evaluation.cross_validation import labelled_folds, over_folds
 from mofore.splits import group_folds
 from mofore.utils.workers import in_processes
 
-C_GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # candidates for LogisticRegression's C
-MAX_ITER = 2000  # of the solver; far more than it needs
+C_GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # inverse regularisation strengths to choose from
+MAX_ITER = 2000  # iterations of the solver; far more than it needs
 
 
 @dataclass
 class LinearResult:
-    """Scores (0 to 1), the C chosen, and of each test video the label predicted and whether it is right."""
+    """Scores (0 to 1) and the chosen C; for each test video its predicted label, and whether that is correct."""
 
     scores: dict[str, float]
     predicted_N: npt.NDArray[np.str_]
@@ -36,17 +36,20 @@ class LinearResult:
 
 
 def evaluate_linear(test: Embeddings, train: Embeddings, holdout: float, seed: int) -> LinearResult:
-    """Fit on train, score on test.
+    """Fit on train and score on test.
 
-    Runs on one thread: with more, they wait for one another in each of many short steps (10 times slower on 2 cores).
+    Uses one thread: the solver makes many short steps, in which threads mostly wait (10 times slower on 2 cores).
 
     Args:
-        holdout: share of the training groups that are held out at a time, to choose the regularisation.
-        seed: of the choice of those groups.
+        test: labelled test videos.
+        train: labelled training videos of at least two classes.
+        holdout: share of the training groups in each validation fold, see `choose_c`.
+        seed: of the validation folds.
 
     Returns:
-        Scores `top1` with its 95 % interval over groups, `top5` (true label among the five most probable) and `C`. A
-        class that train has not cannot be predicted: its test videos count as wrong.
+        Scores `top1` with its 95 % interval over groups (`_low`, `_high`), `top5` (the true label is among the five
+        most probable) and the chosen `C`. A class without training videos cannot be predicted, so its test videos
+        count as wrong.
     """
     with threadpool_limits(1):
         c = choose_c(train, holdout, seed)
@@ -60,63 +63,73 @@ def evaluate_linear(test: Embeddings, train: Embeddings, holdout: float, seed: i
 
 
 def choose_c(train: Embeddings, holdout: float, seed: int) -> float:
-    """The C with the best accuracy on held-out training groups, each held out once; of equals, the smallest.
+    """Choose C, the inverse of the regularisation strength, by cross-validation over the training groups.
 
-    C is the inverse of the regularisation strength.
+    Each group is held out once. A single validation split would be too noisy for small folders of two dozen groups.
 
-    A single hold-out would choose by luck in a small folder of two dozen groups. With fewer than two groups, or where
-    each hold-out leaves one class to learn from, C is 1.
+    Args:
+        train: labelled training videos.
+        holdout: share of the groups in each validation fold; there are round(1 / holdout) folds.
+        seed: of the folds.
+
+    Returns:
+        The C of C_GRID with the most correct validation videos; of equals, the smallest. 1 if there are fewer than two
+        groups, or if each fold leaves only one class for training.
     """
-    right = dict.fromkeys(C_GRID, 0)
-    for check_N in group_folds(train.label.tolist(), train.group.tolist(), round(1 / holdout), seed):
-        fit, check = train.rows(~check_N), train.rows(check_N)
+    correct = dict.fromkeys(C_GRID, 0)
+    for fold_N in group_folds(train.label.tolist(), train.group.tolist(), round(1 / holdout), seed):
+        fit, validation = train.rows(~fold_N), train.rows(fold_N)
         if len(np.unique(fit.label)) < 2:
             continue
         scaler = StandardScaler().fit(fit.x_ND)
-        fit_ND, check_ND = scaler.transform(fit.x_ND), scaler.transform(check.x_ND)
-        classifier = LogisticRegression(max_iter=MAX_ITER, warm_start=True)  # each fit starts from the one before
+        fit_ND, validation_ND = scaler.transform(fit.x_ND), scaler.transform(validation.x_ND)
+        classifier = LogisticRegression(max_iter=MAX_ITER, warm_start=True)  # each fit starts from the previous one
         for c in C_GRID:
-            predicted_N = classifier.set_params(C=c).fit(fit_ND, fit.label).predict(check_ND)
-            right[c] += int((predicted_N == check.label).sum())
-    return max(C_GRID, key=lambda c: right[c]) if any(right.values()) else 1.0
+            predicted_N = classifier.set_params(C=c).fit(fit_ND, fit.label).predict(validation_ND)
+            correct[c] += int((predicted_N == validation.label).sum())
+    return max(C_GRID, key=lambda c: correct[c]) if any(correct.values()) else 1.0
 
 
 def evaluate_rows(
     rows: dict[str, Embeddings], holdout: float, folds: int, seed: int, workers: int
 ) -> dict[str, LinearResult]:
-    """Score every row on the split, and by cross-validation over all its labelled videos.
+    """Score each representation on the split, and by cross-validation over all labelled videos.
 
     Args:
-        rows: embeddings of the same videos; the first is the one that the others are compared with.
-        folds: parts for the cross-validation, by group; 0: none.
-        workers: processes that share the work.
+        rows: representations of the same videos, by name. The others are compared with the first.
+        holdout: share of the training groups in each validation fold, see `choose_c`.
+        folds: number of folds of the cross-validation, see `cross_validation.labelled_folds`; 0: none.
+        seed: of all folds.
+        workers: number of worker processes.
 
     Returns:
-        By row; nothing where there are no labels to score with. Scores as of `evaluate_linear`, and `cv_top1`,
-        `cv_top1_std`: mean and standard deviation over the folds. The encoder may have been pretrained, without
-        labels, on videos that a fold holds out. Beside the first row, `lead`: its `top1` minus this row's, with the
-        95 % interval of the difference, over groups, on the same test videos.
+        Results by name; empty if the split has no labelled test videos or fewer than two classes for training. The
+        scores are those of `evaluate_linear`, and:
+        cv_top1, cv_top1_std: mean and standard deviation of `top1` over the folds. The encoder may have been
+            pretrained, without labels, on test videos of a fold;
+        lead, lead_low, lead_high (not for the first): `top1` of the first representation minus that of this one on the
+            same test videos, with the 95 % interval over groups of the difference.
     """
     first = next(iter(rows.values()))
-    split = train_test(first)
-    if split is None:
+    if train_test(first) is None:
         return {}
-    held_out = labelled_folds(first, folds, seed)
+    group_N = first.labelled("test").group
+    test_folds = labelled_folds(first, folds, seed)
     jobs = []
     for row in rows.values():
         train, test = row.labelled("train"), row.labelled("test")
         labelled = row.rows(row.label != "")
-        parts = [(test, train)] + [(labelled.rows(fold_N), labelled.rows(~fold_N)) for fold_N in held_out]
-        jobs += [delayed(evaluate_linear)(*part, holdout, seed) for part in parts]
+        splits = [(test, train)] + [(labelled.rows(fold_N), labelled.rows(~fold_N)) for fold_N in test_folds]
+        jobs += [delayed(evaluate_linear)(*split, holdout, seed) for split in splits]
     done: list[LinearResult] = list(in_processes(jobs, workers))
 
     results: dict[str, LinearResult] = {}
     for i, name in enumerate(rows):
-        result, *crossed = done[i * (1 + len(held_out)) : (i + 1) * (1 + len(held_out))]
-        result.scores |= over_folds("cv_top1", [fold.scores["top1"] for fold in crossed])
+        result, *of_folds = done[i * (1 + len(test_folds)) : (i + 1) * (1 + len(test_folds))]
+        result.scores |= over_folds("cv_top1", [fold.scores["top1"] for fold in of_folds])
         if results:
-            mofore_N = next(iter(results.values())).hit_N
-            result.scores |= with_interval("lead", mofore_N.astype(float) - result.hit_N, split[1].group)
+            first_hit_N = next(iter(results.values())).hit_N
+            result.scores |= with_interval("lead", first_hit_N.astype(float) - result.hit_N, group_N)
         results[name] = result
     return results
 

@@ -1,10 +1,15 @@
-"""Hand-made motion: what optical flow and frame differences say of a video, with nothing learned.
+"""Motion features without learning: histograms of optical flow and of frame differences.
 
-Each pair of frames gives histograms over a grid of cells: of the flow's directions (HOF), of the directions in which
-the flow itself changes (MBH; a camera that pans leaves them alone), of the flow's size, and of the difference of the
-frames. HOF: Laptev et al., "Learning realistic human actions from movies", 2008. MBH: Dalal et al., "Human detection
-using oriented histograms of flow and appearance", 2006; here without trajectories. Square roots of histograms:
-Arandjelovic and Zisserman, "Three things everyone should know to improve object retrieval", 2012.
+Each pair of frames gives these histograms in every cell of a grid:
+
+- HOF, directions of the flow (Laptev et al., "Learning realistic human actions from movies", 2008);
+- MBH, directions of the spatial gradient of the flow, in which a panning camera does not show (Dalal et al., "Human
+  detection using oriented histograms of flow and appearance", 2006);
+- speed of the flow;
+- absolute difference of the frames.
+
+The features are square roots of the histograms (Arandjelovic and Zisserman, "Three things everyone should know to
+improve object retrieval", 2012).
 
 Shapes: T pairs of frames, H height, W width, B bins, F features.
 """
@@ -17,42 +22,43 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 GrayArray = npt.NDArray[np.uint8]
-GRID = 3  # cells along each side
-SPEEDS = (-4, 3)  # octaves: below 1/16 pixel a pair, 1/16 to 1/8, ..., 4 and more
-CHANGES = (0, 8)  # octaves of gray levels: no change, 1, 2 to 3, ..., 128 and more
+GRID = 3  # cells per side of a frame
+SPEED_OCTAVES = (-4, 3)  # bins in pixels per pair of frames: below 1/16, 1/16 to 1/8, ..., 4 and more
+CHANGE_OCTAVES = (0, 8)  # bins in gray levels: no change, 1, 2 to 3, ..., 128 and more
 
 
 def motion_features(before_THW: GrayArray, after_THW: GrayArray) -> FloatArray:
-    """Mean and standard deviation, over pairs of frames, of their histograms' square roots: [F], 738 numbers.
+    """Mean and standard deviation over the pairs of the square roots of their histograms: [F], F = 738.
 
     Args:
-        before_THW: gray, the first frame of each pair; no side is shorter than GRID pixels.
-        after_THW: the second frames.
+        before_THW: first frame of each pair, gray; height and width are at least GRID pixels.
+        after_THW: second frame of each pair, gray.
     """
-    pairs = zip(before_THW, after_THW, strict=True)  # one by one: their arrays stay in the processor's cache
+    pairs = zip(before_THW, after_THW, strict=True)  # one pair at a time, so that its arrays stay in the CPU cache
     root_TF = np.sqrt([pair_histograms(before_HW, after_HW) for before_HW, after_HW in pairs])
     return np.concatenate([root_TF.mean(axis=0), root_TF.std(axis=0)])
 
 
 def pair_histograms(before_HW: GrayArray, after_HW: GrayArray) -> FloatArray:
-    """Histograms of one pair of frames, each bin as a mean over the pixels of a cell."""
+    """Histograms of one pair of frames, [369]: 41 bins in 9 cells, each the mean over the pixels of a cell."""
     x_HW, y_HW = flow(before_HW, after_HW)
     change_HW = cv2.absdiff(before_HW, after_HW).astype(np.float32)
     parts = [
         in_directions(x_HW, y_HW),
-        in_directions(*_slopes(x_HW)),
-        in_directions(*_slopes(y_HW)),
-        in_octaves(np.hypot(x_HW, y_HW), *SPEEDS),
-        in_octaves(change_HW, *CHANGES),
+        in_directions(*_gradient(x_HW)),
+        in_directions(*_gradient(y_HW)),
+        in_octaves(np.hypot(x_HW, y_HW), *SPEED_OCTAVES),
+        in_octaves(change_HW, *CHANGE_OCTAVES),
     ]
     return cell_means(np.concatenate(parts))
 
 
 def flow(before_HW: GrayArray, after_HW: GrayArray) -> tuple[FloatArray, FloatArray]:
-    """How far each pixel moves to the right and downwards, in pixels. Farneback, 2003.
+    """Optical flow: how far each pixel moves to the right [H, W] and downwards [H, W], in pixels.
 
-    One iteration: pixels near the border then seem to move by some tenths of a pixel, even where nothing does. A
-    second would mend that, but its features told classes apart less well, by cross-validation over training groups.
+    Farneback, "Two-Frame Motion Estimation Based on Polynomial Expansion", 2003. With one iteration, still pixels near
+    the border seem to move by some tenths of a pixel. A second iteration mends that, but its features separated classes
+    less well, by cross-validation over training groups.
     """
     flow_HW2 = np.empty((*before_HW.shape, 2), np.float32)
     cv2.calcOpticalFlowFarneback(
@@ -60,7 +66,7 @@ def flow(before_HW: GrayArray, after_HW: GrayArray) -> tuple[FloatArray, FloatAr
         after_HW,
         flow_HW2,
         pyr_scale=0.5,
-        levels=1,  # smaller ones OpenCV leaves out at this size
+        levels=1,  # more have no effect: OpenCV skips pyramid levels that are this small
         winsize=9,
         iterations=1,
         poly_n=5,
@@ -72,45 +78,46 @@ def flow(before_HW: GrayArray, after_HW: GrayArray) -> tuple[FloatArray, FloatAr
 
 
 def in_directions(x_HW: FloatArray, y_HW: FloatArray) -> FloatArray:
-    """Vectors taken apart into the two nearest of eight directions, 45 degrees apart: how long each part is, [8, H, W].
+    """Split each vector into parts along the two nearest of eight directions, 45 degrees apart: [8, H, W], lengths.
 
-    A direction's part of a vector is the smaller of the vector's projections on the two directions beside it, times
-    the square root of 2; below zero, it has none.
+    The part along a direction is sqrt(2) times the smaller of the projections on the two neighbouring directions, and
+    0 where that is negative.
     """
     half = np.float32(np.sqrt(0.5))
     first_4HW = np.stack([x_HW, (x_HW + y_HW) * half, y_HW, (y_HW - x_HW) * half])
-    along_10HW = np.concatenate([-first_4HW[3:], first_4HW, -first_4HW, first_4HW[:1]])  # the eight, and round again
-    part_8HW = np.minimum(along_10HW[:-2], along_10HW[2:])
+    # All eight projections, with one more at either end, so that each direction has two neighbours.
+    projection_10HW = np.concatenate([-first_4HW[3:], first_4HW, -first_4HW, first_4HW[:1]])
+    part_8HW = np.minimum(projection_10HW[:-2], projection_10HW[2:])
     return np.maximum(part_8HW, 0, out=part_8HW) / half
 
 
 def in_octaves(size_HW: FloatArray, low: int, high: int) -> FloatArray:
-    """1 in the bin of a pixel's octave, from `low` or less to `high` or more, and 0 in the other bins: [B, H, W].
+    """One-hot octave of each pixel, [B, H, W]: bins from `low` (and below) to `high` (and above).
 
-    Octave n reaches from 2^(n - 1) up to 2^n, the latter not included.
+    Octave n covers values from 2^(n - 1) up to, but not including, 2^n.
     """
-    _, octave_HW = np.frexp(np.maximum(size_HW, np.float32(2.0 ** (low - 1))))  # it would take 0 for octave 0
+    _, octave_HW = np.frexp(np.maximum(size_HW, np.float32(2.0 ** (low - 1))))  # frexp(0) would give octave 0
     return (np.minimum(octave_HW, high) == np.arange(low, high + 1)[:, None, None]).astype(np.float32)
 
 
 def cell_means(x_BHW: FloatArray) -> FloatArray:
-    """Means over the cells of a grid: [B * GRID * GRID]."""
+    """Mean of each bin over each cell of the grid: [B * GRID * GRID]."""
     _, height, width = x_BHW.shape
-    return np.matmul(np.matmul(_averaging(height).T, x_BHW), _averaging(width)).reshape(-1)
+    return np.matmul(np.matmul(_averaging_matrix(height).T, x_BHW), _averaging_matrix(width)).reshape(-1)
 
 
-def _slopes(x_HW: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Differences of the pixels on both sides, along a row and down a column."""
-    along_HW, down_HW = np.empty_like(x_HW), np.empty_like(x_HW)
-    cv2.Sobel(x_HW, -1, 1, 0, dst=along_HW, ksize=1)
-    cv2.Sobel(x_HW, -1, 0, 1, dst=down_HW, ksize=1)
-    return along_HW, down_HW
+def _gradient(x_HW: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Central differences along x and along y, each [H, W]: next pixel minus previous pixel."""
+    d_x_HW, d_y_HW = np.empty_like(x_HW), np.empty_like(x_HW)
+    cv2.Sobel(x_HW, -1, 1, 0, dst=d_x_HW, ksize=1)
+    cv2.Sobel(x_HW, -1, 0, 1, dst=d_y_HW, ksize=1)
+    return d_x_HW, d_y_HW
 
 
 @cache
-def _averaging(pixels: int) -> FloatArray:
-    """Matrix that takes the means of pixels over GRID equal parts of a side."""
+def _averaging_matrix(pixels: int) -> FloatArray:
+    """Matrix [pixels, GRID] that averages the pixels of a side over GRID equal parts."""
     part = np.arange(pixels) * GRID // pixels
-    inside = (part[:, None] == np.arange(GRID)).astype(np.float32)
-    inside /= inside.sum(axis=0)
-    return inside
+    matrix = (part[:, None] == np.arange(GRID)).astype(np.float32)
+    matrix /= matrix.sum(axis=0)
+    return matrix

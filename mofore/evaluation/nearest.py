@@ -1,11 +1,13 @@
-"""Nearest neighbours by cosine similarity: exact, or approximate among millions.
+"""Nearest neighbours by cosine similarity: exact, or approximate for galleries of millions of vectors.
 
-The exact search has two steps. Matrix products in float32 pick a few candidates more than asked for. Then the cosines
-of these, computed in float64 and rounded to float32, decide. So a vector and its multiples are equally near to
-everything, and neither the size of blocks nor the BLAS at hand shows in the answer. Where float32 cannot tell the last
-neighbour from the best vector left out (of a collapsed encoder, say), all cosines of that query are in float64.
+The exact search has two steps. First, matrix products in float32 find K + SPARE candidates for each query. Then the
+cosines of the candidates are computed in float64, rounded to float32, and sorted. So a vector and its multiples have
+the same similarity to every query, and the result does not depend on block sizes or on the BLAS library. If float32 is
+too coarse to separate the K-th neighbour from the best vector that is no candidate (for example, with embeddings of a
+collapsed encoder), all cosines of that query are computed in float64.
 
-Shapes: N queries, M gallery vectors, D dimensions, K neighbours. At a time: B queries, C gallery vectors, W candidates.
+Shapes: N queries, M gallery vectors, D dimensions, K neighbours. In one block: B queries, C gallery vectors, W columns
+of candidates.
 """
 
 import math
@@ -22,11 +24,11 @@ from mofore.utils.workers import worker_count
 FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
 RowArray = npt.NDArray[np.int64]
-QUERIES_A_BLOCK = 512  # at most; no more than 65,536
-GALLERY_A_BLOCK = 1024
-SPARE = 8  # candidates beyond K
-LISTS_PROBED = 32  # of the approximate search
-POINTS_A_LIST = 64  # from which k-means learns where the lists lie; faiss advises 39 to 256
+QUERIES_PER_BLOCK = 512  # at most; must not exceed 65,536, see `_Largest.add`
+GALLERY_PER_BLOCK = 1024
+SPARE = 8  # candidates in addition to K
+LISTS_PROBED = 32  # lists that the approximate search reads for each query
+POINTS_PER_LIST = 64  # training points of k-means per list; faiss recommends 39 to 256
 
 
 def nearest(
@@ -34,19 +36,20 @@ def nearest(
 ) -> tuple[RowArray, FloatArray]:
     """The k gallery vectors nearest to each query by cosine similarity, nearest first.
 
-    Memory of the exact search: one copy of the gallery, the answer, and for each core about B (21 C + 24 K + 12 D)
-    bytes, 15 MB for K=50 and D=512; twice that where float32 does not do.
+    The exact search needs memory for one copy of the gallery, for the result, and for each core about
+    B (21 C + 24 K + 12 D) bytes: 15 MB for K=50 and D=512. It needs twice that where it falls back to float64.
 
     Args:
-        queries_ND: of any length; a zero vector has similarity 0 to everything.
-        gallery_MD: likewise, at least one.
-        k: at least 1; of a smaller gallery, all are given.
-        index: `exact`, or `faiss` for a search in a few of the many lists into which k-means parts the gallery (Sivic
-            and Zisserman, "Video Google", 2003; Douze et al., "The Faiss library", 2024). It finds most of the nearest,
-            and pays where both sides are large: with a million vectors, k-means alone takes a minute or more.
+        queries_ND: queries, of any length; a zero vector has similarity 0 to everything.
+        gallery_MD: gallery, likewise; at least one vector.
+        k: number of neighbours, at least 1; if the gallery is smaller, all of it is returned.
+        index: `exact`, or `faiss` for an approximate search: k-means divides the gallery into lists, and each query is
+            compared with the vectors of LISTS_PROBED lists (Sivic and Zisserman, "Video Google", 2003; Douze et al.,
+            "The Faiss library", 2024). It finds most of the nearest neighbours. It is faster only if both queries and
+            gallery are large: with a million vectors, k-means alone takes a minute or more.
 
     Returns:
-        Gallery rows [N, K] and cosine similarities [N, K], K = min(k, M). Equal similarities: lower row first.
+        Gallery rows [N, K] and cosine similarities [N, K], K = min(k, M). Of equal similarities, the lower row first.
 
     Raises:
         UserError: `index` is `faiss`, and faiss is not installed.
@@ -56,10 +59,10 @@ def nearest(
         return _nearest_by_faiss(queries_ND, gallery_MD, k)
     rows_NK = np.empty((len(queries_ND), k), dtype=np.int64)
     similarity_NK = np.empty((len(queries_ND), k), dtype=np.float32)
-    # Each core works on blocks of its own: threads inside a matrix product would wait while candidates are picked.
+    # One thread per core, each with its own queries. BLAS threads would be idle while candidates are selected.
     cores, queries = worker_count(-1), max(1, len(queries_ND))
-    rounds = math.ceil(queries / (cores * QUERIES_A_BLOCK))
-    block = math.ceil(queries / (cores * rounds))  # so that no core is left without one in the last round
+    rounds = math.ceil(queries / (cores * QUERIES_PER_BLOCK))
+    block = math.ceil(queries / (cores * rounds))  # equal blocks, so that no core is idle in the last round
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cores) as pool:
         gallery = _Gallery(gallery_MD, pool)
 
@@ -71,7 +74,7 @@ def nearest(
 
 
 class _Gallery:
-    """Vectors to search among."""
+    """The gallery vectors, with their lengths and as unit vectors in float32."""
 
     def __init__(self, x_MD: FloatArray, pool: ThreadPoolExecutor) -> None:
         self.x_MD = x_MD
@@ -82,42 +85,45 @@ class _Gallery:
             self.length_M[at] = _length(x_MD[at])
             self.unit_MD[at] = x_MD[at] / self.length_M[at, None]
 
-        list(pool.map(scale, _blocks(len(x_MD), GALLERY_A_BLOCK)))
+        list(pool.map(scale, _blocks(len(x_MD), GALLERY_PER_BLOCK)))
 
     def nearest(self, queries_BD: FloatArray, k: int) -> tuple[RowArray, FloatArray]:
-        """As the function `nearest`, for one block of queries."""
+        """Exact neighbours of one block of queries: rows [B, K] and similarities [B, K], nearest first."""
         unit_BD = queries_BD / _length(queries_BD)[:, None]
-        candidates_BW, last_B = self._roughly(unit_BD, min(k + SPARE, len(self.x_MD)))
-        rows_BK, similarity_BK = self._ranked(unit_BD, candidates_BW, k)
+        candidates_BW, last_B = self._largest_float32(unit_BD, min(k + SPARE, len(self.x_MD)))
+        rows_BK, similarity_BK = self._rank(unit_BD, candidates_BW, k)
         if candidates_BW.shape[1] < len(self.x_MD):
-            # The most by which D products and sums in float32, of vectors rounded to it, can be off; doubled.
+            # Twice the largest error of a dot product of D terms in float32, of unit vectors rounded to float32.
             error = (unit_BD.shape[1] + 8) * np.finfo(np.float32).eps
-            doubtful_B = similarity_BK[:, -1] <= last_B + error
-            if doubtful_B.any():
-                unit_BD = unit_BD[doubtful_B]
-                exact_BK, _ = self._exactly(unit_BD, k)
-                rows_BK[doubtful_B], similarity_BK[doubtful_B] = self._ranked(unit_BD, exact_BK, k)
+            unsure_B = similarity_BK[:, -1] <= last_B + error
+            if unsure_B.any():
+                unit_BD = unit_BD[unsure_B]
+                exact_BK, _ = self._largest_float64(unit_BD, k)
+                rows_BK[unsure_B], similarity_BK[unsure_B] = self._rank(unit_BD, exact_BK, k)
         return rows_BK, similarity_BK
 
-    def _roughly(self, unit_BD: DoubleArray, k: int) -> tuple[RowArray, FloatArray]:
-        """Rows with the k largest similarities, rising, and the k-th of these similarities; computed in float32."""
-        found = _Largest(len(unit_BD), k)
+    def _largest_float32(self, unit_BD: DoubleArray, k: int) -> tuple[RowArray, FloatArray]:
+        """Gallery rows of the k largest similarities [B, k], ascending rows, and the k-th largest similarity [B].
+
+        Similarities are computed in float32.
+        """
+        largest = _Largest(len(unit_BD), k)
         unit_DB = np.ascontiguousarray(unit_BD.T, dtype=np.float32)
-        space_CB = np.empty((found.block, len(unit_BD)), dtype=np.float32)
-        for at in _blocks(len(self.unit_MD), found.block):
-            found.add(at.start, np.matmul(self.unit_MD[at], unit_DB, out=space_CB[: at.stop - at.start]))
-        return found.result()
+        buffer_CB = np.empty((largest.block, len(unit_BD)), dtype=np.float32)
+        for at in _blocks(len(self.unit_MD), largest.block):
+            largest.add(at.start, np.matmul(self.unit_MD[at], unit_DB, out=buffer_CB[: at.stop - at.start]))
+        return largest.result()
 
-    def _exactly(self, unit_BD: DoubleArray, k: int) -> tuple[RowArray, FloatArray]:
-        """The same, computed in float64."""
-        found = _Largest(len(unit_BD), k)
-        for at in _blocks(len(self.x_MD), found.block):
+    def _largest_float64(self, unit_BD: DoubleArray, k: int) -> tuple[RowArray, FloatArray]:
+        """The same as `_largest_float32`, but similarities are computed in float64 and rounded to float32."""
+        largest = _Largest(len(unit_BD), k)
+        for at in _blocks(len(self.x_MD), largest.block):
             similarity_CB = (self.x_MD[at].astype(np.float64) @ unit_BD.T) / self.length_M[at, None]
-            found.add(at.start, similarity_CB.astype(np.float32))
-        return found.result()
+            largest.add(at.start, similarity_CB.astype(np.float32))
+        return largest.result()
 
-    def _ranked(self, unit_BD: DoubleArray, rows_BW: RowArray, k: int) -> tuple[RowArray, FloatArray]:
-        """The k nearest of each query's candidates, which come in rising order."""
+    def _rank(self, unit_BD: DoubleArray, rows_BW: RowArray, k: int) -> tuple[RowArray, FloatArray]:
+        """The k nearest of each query's candidates, nearest first; the candidates are in ascending order of rows."""
         similarity_BW = np.empty(rows_BW.shape, dtype=np.float32)
         for unit_D, rows_W, similarity_W in zip(unit_BD, rows_BW, similarity_BW, strict=True):
             similarity_W[:] = (self.x_MD[rows_W].astype(np.float64) @ unit_D) / self.length_M[rows_W]
@@ -126,28 +132,31 @@ class _Gallery:
 
 
 class _Largest:
-    """Of each of B queries the k largest similarities, and their gallery rows. Equal similarities: lower row first.
+    """The k largest similarities of each of B queries, and their gallery rows. Of equal similarities, lower rows win.
 
-    The gallery comes block by block. Once k rows are known, others count only above the k-th of them: one comparison
-    with a whole block finds these few. They wait beside the k until one query has k of them.
+    Similarities are added block by block of the gallery. After the first block, a similarity matters only if it is
+    above the query's k-th largest so far. One comparison with the whole block finds these few. They are collected in a
+    buffer. When one query has more than k in addition to its k largest, all buffers are reduced to k.
     """
 
     def __init__(self, queries: int, k: int) -> None:
         self.k = k
-        self.block = max(k, GALLERY_A_BLOCK)  # gallery rows to give at a time
+        self.block = max(k, GALLERY_PER_BLOCK)  # gallery rows per call of `add`
         self.similarity_BW = np.full((queries, 2 * k + self.block), -np.inf, dtype=np.float32)
-        self.row_BW = np.zeros(self.similarity_BW.shape, dtype=np.int64)  # rising, as far as filled
-        self.filled_B = np.zeros(queries, dtype=np.int64)
-        self.last_B = np.empty(queries, dtype=np.float32)  # the k-th largest so far, or less
+        self.row_BW = np.zeros(self.similarity_BW.shape, dtype=np.int64)  # ascending, in the filled columns
+        self.filled_B = np.zeros(queries, dtype=np.int64)  # number of filled columns
+        self.last_B = np.empty(queries, dtype=np.float32)  # the k-th largest at the last reduction: a lower bound
 
     def add(self, row: int, similarity_CB: FloatArray) -> None:
-        """Take in a block that begins with this gallery row; all but the last are `self.block` long."""
+        """Add a block of similarities that begins at this gallery row. Only the last may be shorter than `block`."""
         if row == 0:
             kth_B = np.partition(similarity_CB, len(similarity_CB) - self.k, axis=0)[-self.k]
             self.last_B = np.nextafter(kth_B, np.float32(-np.inf))
         at = np.flatnonzero(similarity_CB > self.last_B)
         rows, query = np.divmod(at, similarity_CB.shape[1])
-        order = np.argsort(query.astype(np.uint16), kind="stable")  # of 16 bits: a radix sort
+        order = np.argsort(
+            query.astype(np.uint16), kind="stable"
+        )  # numpy sorts 16-bit integers by radix sort, which is fast
         query = query[order]
         count_B = np.bincount(query, minlength=len(self.filled_B))
         column = self.filled_B[query] + np.arange(len(query)) - np.repeat(np.cumsum(count_B) - count_B, count_B)
@@ -155,15 +164,15 @@ class _Largest:
         self.row_BW[query, column] = row + rows[order]
         self.filled_B += count_B
         if self.filled_B.max() > 2 * self.k:
-            self._choose()
+            self._keep_largest()
 
     def result(self) -> tuple[RowArray, FloatArray]:
-        """Their rows [B, K], rising, and the k-th largest similarity [B], once all blocks are there."""
-        self._choose()
+        """After all blocks: gallery rows of the k largest [B, K], ascending, and the k-th largest similarity [B]."""
+        self._keep_largest()
         return self.row_BW[:, : self.k], self.last_B
 
-    def _choose(self) -> None:
-        """Keep the k largest of each query."""
+    def _keep_largest(self) -> None:
+        """Reduce the buffer of each query to its k largest."""
         width = self.filled_B.max()
         similarity_BW, row_BW = self.similarity_BW[:, :width], self.row_BW[:, :width]
         last_B1 = np.partition(similarity_BW, width - self.k, axis=1)[:, [width - self.k]]
@@ -179,6 +188,7 @@ class _Largest:
 
 
 def _nearest_by_faiss(queries_ND: FloatArray, gallery_MD: FloatArray, k: int) -> tuple[RowArray, FloatArray]:
+    """Approximate neighbours: gallery rows [N, K] and similarities [N, K], nearest first."""
     try:
         import faiss
     except ImportError:
@@ -189,10 +199,10 @@ def _nearest_by_faiss(queries_ND: FloatArray, gallery_MD: FloatArray, k: int) ->
     faiss.normalize_L2(queries)
     faiss.normalize_L2(gallery)
     rows, dim = gallery.shape
-    lists = max(1, min(round(4 * rows**0.5), rows // POINTS_A_LIST))
+    lists = max(1, min(round(4 * rows**0.5), rows // POINTS_PER_LIST))
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, lists, faiss.METRIC_INNER_PRODUCT)
-    index.cp.max_points_per_centroid = POINTS_A_LIST
-    index.cp.min_points_per_centroid = 1  # silences a warning about galleries too small for more than a few lists
+    index.cp.max_points_per_centroid = POINTS_PER_LIST
+    index.cp.min_points_per_centroid = 1  # avoids a warning for small galleries
     index.train(gallery)
     index.add(gallery)
     index.nprobe = LISTS_PROBED
@@ -200,18 +210,19 @@ def _nearest_by_faiss(queries_ND: FloatArray, gallery_MD: FloatArray, k: int) ->
     order_NK = np.lexsort((rows_NK, -similarity_NK), axis=1)
     rows_NK = np.take_along_axis(rows_NK, order_NK, axis=1)
     similarity_NK = np.take_along_axis(similarity_NK, order_NK, axis=1)
-    short_N = (rows_NK < 0).any(axis=1)  # the lists probed hold fewer than k
+    short_N = (rows_NK < 0).any(axis=1)  # the probed lists have fewer than k vectors: search exactly
     if short_N.any():
         rows_NK[short_N], similarity_NK[short_N] = nearest(queries_ND[short_N], gallery_MD, k)
     return rows_NK, similarity_NK
 
 
 def _length(x_ND: FloatArray) -> DoubleArray:
-    """Of each vector; 1 for a zero vector, which so stays one when divided by it."""
+    """Length of each vector [N]; 1 for a zero vector, so that it remains zero when divided by its length."""
     x = x_ND.astype(np.float64)
     length_N = np.sqrt(np.einsum("nd,nd->n", x, x))
     return np.where(length_N > 0, length_N, 1.0)
 
 
 def _blocks(n: int, size: int) -> Iterator[slice]:
+    """Slices of at most `size` rows that cover n rows."""
     return (slice(begin, min(begin + size, n)) for begin in range(0, n, size))

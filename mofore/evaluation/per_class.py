@@ -1,4 +1,4 @@
-"""Scores class by class.
+"""Score of each class, with an interval.
 
 Shapes: N test videos.
 """
@@ -15,13 +15,15 @@ COLUMNS = ["row", "label", "videos", "score", "low", "high"]
 def score_classes(
     hits: dict[str, npt.NDArray[np.bool_]], label_N: npt.NDArray[np.str_], group_N: npt.NDArray[np.str_]
 ) -> pd.DataFrame:
-    """Share of right videos of each class, with its 95 % interval over the class's groups.
+    """Share of correct videos of each class, with its 95 % interval over the groups of the class.
 
     Args:
-        hits: by row's name, whether each test video is right; may be empty.
+        hits: for each representation by name, whether each test video is correct [N]; may be empty.
+        label_N: class of each test video.
+        group_N: group of each test video.
 
     Returns:
-        A table with COLUMNS: rows in the order of `hits`, classes by name.
+        A table with COLUMNS: representations (column `row`) in the order of `hits`, classes sorted by name.
     """
     table = []
     for name, hit_N in hits.items():

@@ -1,20 +1,19 @@
-"""Intervals by bootstrap over groups: against a slow reference, and their coverage on data whose mean is known."""
+"""Intervals by bootstrap over groups: against a slow reference, and coverage on data with a known mean."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mofore.evaluation import bootstrap as interval
-from mofore.evaluation.bootstrap import group_interval, with_interval
+from mofore.evaluation.bootstrap import RESAMPLES, group_interval, with_interval
 
 
 def slow_interval(values: list[float], groups: list[int], seed: int) -> tuple[float, float]:
-    """One resample after the other, one group after the other."""
+    """The interval in plain loops over resamples and groups."""
     rng = np.random.default_rng(seed)
     names = sorted(set(groups))
     means = []
-    for _ in range(interval.RESAMPLES):
+    for _ in range(RESAMPLES):
         drawn = [
             value for g in rng.choice(names, len(names)) for value, own in zip(values, groups, strict=True) if own == g
         ]
@@ -30,13 +29,13 @@ def test_equals_drawing_groups_one_by_one() -> None:
     found = group_interval(values, groups)
     assert found.mean == pytest.approx(values.mean())
     width = high - low
-    assert found.low == pytest.approx(low, abs=0.08 * width)  # other draws, so equal but for chance
+    assert found.low == pytest.approx(low, abs=0.08 * width)  # equal only up to chance, because the draws differ
     assert found.high == pytest.approx(high, abs=0.08 * width)
 
 
 @pytest.mark.slow
-def test_covers_the_true_mean_where_groups_are_alike_inside() -> None:
-    """Videos of a group share most of their noise: an interval over single videos would be far too narrow."""
+def test_covers_the_true_mean_if_videos_of_a_group_are_alike() -> None:
+    """Videos of a group share most of their noise, so an interval over single videos is far too narrow."""
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(40), 10)
     covered = narrow = 0

@@ -1,4 +1,4 @@
-"""Controls: known answers, the training videos' scale, and a row for every video, however short or unlabelled."""
+"""Controls: known answers, standardisation by training videos, and a row for every video, also short or unlabelled."""
 
 import math
 import runpy
@@ -37,7 +37,7 @@ def test_the_mean_frame_is_the_mean_over_frames_and_areas() -> None:
     assert mean_frame(frames) == pytest.approx(np.array(slow).reshape(-1), abs=1e-3)
 
 
-def test_the_training_videos_set_the_scale() -> None:
+def test_features_are_standardised_by_the_training_videos() -> None:
     x = np.random.default_rng(0).normal(5, 3, (30, 4))
     train = np.arange(30) < 20
     found = standardise(x, train)
@@ -46,7 +46,7 @@ def test_the_training_videos_set_the_scale() -> None:
     assert (standardise(other_test, train)[:20] == found[:20]).all()
 
 
-def test_what_all_training_videos_share_becomes_zero() -> None:
+def test_a_feature_that_is_constant_over_training_videos_becomes_zero() -> None:
     x = np.random.default_rng(0).normal(size=(6, 2))
     x[:, 0] = math.log(161)
     x[5, 0] = 7  # a test video that differs
@@ -55,7 +55,7 @@ def test_what_all_training_videos_share_becomes_zero() -> None:
     assert (found[:, 1] != 0).all()
 
 
-def test_without_training_videos_all_set_the_scale() -> None:
+def test_without_training_videos_all_videos_are_used_to_standardise() -> None:
     found = standardise(np.random.default_rng(0).normal(size=(9, 2)), np.zeros(9, bool))
     assert found.mean(axis=0) == pytest.approx(0, abs=1e-6)
     assert found.std(axis=0) == pytest.approx(1, abs=1e-6)
@@ -71,7 +71,7 @@ def test_any_number_of_workers_gives_the_same(pack: Packer) -> None:
     assert all((a == b).all() for a, b in zip(alone, shared, strict=True))
 
 
-def test_pixels_are_seen(pack: Packer) -> None:
+def test_pixels_change_the_features(pack: Packer) -> None:
     videos = FrameStore(pack([21, 21, 21]))  # video v gets brighter, from 10 v on, by 1 a frame
     appearance, motion = pixel_features(videos, 0)
     assert appearance == pytest.approx(np.array([[10], [20], [30]]) + np.zeros((1, 768)), abs=0.5)
@@ -79,7 +79,7 @@ def test_pixels_are_seen(pack: Packer) -> None:
     assert (change[:, 2] == 1).all(), "2 gray levels from the first to the second frame of each pair"
 
 
-def test_motion_is_told_from_stillness_and_appearance_is_not(pack: Packer) -> None:
+def test_videos_that_move_alike_have_near_motion_features(pack: Packer) -> None:
     videos = FrameStore(pack([30] * 6, texture=True))  # videos 0 and 3 only get brighter, 1 and 4 move, 2 and 5 faster
     _, motion = pixel_features(videos, 0)
     apart = np.linalg.norm(motion[:, None] - motion, axis=2)
@@ -88,7 +88,7 @@ def test_motion_is_told_from_stillness_and_appearance_is_not(pack: Packer) -> No
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_damaged_pack_is_said(pack: Packer, workers: int) -> None:
+def test_a_damaged_pack_is_an_error(pack: Packer, workers: int) -> None:
     folder = pack([9, 9])
     (folder / "pack-00001.bin").write_bytes(b"x" * 10_000)
     with pytest.raises(UserError, match=r"pack-00001\.bin: damaged at byte 0"):
@@ -125,11 +125,11 @@ def test_every_usable_video_has_a_row(
         assert found.x_ND.dtype == np.float32
         assert found.x_ND[found.split == "train"].mean(axis=0) == pytest.approx(0, abs=1e-5)
     assert capsys.readouterr().out == (
-        "controls: 4 videos: metadata of 6 numbers, appearance of 768 numbers, motion of 738 numbers\n"
+        "controls: 4 videos; number of features: metadata 6, appearance 768, motion 738\n"
     )
 
 
 @pytest.mark.slow
-def test_the_stage_does_without_torch() -> None:
+def test_the_stage_does_not_import_torch() -> None:
     code = "import sys, controls; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT / "stages", check=True)

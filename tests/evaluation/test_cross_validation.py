@@ -1,4 +1,4 @@
-"""Folds of the labelled videos alone, and what is told of them."""
+"""Folds of the labelled videos, and the mean and standard deviation over folds."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def test_folds_are_those_of_the_labelled_videos() -> None:
     assert np.array_equal(folds, group_folds(*known, 4, seed=3))
 
 
-def test_a_fold_that_leaves_one_class_to_learn_from_is_left_out() -> None:
+def test_a_fold_that_leaves_one_class_for_training_is_left_out() -> None:
     some = videos(["a", "a", "a", "b"], ["g0", "g1", "g2", "g3"])
     folds = labelled_folds(some, 4, seed=0)
     assert len(folds) == 3

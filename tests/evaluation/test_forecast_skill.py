@@ -1,103 +1,16 @@
-"""Forecast skill: against its definition, and of forecasters whose skill is known."""
+"""Forecast skill: forecasters whose skill is known, gap bins, intervals, and scores that are not defined."""
+
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mofore.embedding.store import ClipEmbeddings
-from mofore.evaluation.forecast_skill import MOST_CLIPS, by_gap, score_pairs, summary
-from tests.helpers.forecast_world import SPAN, TRAINED, Floats, Ints, P, World, world
-
-
-def by_definition(w: World) -> pd.DataFrame:
-    """Sample by pair, in plain loops: errors and picks among moments, of the vague forecaster."""
-    split, group = (dict(zip(w.videos.video, column, strict=True)) for column in (w.videos.split, w.videos.group))
-    unit_rows = [target / np.linalg.norm(target) for target in w.targets.x_ND]
-    clips: dict[str, list[tuple[int, Floats]]] = {}
-    for video, start, target in zip(w.targets.video, w.targets.start, unit_rows, strict=True):
-        clips.setdefault(str(video), []).append((int(start), target))
-    train = [target for video in clips if split[video] == "train" for _, target in clips[video]]
-    mean = np.mean(train, axis=0)
-
-    rows = []
-    for video in sorted(clips):
-        if split[video] != "test":
-            continue
-        for start, now in clips[video]:
-            later = [(s, target) for s, target in clips[video] if s >= start + SPAN]
-            for future_start, future in later:
-                forecast = 3 * future + 2 * now
-                forecast = forecast / np.linalg.norm(forecast)
-                nearest = max(later, key=lambda other: float(forecast @ other[1]))[0]
-                nearest_now = max(later, key=lambda other: float(now @ other[1]))[0]
-                alone = len(later) == 1
-                rows.append(
-                    {
-                        "group": group[video],
-                        "gap": future_start - start - SPAN,
-                        "forecast": 2 - 2 * float(forecast @ future),
-                        "persistence": 2 - 2 * float(now @ future),
-                        "climatology": float(((future - mean) ** 2).sum()),
-                        "moment": float(nearest == future_start and not alone),
-                        "moment_persistence": float(nearest_now == future_start and not alone),
-                        "moment_chance": 0.0 if alone else 1 / len(later),
-                        "moment_open": float(not alone),
-                    }
-                )
-    return pd.DataFrame(rows)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_pairs_are_scored_as_defined(seed: int) -> None:
-    w = world(seed=seed)
-    expected = by_definition(w)
-    found = w.pairs()
-    assert len(expected) == 12 * 10
-    pd.testing.assert_frame_equal(found[list(expected)], expected, check_dtype=False, atol=1e-5)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_futures_are_picked_among_those_of_other_groups(seed: int) -> None:
-    """With one pair a video, nothing is random: all videos of other groups give their only future."""
-    w = world(clips=2, step=SPAN, n_videos=40, drift=2.0, seed=seed)
-    found = w.pairs()
-    test = np.flatnonzero(w.videos.split == "test")
-    now, future = ([w.of_clip[int(v), int(w.features.start[2 * v + k])] for v in test] for k in (0, 1))
-    group = w.videos.group[test]
-    for row in range(len(test)):
-        others = [future[other] for other in range(len(test)) if group[other] != group[row]]
-        for column, guess in (("video", 3 * future[row] + 2 * now[row]), ("video_persistence", now[row])):
-            assert found[column][row] == all(guess @ other < guess @ future[row] for other in others)
-        assert found.video_chance[row] == 1 / (1 + len(others))
-    assert 0 < found.video_persistence.mean() < 1
-
-
-def test_the_other_videos_are_at_most_99() -> None:
-    assert set(world(n_videos=300, groups=30).pairs().video_chance) == {1 / 100}
-
-
-def test_one_future_of_each_other_video_is_taken_at_random() -> None:
-    w = world(drift=2)
-    assert set(w.pairs().video_chance) == {1 / 10}  # all 9 of other groups
-    assert not w.pairs(seed=1).video_persistence.equals(w.pairs().video_persistence)
-    assert w.pairs(seed=1).forecast.equals(w.pairs().forecast)
-
-
-def test_a_wrong_gap_is_that_of_another_pair() -> None:
-    w = world()
-    told: list[Ints] = []
-
-    def deaf(features_KD: Floats, context_N: Ints, gap_N: Ints) -> Floats:
-        told.append(gap_N)
-        return w.persistence(features_KD, context_N, gap_N)
-
-    pairs = score_pairs(w.features, w.targets, w.videos, deaf, SPAN, seed=0)
-    right, wrong = np.concatenate(told[::2]), np.concatenate(told[1::2])
-    assert right.tolist() == pairs.gap.tolist()
-    assert sorted(wrong) == sorted(right)
-    assert (wrong != right).mean() > 0.5
+from mofore.evaluation.bootstrap import RESAMPLES, group_interval
+from mofore.evaluation.forecast_pairs import COLUMNS, score_pairs
+from mofore.evaluation.forecast_skill import ACCURACY_SERIES, SKILL_SERIES, by_gap, gap_bins, ratios, summary
+from tests.helpers.forecast_world import SPAN, TRAINED, Floats, Ints, P, world
 
 
 def test_a_perfect_forecaster() -> None:
@@ -107,9 +20,9 @@ def test_a_perfect_forecaster() -> None:
         assert [scores[name + end] for end in ("", "_low", "_high")] == pytest.approx([1, 1, 1], abs=1e-6)
     assert scores["gap_use"] == pytest.approx(1, abs=1e-6)
     assert scores["skill_shuffled_gap"] < 0.5
-    skill, picked = by_gap(pairs, 4, TRAINED)
+    skill, accuracy = by_gap(pairs, 4, TRAINED)
     assert skill[skill.series != "against persistence, with a shuffled gap"].skill.to_numpy() == pytest.approx(1)
-    assert picked[~picked.series.str.endswith("persistence")].share.to_numpy() == pytest.approx(1)
+    assert accuracy[~accuracy.series.str.endswith("persistence")].share.to_numpy() == pytest.approx(1)
 
 
 def test_persistence_as_the_forecaster() -> None:
@@ -125,7 +38,7 @@ def test_persistence_as_the_forecaster() -> None:
 @given(st.lists(st.floats(-1, 1), min_size=P, max_size=P).filter(lambda x: max(map(abs, x)) > 0.1))
 @settings(max_examples=25, deadline=None)
 def test_no_constant_beats_climatology(constant: list[float]) -> None:
-    """Of still videos, none held out: then climatology is the mean of the very futures that are scored."""
+    """For still videos, all of them in train: then the climatology is the mean of the futures that are scored."""
     w = world(drift=0, clips=2, step=SPAN)
     w.videos.split[:] = "train"
 
@@ -143,14 +56,14 @@ def test_climatology_has_no_skill_against_itself() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_random_forecasts_pick_at_chance(seed: int) -> None:
+def test_random_forecasts_have_accuracy_at_chance(seed: int) -> None:
     w = world(n_videos=200, groups=50, seed=seed)
     rng = np.random.default_rng(seed)
 
-    def wild(_: Floats, context_N: Ints, gap_N: Ints) -> Floats:
+    def random(_: Floats, context_N: Ints, gap_N: Ints) -> Floats:
         return rng.normal(size=(len(gap_N), P)).astype(np.float32)
 
-    scores = summary(score_pairs(w.features, w.targets, w.videos, wild, SPAN, seed=0), TRAINED)
+    scores = summary(score_pairs(w.features, w.targets, w.videos, random, SPAN, seed=0), TRAINED)
     for name in ("accuracy_videos", "accuracy_moments"):
         assert scores[f"{name}_low"] < scores[f"{name}_chance"] < scores[f"{name}_high"]
     assert scores["skill_persistence"] < 0
@@ -158,66 +71,147 @@ def test_random_forecasts_pick_at_chance(seed: int) -> None:
     assert scores["gap_use_low"] < 0 < scores["gap_use_high"]
 
 
-def test_a_forecaster_deaf_to_the_gap_is_found_out() -> None:
-    """Told any gap, it forecasts the same. Then it picks one and the same for all futures of a context: chance."""
+def test_a_forecaster_that_ignores_the_gap_has_no_gap_use() -> None:
+    """It ignores the gap, so it makes the same forecast for all futures of a context: accuracy is at chance."""
     w = world()
 
-    def deaf(features_KD: Floats, context_N: Ints, gap_N: Ints) -> Floats:
+    def ignoring(features_KD: Floats, context_N: Ints, gap_N: Ints) -> Floats:
         return w.persistence(features_KD, context_N, gap_N)[:, ::-1] + features_KD[context_N][:, :1]
 
-    scores = summary(score_pairs(w.features, w.targets, w.videos, deaf, SPAN, seed=0), TRAINED)
+    scores = summary(score_pairs(w.features, w.targets, w.videos, ignoring, SPAN, seed=0), TRAINED)
     assert scores["skill_shuffled_gap"] == scores["skill_persistence"]
     assert scores["gap_use"] == scores["gap_use_low"] == scores["gap_use_high"] == 0
     assert scores["accuracy_moments"] == pytest.approx(scores["accuracy_moments_chance"])
 
 
-@given(st.integers(0, 2**32 - 1))
-@settings(max_examples=10, deadline=None)
-def test_neither_the_order_of_rows_nor_of_videos_matters(seed: int) -> None:
-    w, rng = world(), np.random.default_rng(seed)
-
-    def mixed(clips: ClipEmbeddings) -> ClipEmbeddings:
-        order = rng.permutation(len(clips.video))
-        return ClipEmbeddings(clips.x_ND[order], clips.video[order], clips.start[order])
-
-    videos = w.videos.rows(rng.permutation(len(w.videos.video)))
-    found = score_pairs(mixed(w.features), mixed(w.targets), videos, w.vague, SPAN, seed=0)
-    pd.testing.assert_frame_equal(found, w.pairs(), check_exact=True)
+def test_series_are_in_order_of_the_gap_and_within_their_intervals() -> None:
+    skill, accuracy = by_gap(world(n_videos=200, groups=50).pairs(), 5, TRAINED)
+    rising = skill[skill.series == "against persistence"]
+    assert rising.gap.is_monotonic_increasing
+    assert (rising.low <= rising.skill).all()
+    assert (rising.skill <= rising.high).all()
+    for series in ACCURACY_SERIES:
+        assert accuracy[accuracy.series == series].gap.tolist() == rising.gap.tolist()
+    assert list(skill.series.unique()) == list(SKILL_SERIES)
+    assert list(accuracy.series.unique()) == list(ACCURACY_SERIES)
 
 
-def test_clips_that_start_at_the_same_frame_count_once() -> None:
-    w = world()
+def test_scores_by_gap_are_ratios_of_means_in_the_bins() -> None:
+    pairs = world().pairs()
+    bin_N = gap_bins(pairs.gap.to_numpy(), 4, TRAINED)
+    skill, accuracy = by_gap(pairs, 4, TRAINED)
+    means = pairs.groupby(bin_N).mean(numeric_only=True)
+    expected = 1 - means.forecast / means.persistence
+    assert skill[skill.series == "against persistence"].skill.to_numpy() == pytest.approx(expected.to_numpy())
+    moments = accuracy[accuracy.series == "among other moments of the video"]
+    scored = pairs[pairs.moment_scored == 1].groupby(bin_N[pairs.moment_scored == 1]).mean(numeric_only=True)
+    assert moments.share.to_numpy() == pytest.approx(scored.moment.to_numpy())
+    assert moments.chance.to_numpy() == pytest.approx(scored.moment_chance.to_numpy())
 
-    def twice(clips: ClipEmbeddings) -> ClipEmbeddings:
-        return ClipEmbeddings(np.repeat(clips.x_ND, 2, axis=0), np.repeat(clips.video, 2), np.repeat(clips.start, 2))
 
-    found = score_pairs(twice(w.features), twice(w.targets), w.videos, w.vague, SPAN, seed=0)
-    pd.testing.assert_frame_equal(found, w.pairs())
-
-
-def test_of_many_clips_some_are_taken_all_along_the_video() -> None:
-    w = world(n_videos=4, groups=4, clips=90, step=SPAN)
+def test_videos_too_short_for_two_clips_give_no_scores() -> None:
+    w = world(clips=1)
     pairs = w.pairs()
-    assert len(pairs) == 2 * MOST_CLIPS * (MOST_CLIPS - 1) / 2
-    assert pairs.gap.max() > 0.9 * 89 * SPAN
-    assert len(world(clips=MOST_CLIPS, step=SPAN).pairs()) == 12 * MOST_CLIPS * (MOST_CLIPS - 1) / 2
+    assert list(pairs) == ["group", "gap", *COLUMNS]
+    assert summary(pairs, TRAINED) == {}
+    skill, accuracy = by_gap(pairs, 10, TRAINED)
+    assert len(skill) == len(accuracy) == 0
+    assert list(skill) == ["series", "gap", "skill", "low", "high", "trained"]
+    assert list(accuracy) == ["series", "gap", "share", "low", "high", "chance", "trained"]
 
 
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_without_two_splits_all_videos_are_scored(split: str) -> None:
+def test_one_group_has_no_other_videos_and_no_spread() -> None:
     w = world()
-    w.videos.split[:] = split
+    w.videos.group[:] = "all"
+    w.videos.split[:] = "test"
     pairs = w.pairs()
-    assert len(pairs) == 24 * 10
-    mean = np.mean(list(w.of_clip.values()), axis=0)
-    futures = [w.of_clip[v, s] for v, s in w.of_clip if s - w.features.start[6 * v] >= SPAN]
-    worst = max(float(((future - mean) ** 2).sum()) for future in futures)
-    assert pairs.climatology.max() == pytest.approx(worst, abs=1e-5)
+    scores = summary(pairs, TRAINED)
+    assert not any(name.startswith("accuracy_videos") for name in scores)
+    assert scores["skill_persistence_low"] == pytest.approx(scores["skill_persistence"])
+    assert scores["accuracy_moments_high"] == pytest.approx(scores["accuracy_moments"])
+    accuracy = by_gap(pairs, 4, TRAINED)[1]
+    assert not accuracy.series.str.contains("other videos").any()
 
 
-def test_videos_without_targets_are_left_out() -> None:
+@pytest.mark.parametrize("rounding", [0, 1e-7])
+def test_equal_targets_give_no_skill_and_accuracy_at_chance(rounding: float) -> None:
     w = world()
-    keep = np.isin(w.targets.video, w.videos.video[:16])
-    w.targets = ClipEmbeddings(w.targets.x_ND[keep], w.targets.video[keep], w.targets.start[keep])
-    pairs = score_pairs(w.features, w.targets, w.videos, w.vague, SPAN, seed=0)
-    assert len(pairs) == 8 * 10
+    x_ND = 1 + rounding * np.random.default_rng(0).normal(size=w.targets.x_ND.shape)
+    w.targets = replace(w.targets, x_ND=x_ND.astype(np.float32))
+    w.__post_init__()
+    pairs = w.pairs()
+    scores = summary(pairs, TRAINED)
+    assert not any(name.startswith(("skill", "gap_use")) for name in scores)
+    for name in ("accuracy_videos", "accuracy_moments"):
+        assert scores[name] == pytest.approx(scores[f"{name}_chance"])
+    assert len(by_gap(pairs, 4, TRAINED)[0]) == 0
+
+
+@given(
+    gaps=st.lists(st.integers(0, 40), min_size=1, max_size=200),
+    bins=st.integers(1, 20),
+    ends=st.tuples(st.integers(0, 40), st.integers(0, 40)).map(sorted),
+)
+def test_gap_bins_are_in_order_and_never_cross_the_range_of_training(
+    gaps: list[int], bins: int, ends: list[int]
+) -> None:
+    gap_N, (low, high) = np.array(gaps), ends
+    bin_N = gap_bins(gap_N, bins, replace(TRAINED, gap_min=low, gap_max=high))
+    assert set(bin_N) == set(range(bin_N.max() + 1))
+    assert bin_N.max() + 1 <= bins + 2
+    in_order = bin_N[np.argsort(gap_N, kind="stable")]
+    assert (np.diff(in_order) >= 0).all()
+    trained = (gap_N >= low) & (gap_N <= high)
+    for number in set(bin_N):
+        assert len(set(trained[bin_N == number])) == 1
+    for gap in set(gaps):
+        assert len(set(bin_N[gap_N == gap])) == 1
+
+
+def test_gap_bins_hold_about_equal_numbers() -> None:
+    rng = np.random.default_rng(0)
+    wide = replace(TRAINED, gap_min=0, gap_max=10_000)
+    assert np.bincount(gap_bins(rng.permutation(1000), 10, wide)).tolist() == pytest.approx([100] * 10, abs=1)
+    halves = gap_bins(rng.permutation(1000), 10, replace(TRAINED, gap_min=0, gap_max=699))
+    assert np.bincount(halves).tolist() == pytest.approx([100] * 10, abs=1)
+
+
+def test_bins_of_gaps_that_training_had_are_marked() -> None:
+    skill, accuracy = by_gap(world(clips=10).pairs(), 6, TRAINED)
+    for table in (skill, accuracy):
+        assert set(table.trained) == {True, False}
+        assert (table.trained == table.gap.between(TRAINED.gap_min, TRAINED.gap_max)).all()
+    pairs = world(clips=10).pairs()
+    assert summary(pairs, TRAINED)["trained"] == pytest.approx(((pairs.gap >= 2) & (pairs.gap <= 12)).mean())
+
+
+def test_ratios_are_those_of_a_plain_bootstrap_over_groups() -> None:
+    rng = np.random.default_rng(0)
+    top, bottom = rng.random((2, 60, 2))
+    group, bin_of = rng.integers(0, 7, 60), rng.integers(0, 2, 60)
+    found = ratios(top, bottom, bin_of, group.astype(str))
+    draws = np.random.default_rng(0).multinomial(7, np.full(7, 1 / 7), size=RESAMPLES)
+    for b in range(2):
+        for s in range(2):
+            rows = [i for i in range(60) if bin_of[i] == b]
+            drawn = []
+            for times in draws:
+                above = sum(times[group[i]] * top[i, s] for i in rows)
+                drawn.append(above / sum(times[group[i]] * bottom[i, s] for i in rows))
+            expected = [top[rows, s].sum() / bottom[rows, s].sum(), *np.quantile(drawn, (0.025, 0.975))]
+            assert found[b, s] == pytest.approx(expected)
+
+
+def test_a_mean_is_a_ratio_with_denominators_one() -> None:
+    rng = np.random.default_rng(1)
+    value, group = rng.random(50), rng.integers(0, 9, 50).astype(str)
+    found = ratios(value[:, None], np.ones((50, 1)), np.zeros(50, int), group)
+    assert found[0, 0] == pytest.approx(group_interval(value, group))
+
+
+def test_a_ratio_with_denominator_zero_is_not_defined() -> None:
+    """In the first bin always; in the second bin only in resamples that drew group a alone."""
+    top, bottom = np.ones((4, 1)), np.array([[0.0], [0.0], [0.0], [2.0]])
+    found = ratios(top, bottom, np.array([0, 0, 1, 1]), np.array(["a", "b", "a", "b"]))
+    assert np.isnan(found[0, 0]).all()
+    assert found[1, 0].tolist() == [1, 0.5, 1]

@@ -1,4 +1,4 @@
-"""Retrieval and kNN against slow references and scikit-learn, on cases with known answers, and on permuted labels."""
+"""Retrieval and kNN: against slow references and scikit-learn, on cases with known answers, on permuted labels."""
 
 import json
 import math
@@ -34,7 +34,7 @@ def votes_of(k: int, temperature: float = 0.1) -> Knn:
 
 
 def random_sets(n: int, m: int, classes: int, seed: int, whole: bool = False) -> tuple[Embeddings, Embeddings]:
-    """Test and train; `whole` numbers give many ties."""
+    """Test and train videos; `whole` numbers give many ties."""
     rng = np.random.default_rng(seed)
     label = [str(c) for c in rng.integers(classes, size=n + m)]
     x = rng.integers(-1, 2, size=(n + m, 3)) if whole else rng.normal(size=(n + m, 5))
@@ -42,7 +42,7 @@ def random_sets(n: int, m: int, classes: int, seed: int, whole: bool = False) ->
 
 
 def clustered(classes: int, groups: int, seed: int, clips: int = 3) -> Embeddings:
-    """Videos of well separated classes, a quarter of the groups for testing."""
+    """Videos of well separated classes; a quarter of the groups is in test."""
     rng = np.random.default_rng(seed)
     label, group, _ = (a.reshape(-1) for a in np.meshgrid(range(classes), range(groups), range(clips), indexing="ij"))
     of_class, of_group = rng.normal(size=(classes, 24)), 0.3 * rng.normal(size=(classes, groups, 24))
@@ -82,7 +82,7 @@ def slow_scores(test: Embeddings, train: Embeddings, knn: Knn) -> dict[str, floa
     whole=st.booleans(),
 )
 def test_scores_equal_the_definition(n: int, m: int, classes: int, k: int, seed: int, whole: bool) -> None:
-    """Ties, classes of one video, classes that only one side has, more neighbours than there are videos."""
+    """Covers ties, classes of one video, classes in one split only, and k larger than the number of videos."""
     test, train = random_sets(n, m, classes, seed, whole)
     scores = evaluate_knn(test, train, votes_of(k)).scores
     expected = slow_scores(test, train, votes_of(k))
@@ -104,21 +104,21 @@ def test_scores_equal_scikit_learn() -> None:
         assert scores[f"r_at_{k}"] == pytest.approx((found_NK[:, :k] == test.label[:, None]).any(axis=1).mean())
 
 
-def test_a_twin_in_train_is_found() -> None:
+def test_a_copy_in_train_is_found() -> None:
     test, train = random_sets(10, 30, 3, seed=1)
     train = embeddings(np.concatenate([train.x_ND, 4 * test.x_ND]), [*train.label, *test.label], "train")
     scores = evaluate_knn(test, train, votes_of(1)).scores
     assert scores["r_at_1"] == scores["top1"] == 1
 
 
-def test_a_class_that_train_has_not_counts_as_wrong() -> None:
+def test_videos_of_a_class_without_training_videos_count_as_wrong() -> None:
     train = embeddings(np.eye(3), ["a", "b", "b"], "train")
     test = embeddings(np.eye(3), ["a", "new", "b"], "test")
     scores = evaluate_knn(test, train, votes_of(50)).scores
     assert scores["r_at_1"] == scores["r_at_50"] == pytest.approx(2 / 3)
 
 
-def test_what_all_videos_share_hides_a_class_until_it_is_taken_off() -> None:
+def test_a_large_common_mean_hides_a_class_until_it_is_subtracted() -> None:
     train = embeddings(np.array([[10, 1, 0], [10, 0, 9]]), ["a", "b"], "train")
     test = embeddings(np.array([[10, 0, 4], [10, 0, 9]]), ["a", "b"], "test")
     scores = evaluate_knn(test, train, votes_of(1)).scores
@@ -136,8 +136,8 @@ def test_centred_scores_are_those_of_embeddings_without_the_mean_of_train() -> N
     assert scores["centred_top1"] != scores["top1"]
 
 
-def test_rounding_that_centring_leaves_tells_nothing() -> None:
-    """Every embedding the same but for its last bits, which give the class away: all neighbours are equal."""
+def test_rounding_errors_after_centring_are_ignored() -> None:
+    """Embeddings differ only in their last bits, which depend on the class. All neighbours must count as equal."""
     label = [str(i % 4) for i in range(40)]
     x = np.full((40, 6), 1.7, np.float32)
     for i in range(40):
@@ -154,13 +154,15 @@ def test_intervals_are_over_groups() -> None:
     assert (result.scores["r_at_1_low"], result.scores["r_at_1_high"]) == (low, high)
     assert low < result.scores["r_at_1"] < high
     for end in ("", "_low", "_high"):
-        assert result.scores[f"top1{end}"] == result.scores[f"r_at_1{end}"], "one neighbour is the whole vote"
+        assert result.scores[f"top1{end}"] == result.scores[f"r_at_1{end}"], (
+            "with k = 1 the vote is that of the nearest neighbour"
+        )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by", ["group", "video"])
 def test_permuted_labels_drive_scores_to_chance_within_their_interval(by: str) -> None:
-    """Of 20 permutations three may miss: 95 %, or a little less, since test videos share their neighbours."""
+    """Three of 20 intervals may miss chance: coverage is a little below 95 %, as test videos share neighbours."""
     inside, above = {"r_at_1": 0, "top1": 0}, {"r_at_1": 0.0, "top1": 0.0}
     for seed in range(20):
         videos = clustered(classes=6, groups=32, seed=seed)
@@ -179,7 +181,7 @@ def test_permuted_labels_drive_scores_to_chance_within_their_interval(by: str) -
 
 
 @pytest.mark.slow
-def test_rows_stand_beside_the_first_with_their_lead() -> None:
+def test_the_lead_is_that_of_the_first_row_over_each_other_row() -> None:
     good = clustered(4, 8, seed=0)
     poor = replace(good, x_ND=np.random.default_rng(0).normal(size=good.x_ND.shape).astype(np.float32))
     results = evaluate_rows({"good": good, "poor": poor, "same": good}, votes_of(5), folds=4, seed=0)
@@ -233,7 +235,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run_stage_on(videos: Embeddings) -> dict[str, dict[str, float]]:
-    """The stage's scores, where all rows have these embeddings; it writes into the working directory."""
+    """Run the stage in the working directory with these embeddings for all rows, and return its scores."""
     table = pd.DataFrame({name: getattr(videos, name) for name in ("video", "label", "group", "split")})
     for name, folder in REPRESENTATIONS.items():
         if name != "supervised":
@@ -279,4 +281,4 @@ def test_the_stage_says_so_where_nothing_can_be_scored(
     assert not any(scores.values())
     assert Path("results/retrieval.csv").read_text() == "encoder,k,recall,low,high\n"
     assert Path("results/classes_knn.csv").read_text() == "row,label,videos,score,low,high\n"
-    assert "no scores" in capsys.readouterr().out
+    assert "knn: R@1 not scored: the split needs labelled test videos" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The linear probe learns what is there, and never looks at the test videos before scoring."""
+"""Linear evaluation: scores against scikit-learn, choice of C, chance on permuted labels, cross-validation."""
 
 import multiprocessing
 
@@ -45,7 +45,6 @@ def test_scores_are_those_of_a_logistic_regression_on_standardised_features() ->
 
 @pytest.mark.parametrize("seed", range(5))
 def test_permuted_labels_drive_the_score_to_chance_within_its_interval(seed: int) -> None:
-    """Labels go from group to group, so that videos of a group still share one."""
     rng = np.random.default_rng(seed)
     test, train = blobs(300, 0.2, 100 + seed, "test"), blobs(300, 0.2, seed, "train")
     assert evaluate_linear(test, train, 0.25, seed).scores["top1"] > 0.95
@@ -56,7 +55,7 @@ def test_permuted_labels_drive_the_score_to_chance_within_its_interval(seed: int
     assert scores["top1_low"] - slack <= 1 / 3 <= scores["top1_high"] + slack
 
 
-def test_a_class_that_train_has_not_counts_as_wrong() -> None:
+def test_videos_of_a_class_without_training_videos_count_as_wrong() -> None:
     test, train = blobs(60, 0.1, 1, "test"), blobs(120, 0.1, 0, "train")
     test.label[test.label == "2"] = "never seen"
     scores = evaluate_linear(test, train, 0.25, seed=0).scores
@@ -70,7 +69,7 @@ def both(noise: float, seed: int) -> Embeddings:
 
 
 @pytest.mark.slow
-def test_rows_stand_beside_the_first_with_their_lead() -> None:
+def test_the_lead_is_that_of_the_first_row_over_each_other_row() -> None:
     good = both(0.1, 0)
     noise = np.random.default_rng(0).normal(size=good.x_ND.shape).astype(np.float32)
     poor = Embeddings(noise, good.video, good.label, good.group, good.split)
@@ -82,7 +81,7 @@ def test_rows_stand_beside_the_first_with_their_lead() -> None:
     assert [results["same"].scores[key] for key in ("lead", "lead_low", "lead_high")] == [0, 0, 0]
     assert results["good"].scores["cv_top1"] == pytest.approx(1, abs=0.02)
     assert results["poor"].scores["cv_top1"] == pytest.approx(1 / 3, abs=0.15)
-    assert not multiprocessing.active_children(), "idle workers would keep their memory"
+    assert not multiprocessing.active_children(), "idle workers would hold memory"
     alone = evaluate_rows({"good": good, "poor": poor, "same": good}, 0.25, folds=3, seed=0, workers=1)
     assert [result.scores for result in alone.values()] == [result.scores for result in results.values()]
 
@@ -107,7 +106,7 @@ def test_scale_of_features_does_not_matter() -> None:
 
 
 @pytest.mark.slow
-def test_the_strength_is_chosen_by_training_groups_alone() -> None:
+def test_c_is_chosen_by_training_groups_alone() -> None:
     train = blobs(120, 0.6, 0, "train")
     assert choose_c(train, 0.25, seed=0) == choose_c(train, 0.25, seed=0)
     a = evaluate_linear(blobs(60, 0.6, 1, "test"), train, 0.25, seed=0)
@@ -115,8 +114,8 @@ def test_the_strength_is_chosen_by_training_groups_alone() -> None:
     assert a.scores["C"] == b.scores["C"]
 
 
-def test_the_strength_is_the_one_that_most_held_out_videos_are_right_with() -> None:
-    """Against the sum, written out, over hold-outs that each group is in once."""
+def test_c_has_the_most_correct_validation_videos() -> None:
+    """Against a plain loop over the folds, in which each group is held out once."""
     train = blobs(120, 1.5, 0, "train")
     right = dict.fromkeys(C_GRID, 0)
     held_out_N = np.zeros(120, int)
@@ -127,7 +126,9 @@ def test_the_strength_is_the_one_that_most_held_out_videos_are_right_with() -> N
             pipeline.fit(train.x_ND[~check_N], train.label[~check_N])
             right[c] += int((pipeline.predict(train.x_ND[check_N]) == train.label[check_N]).sum())
     assert (held_out_N == 1).all()
-    assert right[choose_c(train, 0.25, seed=3)] >= max(right.values()) - 1  # solvers stop a little apart
+    assert (
+        right[choose_c(train, 0.25, seed=3)] >= max(right.values()) - 1
+    )  # the solvers stop at slightly different points
 
 
 def test_one_group_only_still_gets_an_answer() -> None:

@@ -1,4 +1,4 @@
-"""Hand-made motion: histograms against slow definitions, and on motion that is known."""
+"""Motion features: histograms against slow definitions, and on known motion."""
 
 import math
 from itertools import pairwise
@@ -36,7 +36,7 @@ def test_a_vector_is_the_sum_of_its_parts_in_the_two_nearest_directions(x: float
 
 
 @pytest.mark.parametrize("k", range(8))
-def test_a_vector_in_a_direction_is_all_there(k: int) -> None:
+def test_a_vector_along_a_direction_has_no_other_part(k: int) -> None:
     x, y = np.full((1, 1), 3 * math.cos(ANGLES[k]), np.float32), np.full((1, 1), 3 * math.sin(ANGLES[k]), np.float32)
     assert in_directions(x, y)[:, 0, 0] == pytest.approx(3 * np.eye(8)[k], abs=1e-5)
 
@@ -80,20 +80,20 @@ def test_directions_are_those_of_the_motion(dx: float, dy: float, direction: int
 def test_motion_in_one_cell_is_found_in_that_cell() -> None:
     before, after = moving(2, 0)
     still = before.copy()
-    still[:16, 32:] = after[:16, 32:]  # the upper right cell alone moves on
+    still[:16, 32:] = after[:16, 32:]  # only the upper right cell moves
     moved = pair_histograms(before, still)
     assert moved[HOF].reshape(8, 3, 3)[0].argmax() == 2
-    assert moved[CHANGE].reshape(9, 9)[0].argmin() == 2, "unchanged pixels are rarest there"
+    assert moved[CHANGE].reshape(9, 9)[0].argmin() == 2, "this cell has the fewest unchanged pixels"
 
 
-def test_a_panning_camera_does_not_change_how_the_flow_varies() -> None:
+def test_a_panning_camera_hardly_shows_in_the_gradient_of_the_flow() -> None:
     histograms = pair_histograms(*moving(2, 0))
     assert histograms[MBH].sum() < 0.2 * histograms[HOF].sum()
 
 
 @pytest.mark.parametrize(("along", "direction"), [(0, 0), (1, 2)])
-def test_how_the_flow_varies_has_a_direction(along: int, direction: int) -> None:
-    """A picture stretched about its centre moves outwards, the faster the farther out: along x, or along y."""
+def test_the_gradient_of_the_flow_has_a_direction(along: int, direction: int) -> None:
+    """A picture stretched along x (or y) about its centre moves outwards, faster with distance from the centre."""
     before = moving(0, 0, 1)[0]
     stretch = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
     stretch[along, along], stretch[along, 2] = 1.08, -0.08 * 23.5

@@ -1,4 +1,4 @@
-"""Nearest neighbours against a slow reference: ties, zero vectors, collapsed embeddings, blocks of any size."""
+"""Nearest neighbours against a slow reference: ties, zero vectors, collapsed embeddings, all block sizes."""
 
 import sys
 
@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from mofore.errors import UserError
-from mofore.evaluation import nearest as neighbours
+from mofore.evaluation import nearest as nearest_module
 from mofore.evaluation.nearest import nearest
 
 SIZES = st.fixed_dictionaries(
-    {"QUERIES_A_BLOCK": st.integers(1, 9), "GALLERY_A_BLOCK": st.integers(1, 40), "SPARE": st.integers(0, 9)}
+    {"QUERIES_PER_BLOCK": st.integers(1, 9), "GALLERY_PER_BLOCK": st.integers(1, 40), "SPARE": st.integers(0, 9)}
 )
 
 
@@ -34,7 +34,7 @@ def slow_nearest(queries_ND: np.ndarray, gallery_MD: np.ndarray, k: int) -> tupl
 def check(queries_ND: np.ndarray, gallery_MD: np.ndarray, k: int, sizes: dict[str, int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         for name, size in sizes.items():
-            patch.setattr(neighbours, name, size)
+            patch.setattr(nearest_module, name, size)
         rows_NK, similarity_NK = nearest(queries_ND, gallery_MD, k)
     slow_rows, slow_similarity = slow_nearest(queries_ND, gallery_MD, k)
     assert rows_NK.tolist() == slow_rows
@@ -42,7 +42,7 @@ def check(queries_ND: np.ndarray, gallery_MD: np.ndarray, k: int, sizes: dict[st
 
 
 def drawn(seed: int, n: int, m: int, dim: int, spread: float) -> tuple[np.ndarray, np.ndarray]:
-    """Random vectors; with little spread, all lie close to one direction, as of a collapsed encoder."""
+    """Random vectors; with a small spread all have nearly one direction, as embeddings of a collapsed encoder do."""
     rng = np.random.default_rng(seed)
     x = np.ones(dim) + spread * rng.normal(size=(n + m, dim))
     return x[:n].astype(np.float32), x[n:].astype(np.float32)
@@ -52,7 +52,7 @@ def drawn(seed: int, n: int, m: int, dim: int, spread: float) -> tuple[np.ndarra
 @settings(max_examples=150, deadline=None)
 @given(SIZES, st.integers(0, 999), st.integers(1, 12), st.integers(1, 60), st.integers(1, 70))
 def test_equals_the_definition_on_ties(sizes: dict[str, int], seed: int, n: int, m: int, k: int) -> None:
-    """Few small whole numbers: twins, multiples, opposites and zeros abound."""
+    """Vectors of a few small integers: many are equal, multiples of each other, opposite or zero."""
     rng = np.random.default_rng(seed)
     queries, gallery = (rng.integers(-1, 3, size=(rows, 3)).astype(np.float32) for rows in (n, m))
     check(queries, gallery, k, sizes)
@@ -69,10 +69,10 @@ def test_equals_the_definition_on_random_and_on_collapsed_vectors(
 
 @pytest.mark.parametrize("rising", [True, False])
 def test_a_gallery_in_the_order_of_similarity(rising: bool) -> None:
-    """Each row of it beats all before it, or none does."""
+    """Each row is nearer than all rows before it, or less near."""
     angle = np.linspace(0, 3, 400)[:: -1 if rising else 1]
     gallery = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
-    check(np.array([[1, 0], [0, 1]], dtype=np.float32), gallery, 7, {"GALLERY_A_BLOCK": 10, "SPARE": 2})
+    check(np.array([[1, 0], [0, 1]], dtype=np.float32), gallery, 7, {"GALLERY_PER_BLOCK": 10, "SPARE": 2})
 
 
 @pytest.mark.parametrize("k", [1, 50])
@@ -81,7 +81,7 @@ def test_equals_scikit_learn(k: int) -> None:
     rows, similarity = nearest(queries, gallery, k)
     model = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(gallery.astype(np.float64))
     distance, expected = model.kneighbors(queries.astype(np.float64))
-    assert (rows == expected).mean() > 0.9999, "but for neighbours that float32 has as equal"
+    assert (rows == expected).mean() > 0.9999, "except for neighbours with equal similarity in float32"
     assert np.allclose(similarity, 1 - distance, atol=1e-6)
 
 
@@ -98,7 +98,7 @@ def test_no_queries_have_no_neighbours() -> None:
     assert rows.shape == similarity.shape == (0, 5)
 
 
-def test_inputs_stay_as_they_are() -> None:
+def test_inputs_are_not_changed() -> None:
     queries, gallery = drawn(0, 5, 20, 4, 1.0)
     before = queries.copy(), gallery.copy()
     nearest(queries, gallery, 3)
@@ -122,7 +122,7 @@ class TestFaiss:
         assert (np.diff(similarity, axis=1) <= 0).all()
 
     @pytest.mark.parametrize("m", [1, 5, 300])
-    def test_small_galleries_lack_nothing(self, m: int) -> None:
+    def test_small_galleries_are_searched_completely(self, m: int) -> None:
         pytest.importorskip("faiss")
         queries, gallery = drawn(1, 20, m, 8, 1.0)
         gallery[0] = 0
@@ -132,14 +132,16 @@ class TestFaiss:
         assert (rows == exact_rows).mean() > 0.99
         assert np.allclose(similarity, exact_similarity, atol=1e-6)
 
-    def test_lists_that_hold_too_few_are_made_up_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_if_the_probed_lists_have_too_few_vectors_the_search_is_exact(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         pytest.importorskip("faiss")
-        monkeypatch.setattr(neighbours, "LISTS_PROBED", 1)
+        monkeypatch.setattr(nearest_module, "LISTS_PROBED", 1)
         queries, gallery = drawn(2, 50, 2000, 8, 1.0)
         rows, _ = nearest(queries, gallery, 1500, "faiss")
         assert (rows == nearest(queries, gallery, 1500)[0]).all()
 
-    def test_without_faiss_the_user_is_told_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_faiss_the_error_names_the_package_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "faiss", None)
         with pytest.raises(UserError, match=r"knn.index is 'faiss'.*pip install faiss-cpu$"):
             nearest(*drawn(0, 2, 3, 4, 1.0), 1, "faiss")

@@ -1,4 +1,4 @@
-"""Scores class by class."""
+"""The score of each class."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Silhouette, NMI, ARI and the rest against slow references and scikit-learn, on spaces whose structure is known."""
+"""Silhouette, NMI, ARI, uniformity and alignment: slow references, scikit-learn, and spaces of known structure."""
 
 import math
 from collections import Counter
@@ -18,7 +18,7 @@ from mofore.evaluation import structure as structure_module
 from mofore.evaluation.bootstrap import group_interval
 from mofore.evaluation.structure import clip_alignment, evaluate_structure
 
-CLASSES, GROUPS, MEMBERS, DIM = 6, 4, 5, 24  # groups of a class, videos of a group
+CLASSES, GROUPS, MEMBERS, DIM = 6, 4, 5, 24  # GROUPS of each class, MEMBERS (videos) of each group
 
 
 def embeddings(x_ND: np.ndarray, label: Sequence[object], group: Sequence[object]) -> Embeddings:
@@ -28,7 +28,7 @@ def embeddings(x_ND: np.ndarray, label: Sequence[object], group: Sequence[object
 
 
 def space(of_class: float, of_scene: float, noise: float = 0.3) -> Embeddings:
-    """What an encoder sees that knows the class, the scene, both or neither; groups lie inside classes."""
+    """Embeddings that encode the class, the scene, both or neither, by the given weights. A group has one class."""
     rng = np.random.default_rng(0)
     label = np.repeat(np.arange(CLASSES), GROUPS * MEMBERS)
     group = np.repeat(np.arange(CLASSES * GROUPS), MEMBERS)
@@ -71,7 +71,7 @@ def slow_ari(a: Sequence[object], b: Sequence[object]) -> float:
 
 
 def clusters_instead(patch: pytest.MonkeyPatch, cluster: np.ndarray) -> None:
-    """K-means finds these clusters, always."""
+    """Replace k-means by one that always returns these clusters."""
 
     class Found:
         def __init__(self, *args: object, **options: object) -> None:
@@ -115,7 +115,7 @@ def test_scores_by_class_equal_the_definitions_and_scikit_learn(seed: int, label
 
 def test_scores_by_group_are_means_over_classes_by_their_videos() -> None:
     rng = np.random.default_rng(0)
-    label = ["a"] * 9 + ["b"] * 5 + [""] * 4 + ["c"] * 3 + ["d"] * 2  # c: one group; d: only single members
+    label = ["a"] * 9 + ["b"] * 5 + [""] * 4 + ["c"] * 3 + ["d"] * 2  # c has one group; all groups of d have one video
     group = [*"pppqqqrrr", *"ppqqs", *"pptt", *"uuu", *"vw"]
     x = rng.normal(size=(len(label), 4)).astype(np.float32)
     scores = evaluate_structure(embeddings(x, label, group), seed=0)
@@ -132,14 +132,14 @@ def test_scores_by_group_are_means_over_classes_by_their_videos() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("groups_across_classes", [False, True])
-def test_class_and_scene_are_told_apart(groups_across_classes: bool) -> None:
+def test_class_and_scene_are_distinguished(groups_across_classes: bool) -> None:
     by = {
         "class": space(of_class=1, of_scene=0),
         "scene": space(of_class=0, of_scene=1),
         "both": space(of_class=1, of_scene=1),
         "neither": space(of_class=0, of_scene=0),
     }
-    if groups_across_classes:  # as with actors who each act out every class
+    if groups_across_classes:  # as with actors who each perform every class
         for videos in by.values():
             videos.group = np.array([str(int(group) % GROUPS) for group in videos.group])
     scores = {name: evaluate_structure(videos, seed=0) for name, videos in by.items()}
@@ -159,21 +159,21 @@ def test_class_and_scene_are_told_apart(groups_across_classes: bool) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_dealt_out_labels_score_by_chance(seed: int) -> None:
+def test_permuted_labels_score_at_chance(seed: int) -> None:
     rng = np.random.default_rng(seed)
     videos = space(of_class=1, of_scene=1)
     true = evaluate_structure(videos, seed=0)
     videos.label = rng.permutation(videos.label)
     videos.group = rng.permutation(videos.group)
-    dealt = evaluate_structure(videos, seed=0)
+    permuted = evaluate_structure(videos, seed=0)
     assert min(true["ari_class"], true["ari_group"]) > 0.5
-    assert abs(dealt["ari_class"]) < 0.06
-    assert abs(dealt["ari_group"]) < 0.1
-    assert max(dealt["silhouette_class_high"], dealt["silhouette_group_high"]) < 0.02
+    assert abs(permuted["ari_class"]) < 0.06
+    assert abs(permuted["ari_group"]) < 0.1
+    assert max(permuted["silhouette_class_high"], permuted["silhouette_group_high"]) < 0.02
     chance = [
         slow_nmi(videos.label.tolist(), rng.integers(CLASSES, size=len(videos.label)).tolist()) for _ in range(50)
     ]
-    assert dealt["nmi_class"] < max(chance) + 0.03
+    assert permuted["nmi_class"] < max(chance) + 0.03
 
 
 @pytest.mark.slow
@@ -202,7 +202,7 @@ def test_scale_of_embeddings_does_not_matter_and_the_seed_repeats() -> None:
         ("a", "p", {"class", "group"}),
     ],
 )
-def test_what_labels_and_groups_allow(label: str, group: str, absent: set[str]) -> None:
+def test_scores_without_a_partition_are_absent(label: str, group: str, absent: set[str]) -> None:
     x = np.random.default_rng(0).normal(size=(len(label), 4))
     scores = evaluate_structure(embeddings(x, [name.strip() for name in label], [*group]), seed=0)
     for of in ("class", "group"):
@@ -219,7 +219,7 @@ def test_collapsed_embeddings_have_no_structure(value: float) -> None:
     videos.x_ND = np.full_like(videos.x_ND, value)
     scores = evaluate_structure(videos, seed=0)
     for of in ("class", "group"):
-        assert scores[f"silhouette_{of}"] == pytest.approx(0, abs=0.3)  # of distances that are all rounding
+        assert scores[f"silhouette_{of}"] == pytest.approx(0, abs=0.3)  # all distances are rounding errors
         assert scores[f"silhouette_{of}"] <= 0
         assert scores[f"nmi_{of}"] == pytest.approx(0)
         assert scores[f"ari_{of}"] == pytest.approx(0)
@@ -234,7 +234,7 @@ def test_uniformity_is_that_of_all_pairs() -> None:
         assert got == pytest.approx(distance.square().mul(-2).exp().mean().log().item(), abs=1e-4)
 
 
-def test_uniformity_of_many_videos_is_that_of_some(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uniformity_of_many_videos_is_that_of_a_subset(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).normal(size=(600, 8)).astype(np.float32)
     videos = embeddings(x, [""] * 600, range(600))
     whole = evaluate_structure(videos, seed=0)["uniformity"]
@@ -244,7 +244,7 @@ def test_uniformity_of_many_videos_is_that_of_some(monkeypatch: pytest.MonkeyPat
     assert some == pytest.approx([whole, whole], abs=0.1)
 
 
-def test_alignment_is_the_mean_squared_distance_of_clips_apart() -> None:
+def test_alignment_is_the_mean_squared_distance_of_clips_that_do_not_overlap() -> None:
     rng = np.random.default_rng(0)
     span, start = 5, np.array([0, 4, 8, 12])
     x = rng.normal(size=(6, 4, 3)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Temporal stability against slow references, on embeddings whose stability is known, and on collapsed ones."""
+"""Temporal stability: slow references, embeddings of known stability, and collapsed embeddings."""
 
 from itertools import combinations, pairwise
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mofore.embedding.store import ClipEmbeddings, Embeddings
-from mofore.evaluation import bootstrap as interval_module
+from mofore.evaluation import bootstrap as bootstrap_module
 from mofore.evaluation.bootstrap import group_interval
 from mofore.evaluation.temporal import TemporalScores, evaluate_temporal
 
@@ -18,7 +18,7 @@ SPAN, STEP, CLIPS = 5, 4, 6
 def packed(
     x_VKD: np.ndarray, label: np.ndarray, group: np.ndarray, split: np.ndarray, step: int = STEP
 ) -> tuple[ClipEmbeddings, Embeddings]:
-    """Clip embeddings as the stage reads them, a clip every `step` frames."""
+    """Clip and video embeddings in the format that the stage reads, with a clip every `step` frames."""
     videos, clips, dim = x_VKD.shape
     name = np.array([f"v{i}" for i in range(videos)])
     start = np.tile(np.arange(clips) * step, videos)
@@ -27,7 +27,7 @@ def packed(
 
 
 def made(drift: float, n_videos: int = 40, dim: int = 16) -> tuple[ClipEmbeddings, Embeddings]:
-    """Each video starts somewhere and walks away from it by `drift` a clip; unlabelled, every video its own group."""
+    """Each video is a random walk with steps of `drift` a clip. Videos are unlabelled, each in a group of its own."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(n_videos, 1, dim)) + drift * np.cumsum(rng.normal(size=(n_videos, CLIPS, dim)), axis=1)
     split = np.array(["test" if i % 4 == 0 else "train" for i in range(n_videos)])
@@ -43,7 +43,7 @@ def labelled(seed: int, n_videos: int, classes: int, groups: int, unlabelled: in
 
 
 def slow_similarities(clips: ClipEmbeddings, videos: Embeddings) -> dict[str, list[tuple[float, str, str]]]:
-    """Similarity and the two groups of each pair, by kind of pair."""
+    """For each kind of pair, the similarity and the two groups of each pair, in plain loops."""
     x = clips.x_ND.astype(np.float64) - clips.x_ND.astype(np.float64).mean(axis=0)
     rows = list(range(len(x)))
     found: dict[str, list[tuple[float, str, str]]] = {}
@@ -68,7 +68,9 @@ def slow_similarities(clips: ClipEmbeddings, videos: Embeddings) -> dict[str, li
     groups=st.integers(1, 4),
     unlabelled=st.integers(0, 7),
 )
-def test_levels_equal_the_definition(seed: int, n_videos: int, classes: int, groups: int, unlabelled: int) -> None:
+def test_mean_similarities_equal_the_definition(
+    seed: int, n_videos: int, classes: int, groups: int, unlabelled: int
+) -> None:
     clips, videos = labelled(seed, n_videos, classes, groups, min(unlabelled, n_videos))
     scores = evaluate_temporal(clips, videos, SPAN, bins=3).scores
     slow = {kind: [pair[0] for pair in pairs] for kind, pairs in slow_similarities(clips, videos).items()}
@@ -87,7 +89,7 @@ def test_levels_equal_the_definition(seed: int, n_videos: int, classes: int, gro
 def test_intervals_equal_a_slow_bootstrap_of_both_ends_of_a_pair(
     seed: int, groups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interval_module, "RESAMPLES", 40)
+    monkeypatch.setattr(bootstrap_module, "RESAMPLES", 40)
     clips, videos = labelled(seed, n_videos=9, classes=2, groups=groups, unlabelled=1)
     scores = evaluate_temporal(clips, videos, SPAN, bins=3).scores
     names = sorted(set(videos.group))
@@ -108,7 +110,7 @@ def test_intervals_equal_a_slow_bootstrap_of_both_ends_of_a_pair(
 def test_blocks_of_resamples_do_not_change_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     clips, videos = labelled(4, n_videos=8, classes=2, groups=5, unlabelled=0)
     whole = evaluate_temporal(clips, videos, SPAN, bins=3).scores
-    monkeypatch.setattr(interval_module, "NUMBERS_A_BLOCK", 600)
+    monkeypatch.setattr(bootstrap_module, "VALUES_PER_BLOCK", 600)
     assert evaluate_temporal(clips, videos, SPAN, bins=3).scores == pytest.approx(whole)
 
 
@@ -149,18 +151,18 @@ def test_bins_are_means_with_intervals_over_groups() -> None:
     assert table.iloc[0][["similarity", "low", "high"]].tolist() == pytest.approx(list(wanted), abs=1e-5)
 
 
-def test_an_untrained_sameness_is_taken_off() -> None:
+def test_a_common_mean_is_subtracted() -> None:
     clips, videos = made(drift=0.3)
-    plain = evaluate_temporal(clips, videos, SPAN, 5).scores
+    original = evaluate_temporal(clips, videos, SPAN, 5).scores
     clips.x_ND = clips.x_ND + np.float32(100)
     shifted = evaluate_temporal(clips, videos, SPAN, 5).scores
     centred = ["same_video", "other_videos", "margin", "margin_in_sd", "speed"]
-    assert [shifted[name] for name in centred] == pytest.approx([plain[name] for name in centred], abs=1e-3)
-    assert shifted["spread"] < 0.05 < plain["spread"]
-    assert shifted["effective_rank"] < plain["effective_rank"]
+    assert [shifted[name] for name in centred] == pytest.approx([original[name] for name in centred], abs=1e-3)
+    assert shifted["spread"] < 0.05 < original["spread"]
+    assert shifted["effective_rank"] < original["effective_rank"]
 
 
-def test_the_mean_is_that_of_training_clips() -> None:
+def test_the_subtracted_mean_is_that_of_training_clips() -> None:
     clips, videos = made(drift=0.3)
     before = evaluate_temporal(clips, videos, SPAN, 5).scores
     test = np.repeat(videos.split == "test", CLIPS)
@@ -173,7 +175,7 @@ def test_the_mean_is_that_of_training_clips() -> None:
     [
         (["a", "a", "b", "b"], [0, 1, 2, 3], ["same video", "same class", "other class"]),
         (["", "a", "b", "b"], [0, 1, 2, 3], ["same video", "same class", "other class"]),
-        (["a", "a", "b", "b"], [0, 0, 1, 1], ["same video", "other class"]),  # a class has no two groups
+        (["a", "a", "b", "b"], [0, 0, 1, 1], ["same video", "other class"]),  # each class has one group
         (["a", "a", "b", "b"], [0, 0, 0, 0], ["same video"]),
         (["a", "a", "a", "a"], [0, 1, 2, 3], ["same video", "other videos"]),
         (["", "", "", ""], [0, 1, 2, 3], ["same video", "other videos"]),
@@ -187,11 +189,11 @@ def test_the_kinds_of_pairs_that_labels_and_groups_allow(
     assert found.similarity.kind.unique().tolist() == kinds
     assert (found.similarity.kind.value_counts() == 2).all()
     for kind in kinds[1:]:
-        level = found.similarity[found.similarity.kind == kind]
-        assert set(level.similarity) == {found.scores[kind.replace(" ", "_")]}
+        rows = found.similarity[found.similarity.kind == kind]
+        assert set(rows.similarity) == {found.scores[kind.replace(" ", "_")]}
 
 
-def test_videos_without_room_have_no_same_video_numbers() -> None:
+def test_short_videos_have_no_same_video_scores() -> None:
     clips, videos = made(drift=0.1)
     clips.start[:] = 0
     found = evaluate_temporal(clips, videos, SPAN, 5)
@@ -203,7 +205,7 @@ def test_videos_without_room_have_no_same_video_numbers() -> None:
     assert len(found.similarity) == len(found.speed) == 0
 
 
-def test_one_clip_a_video_says_nothing_of_time() -> None:
+def test_one_clip_per_video_gives_no_scores_over_time() -> None:
     x = np.random.default_rng(0).normal(size=(8, 1, 4))
     found = evaluate_temporal(*packed(x, np.full(8, ""), np.arange(8), np.full(8, "train")), SPAN, 5)
     assert "same_video" not in found.scores
@@ -212,7 +214,7 @@ def test_one_clip_a_video_says_nothing_of_time() -> None:
 
 
 class TestCollapse:
-    """An encoder that has collapsed, in whatever way, does not pass for a stable one."""
+    """Each kind of collapse shows in at least one score."""
 
     def score(self, x_VKD: np.ndarray) -> dict[str, float]:
         videos = len(x_VKD)
@@ -223,7 +225,7 @@ class TestCollapse:
         rng = np.random.default_rng(0)
         return rng.normal(size=(60, 1, 32)) + 0.7 * rng.normal(size=(60, CLIPS, 32))
 
-    def test_a_healthy_encoder_is_told_apart_from_all_others(self) -> None:
+    def test_a_healthy_encoder_has_high_scores(self) -> None:
         scores = self.score(self.healthy())
         assert scores["margin_in_sd"] > 2.5
         assert scores["effective_rank"] > 20
@@ -238,7 +240,7 @@ class TestCollapse:
         assert scores["effective_rank"] == pytest.approx(1)
         assert scores["spread"] == pytest.approx(0, abs=1e-6)
 
-    def test_what_rounding_leaves_of_collapse_is_no_stability(self) -> None:
+    def test_rounding_errors_of_equal_embeddings_are_no_stability(self) -> None:
         rng = np.random.default_rng(0)
         x = np.broadcast_to(1 + 1e-7 * rng.normal(size=(60, 1, 32)), (60, CLIPS, 32)).astype(np.float32)
         assert len(np.unique(x)) > 1
@@ -250,7 +252,7 @@ class TestCollapse:
         assert scores["spread"] < 0.01
         assert scores["effective_rank"] < 1.2
 
-    def test_few_directions_look_stable_but_have_no_contrast(self) -> None:
+    def test_few_directions_look_stable_but_have_a_low_margin_in_sd(self) -> None:
         rng = np.random.default_rng(0)
         line = rng.choice([-1, 1], size=(60, 1, 1)) * np.ones((1, CLIPS, 32)) + 0.01 * rng.normal(size=(60, CLIPS, 32))
         scores = self.score(line)
@@ -261,7 +263,7 @@ class TestCollapse:
 
 
 def on_circle(degrees_VK: np.ndarray) -> np.ndarray:
-    """Points of a circle, and their opposites as further videos, so that the mean is 0."""
+    """Points on a circle, and the opposite points as further videos, so that the mean is 0."""
     angle = np.radians(np.concatenate([degrees_VK, degrees_VK + 180]))
     return np.stack([np.cos(angle), np.sin(angle)], axis=2)
 
@@ -282,7 +284,7 @@ def test_a_steady_turn_has_its_speed() -> None:
     assert found.speed.position.tolist() == pytest.approx(halfway)
 
 
-def test_speed_is_of_a_frame_not_of_a_clip() -> None:
+def test_speed_is_per_frame_and_not_per_clip() -> None:
     degrees = np.array([[10.0], [50.0]]) + 12 * np.arange(CLIPS)
     assert turning(degrees, step=2).scores["speed"] == pytest.approx(6, abs=1e-3)
     assert turning(degrees, step=12).scores["speed"] == pytest.approx(1, abs=1e-3)

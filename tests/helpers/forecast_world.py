@@ -13,7 +13,7 @@ import pandas as pd
 
 from mofore.config import Forecast
 from mofore.embedding.store import ClipEmbeddings, Embeddings
-from mofore.evaluation.forecast_skill import score_pairs
+from mofore.evaluation.forecast_pairs import score_pairs
 
 SPAN, P = 5, 8  # video frames that a clip spans, dimensions of a target
 TRAINED = Forecast(

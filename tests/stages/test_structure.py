@@ -1,4 +1,4 @@
-"""What the stage `structure` writes and says, with awkward names, and with nothing to compare."""
+"""Files and closing line of the stage `structure`, with awkward names, and without classes and groups."""
 
 import json
 import runpy
@@ -51,12 +51,10 @@ def test_the_stage_scores_every_row_on_held_out_videos(
     assert out.count("\n") == 1
 
 
-def test_the_stage_with_nothing_to_compare(
+def test_the_stage_without_scores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = pd.DataFrame({"video": ["v"], "label": [""], "group": ["v"], "split": ["train"]})
     scores = run_stage(tmp_path, monkeypatch, table)
     assert set(scores["mofore"]) == {"effective_rank", "alignment", "alignment_low", "alignment_high"}
-    assert capsys.readouterr().out == (
-        "structure: silhouette by class nothing to compare; by group nothing to compare\n"
-    )
+    assert capsys.readouterr().out == ("structure: silhouette by class not defined; by group not defined\n")

@@ -1,4 +1,4 @@
-"""What the stage `temporal` writes and says, with awkward names, and with nothing to compare."""
+"""Files and closing line of the stage `temporal`, with awkward names, and without pairs of clips."""
 
 import json
 import runpy
@@ -40,7 +40,7 @@ def test_the_stage_writes_tables_and_one_line(
 ) -> None:
     write_project(tmp_path, clips=10, frames=100, split=["train", "test"] * 4, label=["a, b", "a, b", "$", "$"] * 2)
     out = run_stage(tmp_path, monkeypatch, capsys)
-    assert out.startswith("temporal: same video above other videos by mofore ")
+    assert out.startswith("temporal: margin of same video over other videos: mofore ")
     assert out.count("\n") == 1
     assert list(json.loads((tmp_path / "results/temporal.json").read_text())) == ["mofore", "random_init"]
     similarity = pd.read_csv(tmp_path / "results/temporal.csv")
@@ -59,11 +59,11 @@ def test_the_stage_writes_tables_and_one_line(
     ]
 
 
-def test_the_stage_with_nothing_to_compare(
+def test_the_stage_without_scores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_project(tmp_path, clips=1, frames=100, split=["train"], label=[""])
-    assert run_stage(tmp_path, monkeypatch, capsys) == "temporal: same video above other videos by nothing to compare\n"
+    assert run_stage(tmp_path, monkeypatch, capsys) == "temporal: margin of same video over other videos: not defined\n"
     assert (tmp_path / "results/temporal.csv").read_text() == "series,gap,similarity,low,high\n"
     assert (tmp_path / "results/speed.csv").read_text() == "encoder,position,speed,low,high\n"
     assert set(json.loads((tmp_path / "results/temporal.json").read_text())["mofore"]) == {"effective_rank", "spread"}

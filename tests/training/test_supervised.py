@@ -147,7 +147,9 @@ def test_the_stage_embeds_all_videos_and_never_reads_a_test_label(
     assert found.x_ND.shape == (8, 192)
     assert np.ptp(found.x_ND, axis=0).max() > 0
     printed = capsys.readouterr().out
-    assert printed.startswith("supervised: 6 videos of 2 classes, 2 epochs; in the last, ")
+    assert printed.startswith(
+        "supervised: 6 videos of 2 classes, 2 epochs; accuracy on training clips in the last epoch "
+    )
 
     change_labels(project, np.array([3, 7]), "something else")  # the test videos
     run_stage()
