@@ -25,7 +25,7 @@ from mofore.config import PARAMS_FILE, check_params, load_params
 from mofore.errors import UserError, run_stage
 from mofore.evaluation.bootstrap import Interval
 from mofore.experiments.ablation_chart import draw
-from mofore.experiments.runs import Run, dvc, flat, read_experiments
+from mofore.experiments.runs import Run, dvc, flatten, read_experiments
 from mofore.utils.files import write_csv
 from mofore.utils.text import counted
 
@@ -103,7 +103,7 @@ class Row:
     Attributes:
         section: the part of the method that it changes.
         name: what it changes it to.
-        values: parameters that differ from params.yaml, BUDGET aside.
+        values: parameters that it sets on top of params.yaml and BUDGET.
         params: all parameters of its runs apart from `seed` and section `runtime`. Its runs are found by these.
         is_default: whether `params` are those of params.yaml with BUDGET.
     """
@@ -145,7 +145,7 @@ def ablation_rows() -> list[Row]:
     def params(values: Values) -> Values:
         merged = OmegaConf.merge(loaded, OmegaConf.from_dotlist(to_overrides(BUDGET | values)))
         assert isinstance(merged, DictConfig)
-        return shared_params(flat(asdict(check_params(merged, Path(PARAMS_FILE)))))
+        return shared_params(flatten(asdict(check_params(merged, Path(PARAMS_FILE)))))
 
     default, rows = params({}), []
     for section, variants in ABLATIONS.items():
@@ -204,8 +204,8 @@ def paired_difference(score: pd.Series, reference: pd.Series) -> Interval:
     """Mean difference of runs with the same seed, and its 95 % confidence interval by Student's t.
 
     Runs with the same seed share test videos and initial weights, so their difference varies less than either score.
-    With three seeds the interval is 4.3 standard errors to each side: it excludes 0 only if all three agree. With one
-    seed its ends are NaN.
+    With three seeds the interval is 4.3 standard errors to each side: it excludes 0 only if all three differences
+    have the same sign. With one seed its ends are NaN.
 
     Args:
         score, reference: one score per seed, indexed by seed. Seeds that only one of them has are ignored.
@@ -222,8 +222,7 @@ def summarise(rows: list[Row], experiments: list[Run]) -> pd.DataFrame:
         Columns section, name, overrides and runs (how many). For each of SCORES: `SCORE` (mean over seeds),
         `SCORE_std` (sample standard deviation over seeds), `SCORE_low` and `SCORE_high` (ends of the 95 % interval over
         test groups, averaged over seeds). Each of DIAGNOSTICS (mean over seeds). For each of SCORES: `delta_SCORE`,
-        `delta_SCORE_low` and `delta_SCORE_high`, the result of
-        `paired_difference` to the default; NaN for the default itself.
+        `delta_SCORE_low` and `delta_SCORE_high`: `paired_difference` from the default; NaN for the default itself.
     """
     default = runs_of(rows[0], experiments)
     lines = []
@@ -231,12 +230,8 @@ def summarise(rows: list[Row], experiments: list[Run]) -> pd.DataFrame:
         own = runs_of(row, experiments)
         if not own:
             continue
-        line = {
-            "section": row.section,
-            "name": row.name,
-            "overrides": " ".join(to_overrides(row.values)),
-            "runs": len(own),
-        }
+        overrides = " ".join(to_overrides(row.values))
+        line = {"section": row.section, "name": row.name, "overrides": overrides, "runs": len(own)}
         deltas: dict[str, float] = {}
         for score, (key, _) in SCORES.items():
             seeds = scores_by_seed(own, key)
@@ -244,7 +239,7 @@ def summarise(rows: list[Row], experiments: list[Run]) -> pd.DataFrame:
             line |= {f"{score}{end}": scores_by_seed(own, key + end).mean() for end in ("_low", "_high")}
             delta = paired_difference(seeds, scores_by_seed({} if row.is_default else default, key))
             deltas |= {f"delta_{score}{end}": x for end, x in zip(("", "_low", "_high"), delta, strict=True)}
-        lines.append(line | {fact: scores_by_seed(own, key).mean() for fact, key in DIAGNOSTICS.items()} | deltas)
+        lines.append(line | {name: scores_by_seed(own, key).mean() for name, key in DIAGNOSTICS.items()} | deltas)
     return pd.DataFrame(lines)
 
 
@@ -280,11 +275,8 @@ def main() -> None:
     caption = f"All runs, the default's too, with {' '.join(to_overrides(BUDGET)) or 'no other change'}.\n{MADE_BY}"
     write_csv(FOLDER / "table.csv", table, "%.6g")
     draw(table, runs, {score: title for score, (_, title) in SCORES.items()}, caption, FOLDER / "figure.png")
-    print(
-        table[["section", "name", "runs", *PRINTED_COLUMNS]].to_string(
-            index=False, float_format="{:.3f}".format, na_rep=""
-        )
-    )
+    printed = table[["section", "name", "runs", *PRINTED_COLUMNS]]
+    print(printed.to_string(index=False, float_format="{:.3f}".format, na_rep=""))
     print(caption)
     for row in {row.experiment: row for row in rows}.values():
         missing = [str(seed) for seed in seeds if seed not in runs_of(row, experiments)]

@@ -1,8 +1,10 @@
 """List or delete the unfinished work that stopped and killed runs left in `.scratch`; later runs would resume from it.
 
-python -m mofore.experiments.clean                          # list it, with size and age
-python -m mofore.experiments.clean pretrain                 # delete checkpoints of pretraining, except those in use
-python -m mofore.experiments.clean pretrain/3f2a download   # the start of a folder's name is enough
+    python -m mofore.experiments.clean                          # list it, with size and age
+    python -m mofore.experiments.clean pretrain                 # delete checkpoints of pretraining, except those in use
+    python -m mofore.experiments.clean pretrain/3f2a download   # the start of a folder's name is enough
+
+Work that a run is using is kept.
 """
 
 import sys

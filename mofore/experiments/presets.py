@@ -64,13 +64,11 @@ def compose_preset(name: str, overrides: list[str]) -> DictConfig:
 
 
 def _force_add(override: str) -> str:
-    """The override in Hydra's form `++key=value`, which also sets keys that the preset lacks, as in section `runtime`."""
+    """The override as Hydra's `++key=value`, which also sets keys that the preset lacks, such as section `runtime`."""
     try:
         parsed = OverridesParser.create().parse_override(override)
     except HydraException:
-        raise UserError(
-            f"'{override}': not an override: write key=value, with quotes around special characters"
-        ) from None
+        raise UserError(f"'{override}': not an override: write key=value, and quote special characters") from None
     if parsed.is_delete() or parsed.key_or_group.split(".")[0] == "hydra":
         raise UserError(f"'{override}': only values of {PARAMS_FILE} can be set, as key=value")
     if parsed.is_sweep_override():
