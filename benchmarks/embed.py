@@ -82,6 +82,7 @@ def make_ways(frames: Path, model: Path) -> tuple[dict[str, Embed], int]:
 
 
 def main() -> None:
+    """Time all ways and compare their medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=Path, default=Path("data/frames"), help="output of stage extract_frames")
     parser.add_argument("--model", type=Path, default=Path("data/model"), help="output of stage pretrain")

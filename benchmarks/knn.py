@@ -72,6 +72,7 @@ def peak_mb() -> float:
 
 
 def main() -> None:
+    """Time all ways, measure their memory, and compare their results with ours."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=int, default=10_000, help="number of queries")
     parser.add_argument("--gallery", type=int, default=100_000, help="number of gallery vectors")

@@ -233,6 +233,7 @@ def compare_memory(samples: int = 10_000) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Compare the speed of readers, or with --memory the memory of loader processes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", help="videos, as data.source=folder takes them")
     parser.add_argument("--short-side", type=int, default=128, help="short side of the stored frames, in pixels")

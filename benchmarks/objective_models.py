@@ -39,12 +39,8 @@ from mofore.training.step import make_train_state, train_step
 
 Settings = dict[str, Any]  # flat keys of params.yaml and their values
 
-LR, TEMPERATURE, MOMENTUM, CLEAN_TARGET = (
-    "pretrain.lr",
-    "contrast.temperature",
-    "momentum.start",
-    "augment.clean_target_prob",
-)
+LR, TEMPERATURE = "pretrain.lr", "contrast.temperature"
+MOMENTUM, CLEAN_TARGET = "momentum.start", "augment.clean_target_prob"
 RECOMMENDED: dict[str, Settings] = {  # differences from params.yaml that a method's authors recommend
     "mofore": {},
     "simclr": {CLEAN_TARGET: 0.0},  # all of these augment both clips

@@ -180,6 +180,7 @@ def compare(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
+    """Tune, compare, or run one job of either in this process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=Path, default=Path("data/frames"), help="output of stage extract_frames")
     parser.add_argument("--seconds", type=float, default=45, help="training time of each method")
@@ -189,11 +190,7 @@ def main() -> None:
         "--methods", nargs="+", choices=METHODS, default=list(COMPARED), metavar="METHOD", help="methods besides MoFore"
     )
     parser.add_argument(
-        "--budgets",
-        nargs="+",
-        choices=BUDGETS,
-        default=list(BUDGETS),
-        help="which comparisons; time is always included",
+        "--budgets", nargs="+", choices=BUDGETS, default=list(BUDGETS), help="budgets; time is always compared"
     )
     parser.add_argument("--folds", type=int, default=0, help="number of folds over all groups; 0: use the split")
     parser.add_argument("--name", default="objectives", help="name of the table and the figure")

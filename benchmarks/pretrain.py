@@ -206,6 +206,7 @@ def compare_learning(frames: Path, seconds: float, clips_per_second: dict[str, f
 
 
 def main() -> None:
+    """Compare speed and memory, then what each method learns; or run as a child process of either."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=Path, default=Path("data/frames"), help="output of stage extract_frames")
     parser.add_argument("--turns", type=int, default=6, help="how often each way is timed")

@@ -48,9 +48,8 @@ def draw(table: pd.DataFrame, seeds: pd.DataFrame, titles: dict[str, str], capti
         picture: PNG file to write.
     """
     table = table.assign(first_in_section=~table["section"].duplicated())
-    table["y"] = (
-        np.arange(len(table)) + 1.6 * table["first_in_section"].cumsum()
-    )  # leaves room for the name of each section
+    # In rows from the top; each section starts 1.6 rows lower, which leaves room for its name.
+    table["y"] = np.arange(len(table)) + 1.6 * table["first_in_section"].cumsum()
     bottom = table["y"].iloc[-1] + 1
     height = TOP_MARGIN + bottom * ROW_HEIGHT + BOTTOM_MARGIN
     with matplotlib.style.context(["default", STYLE]):
