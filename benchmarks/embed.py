@@ -1,16 +1,22 @@
-"""Embedding: videos a second of the stage's way against the forward pass alone, and against one video after another.
+"""Measure how many videos per second stage `embed` embeds, against two other ways to do the same.
 
     dvc repro pretrain
     python benchmarks/embed.py [--frames data/frames] [--model data/model] [--turns 5]
 
-mofore: frames read, decoded and cropped once, while all rows of the stage are embedded (the trained encoder, a fresh
-one, and the trained one on shuffled frames and on stills). forward: the same passes on clips that lie ready in memory
-as the encoders' input. simple: for each row, a video is read, then the encoder runs on its clips in float32. All take
-turns of some videos in one run, so that other work on the machine hits all alike; the median of each is compared. Ends
-with one line of JSON.
+All embed the rows of the stage: the trained encoder, a randomly initialised one, and the trained one on shuffled frames
+and on still frames.
+
+    mofore    the code of the stage: frames are read, decoded and cropped once for all rows
+    forward   the forward passes alone, on inputs that are in memory already: the upper bound
+    simple    one row and one video at a time: read the video, then run the encoder on its clips in float32
+
+The three take turns on the same videos in random order, so that other work on the machine slows all of them alike. The
+medians are compared. The last line of the output is JSON.
+
+Shapes: B clips of a batch, C channels, T frames, H = W side of a clip.
 """
 
-import mofore.runtime.openmp  # noqa: F401 # first, before anything that loads torch
+import mofore.runtime.openmp  # noqa: F401 # must come before anything that imports torch
 
 # isort: split
 import argparse
@@ -32,42 +38,42 @@ from mofore.method.encoders import build_encoder, load_encoder
 from mofore.runtime.device import autocast, keep_freed_memory, pick_device
 
 Embed = Callable[[], object]
-TURN = 56 * VIDEOS_PER_BATCH  # videos
+MAX_VIDEOS = 56 * VIDEOS_PER_BATCH  # videos that are embedded in one turn
 
 
-def ways(frames: Path, model: Path) -> tuple[dict[str, Embed], int]:
-    """Each way, to embed the same videos; and how many they are."""
+def make_ways(frames: Path, model: Path) -> tuple[dict[str, Embed], int]:
+    """Return a function for each way to embed the same videos, and the number of videos."""
     params = load_params()
     trained, name, clip = load_encoder(model)
     videos = FrameStore(frames)
     leave_out_shorter_than_a_clip(videos, clip)
-    videos.keep(np.arange(len(videos)) < TURN)
+    videos.keep(np.arange(len(videos)) < MAX_VIDEOS)
     samples = UniformClips(videos, clip, params.embed.clips)
     device = pick_device(params.runtime)
-    fresh = build_encoder(name, params.seed)
+    random_init = build_encoder(name, params.seed)
     network = trained.to(device).eval()
-    encoders: dict[str, nn.Module] = {"mofore": network, "random_init": fresh.to(device).eval()}
+    encoders: dict[str, nn.Module] = {"mofore": network, "random_init": random_init.to(device).eval()}
     encoders.update(dict.fromkeys(VIEWS, network))
     view_of: dict[str, View] = {row: VIEWS.get(row, "ordered") for row in encoders}
-    at = range(0, len(videos), VIDEOS_PER_BATCH)
-    stored = [np.concatenate([samples[v] for v in range(i, min(i + VIDEOS_PER_BATCH, len(videos)))]) for i in at]
+    starts = range(0, len(videos), VIDEOS_PER_BATCH)
+    batches = [np.concatenate([samples[v] for v in range(i, min(i + VIDEOS_PER_BATCH, len(videos)))]) for i in starts]
 
-    def seen(frames_BTHWC: Tensor, row: str) -> Tensor:
+    def encoder_input(frames_BTHWC: Tensor, row: str) -> Tensor:
         return view_to_input(frames_BTHWC.to(device), view_of[row], clip.input, params.seed)
 
-    inputs = [{view_of[row]: seen(torch.from_numpy(frames), row) for row in encoders} for frames in stored]
+    inputs = [{view_of[row]: encoder_input(torch.from_numpy(batch), row) for row in encoders} for batch in batches]
 
     def forward() -> None:
         with torch.inference_mode(), autocast(params.runtime, device):
-            for x_BCTHW in inputs:
+            for x_by_view in inputs:
                 for row, encoder in encoders.items():
-                    encoder(x_BCTHW[view_of[row]]).float().cpu()
+                    encoder(x_by_view[view_of[row]]).float().cpu()
 
     @torch.inference_mode()
     def simple() -> None:
         for row, encoder in encoders.items():
             for video in range(len(videos)):
-                encoder(seen(torch.from_numpy(samples[video]), row)).cpu()
+                encoder(encoder_input(torch.from_numpy(samples[video]), row)).cpu()
 
     def mofore() -> None:
         embed_clips(encoders, samples, params.runtime, device, views=VIEWS, seed=params.seed)
@@ -76,23 +82,24 @@ def ways(frames: Path, model: Path) -> tuple[dict[str, Embed], int]:
 
 
 def main() -> None:
+    """Time all ways and compare their medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=Path, default=Path("data/frames"), help="what extract_frames has made")
-    parser.add_argument("--model", type=Path, default=Path("data/model"), help="what pretrain has made")
-    parser.add_argument("--turns", type=int, default=5, help="turns of each way")
+    parser.add_argument("--frames", type=Path, default=Path("data/frames"), help="output of stage extract_frames")
+    parser.add_argument("--model", type=Path, default=Path("data/model"), help="output of stage pretrain")
+    parser.add_argument("--turns", type=int, default=5, help="how often each way is timed")
     arguments = parser.parse_args()
     keep_freed_memory()
-    by_name, n_videos = ways(arguments.frames, arguments.model)
-    seconds: dict[str, list[float]] = {name: [] for name in by_name}
+    ways, n_videos = make_ways(arguments.frames, arguments.model)
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(arguments.turns + 1):
-        for name in random.sample(list(by_name), len(by_name)):
-            began = time.perf_counter()
-            by_name[name]()
-            if turn:  # the first is to warm up
-                seconds[name].append(time.perf_counter() - began)
+        for name in random.sample(list(ways), len(ways)):
+            start = time.perf_counter()
+            ways[name]()
+            if turn:  # turn 0 warms up
+                seconds[name].append(time.perf_counter() - start)
     rate = {name: n_videos / float(np.median(took)) for name, took in seconds.items()}
     for name, value in rate.items():
-        print(f"{name:8}{value:8.1f} videos/s   mofore is {rate['mofore'] / value:5.2f} times that")
+        print(f"{name:8}{value:8.1f} videos/s   mofore is {rate['mofore'] / value:5.2f} times as fast")
     result = {
         "videos_per_second": {name: round(value, 1) for name, value in rate.items()},
         "mofore_to": {name: round(rate["mofore"] / value, 3) for name, value in rate.items() if name != "mofore"},

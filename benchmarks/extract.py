@@ -1,8 +1,16 @@
-"""How fast frames are extracted, beside a bare loop and other readers: `python benchmarks/extract.py FOLDER`.
+"""Measure how fast frames are extracted, against a bare OpenCV loop and other readers.
 
-Each contender decodes all videos of FOLDER, makes the short side 64 pixels and encodes JPEG of quality 90 into a file,
-in a process of its own with one thread; ours with 1 and with 2 workers, its processes' start included. The bare loop
-resizes as ours does, the others by one cv2.resize. Rounds are interleaved; medians count. The last line is JSON.
+    python benchmarks/extract.py FOLDER [--rounds 3] [--videos 1000]
+
+Each way decodes all videos of FOLDER, resizes each frame to a short side of 64 pixels, encodes it as JPEG of quality 90
+and writes it to a file. Each runs in a process of its own.
+
+    mofore 1, mofore 2                 the code of stage extract_frames, with 1 or 2 workers; starting them counts
+    bare loop                          OpenCV on one thread, resizing with the function that mofore uses
+    pyav, decord, torchcodec           other readers on one thread, resizing with a single cv2.resize
+
+All ways are timed once in each round, and their medians are compared. Readers that are not installed are left out. The
+last line of the output is JSON.
 """
 
 import argparse
@@ -28,22 +36,29 @@ from mofore.frames.parallel import make_packs
 from mofore.videos.folder import read_folder
 
 SHORT_SIDE, QUALITY = 64, 90
-NEEDS = {"bare loop": "cv2", "pyav": "av", "decord": "decord", "torchcodec": "torchcodec.decoders"}
+MODULES = {  # to import for each reader
+    "bare loop": "cv2",
+    "pyav": "av",
+    "decord": "decord",
+    "torchcodec": "torchcodec.decoders",
+}
 
 
-def small(image: MatLike) -> tuple[int, int]:
+def target_size(image: MatLike) -> tuple[int, int]:
+    """Width and height in pixels that give the image a short side of SHORT_SIDE."""
     scale = SHORT_SIDE / min(image.shape[:2])
     return round(image.shape[1] * scale), round(image.shape[0] * scale)
 
 
-def area(image: MatLike, size: tuple[int, int]) -> MatLike:
+def resize_by_area(image: MatLike, size: tuple[int, int]) -> MatLike:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def store(images: Iterator[MatLike], out: BinaryIO, smaller: Callable[[MatLike, tuple[int, int]], MatLike]) -> int:
+def store(images: Iterator[MatLike], out: BinaryIO, resizer: Callable[[MatLike, tuple[int, int]], MatLike]) -> int:
+    """Resize, encode and write all images; return how many they were."""
     frames = 0
     for image in images:
-        jpeg = cv2.imencode(".jpg", smaller(image, small(image)), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+        jpeg = cv2.imencode(".jpg", resizer(image, target_size(image)), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
         out.write(jpeg.data)
         frames += 1
     return frames
@@ -51,10 +66,10 @@ def store(images: Iterator[MatLike], out: BinaryIO, smaller: Callable[[MatLike, 
 
 def by_opencv(file: Path) -> Iterator[MatLike]:
     capture = cv2.VideoCapture(str(file), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    more, image = capture.read()
-    while more:
+    success, image = capture.read()
+    while success:
         yield image
-        more, image = capture.read(image)
+        success, image = capture.read(image)
 
 
 def by_pyav(file: Path) -> Iterator[MatLike]:
@@ -81,8 +96,8 @@ def by_torchcodec(file: Path) -> Iterator[MatLike]:
 READERS = {"bare loop": by_opencv, "pyav": by_pyav, "decord": by_decord, "torchcodec": by_torchcodec}
 
 
-def contend(name: str, files: list[Path]) -> dict[str, float]:
-    """Frames and seconds of one contender; the import of what it needs does not count."""
+def extract(name: str, files: list[Path]) -> dict[str, float]:
+    """Extract all frames in one way; return their number and the seconds taken. Imports do not count."""
     with tempfile.TemporaryDirectory() as folder:
         if name.startswith("mofore"):
             size = videos_per_pack(len(files))
@@ -92,19 +107,20 @@ def contend(name: str, files: list[Path]) -> dict[str, float]:
             for _ in make_packs(packs, int(name.split()[1]), "loky"):
                 pass
             seconds = time.perf_counter() - start
-            frames = sum(len(one.lengths) for pack in packs for one in read_sidecar(pack.target))
+            frames = sum(len(video.lengths) for pack in packs for video in read_sidecar(pack.target))
         else:
             configure_opencv()
-            importlib.import_module(NEEDS[name])
+            importlib.import_module(MODULES[name])
             with Path(folder, "frames").open("wb") as out:
                 start = time.perf_counter()
-                smaller = resize if name == "bare loop" else area
-                frames = sum(store(READERS[name](file), out, smaller) for file in files)
+                resizer = resize if name == "bare loop" else resize_by_area
+                frames = sum(store(READERS[name](file), out, resizer) for file in files)
                 seconds = time.perf_counter() - start
     return {"frames": frames, "seconds": seconds}
 
 
 def measure(name: str, folder: Path, videos: int) -> dict[str, Any] | None:
+    """Run `extract` in a process of its own; None if that fails, for example because a reader is not installed."""
     command = [sys.executable, __file__, str(folder), "--videos", str(videos), "--only", name]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode:
@@ -116,16 +132,16 @@ def measure(name: str, folder: Path, videos: int) -> dict[str, Any] | None:
 
 
 def main() -> None:
-    """Measure all contenders and compare."""
+    """Time all ways and compare their medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--videos", type=int, default=10**9, help="use the first so many only")
-    parser.add_argument("--only", help="run one contender in this process, once")
+    parser.add_argument("folder", type=Path, help="videos, as data.source=folder takes them")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each way is timed")
+    parser.add_argument("--videos", type=int, default=10**9, help="use only this many videos, the first ones")
+    parser.add_argument("--only", help="time this way once, in this process")
     options = parser.parse_args()
     if options.only:
         files = [options.folder.absolute() / video.path for video in read_folder(options.folder).videos]
-        print(json.dumps(contend(options.only, files[: options.videos])))
+        print(json.dumps(extract(options.only, files[: options.videos])))
         return
     names = ["mofore 1", "bare loop", "mofore 2", "pyav", "decord", "torchcodec"]
     seconds: dict[str, list[float]] = {name: [] for name in names}

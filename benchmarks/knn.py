@@ -1,12 +1,14 @@
-"""Exact nearest neighbours: ours against faiss-cpu's flat index and scikit-learn's brute force.
+"""Time exact nearest-neighbour search: ours against faiss-cpu's flat index and scikit-learn's brute force.
 
-    pip install -e .[bench]
+    pip install -e '.[bench]'
     python benchmarks/knn.py [--queries 10000] [--gallery 100000] [--dim 512] [--k 50] [--turns 5] [--without sklearn]
 
-All search the same random vectors of length 1, on all cores, and take turns in one run, so that other work on the
-machine hits all alike; the median of each is compared. Ours scales the vectors all the same; faiss is spared that, and
-its time to add the gallery counts. Memory is what one search adds to the peak of a process of its own (Linux). Ends
-with one line of JSON.
+All search the same random unit vectors on all cores by cosine similarity. They take turns in random order, so that
+other work on the machine slows all of them alike. The medians are compared. Ours and scikit-learn normalise the vectors
+again, which faiss need not do. For faiss the time to add the gallery to the index counts. Memory is the rise of the
+peak resident memory during one search, in a process of its own (Linux only). The last line of the output is JSON.
+
+Shapes: N queries, M gallery vectors, D dimensions, K neighbours.
 """
 
 import argparse
@@ -27,7 +29,7 @@ from mofore.embedding.geometry import unit
 from mofore.evaluation.nearest import nearest
 
 FloatArray = npt.NDArray[np.float32]
-RowArray = npt.NDArray[np.int64]
+RowArray = npt.NDArray[np.int64]  # rows of the gallery, nearest first
 
 
 def ours(queries_ND: FloatArray, gallery_MD: FloatArray, k: int) -> RowArray:
@@ -55,28 +57,31 @@ WAYS: dict[str, Callable[[FloatArray, FloatArray, int], RowArray]] = {
 
 
 def added_mb(name: str, folder: Path, k: int) -> float:
-    """What a search adds to the peak memory of this process, in MB; the vectors are read before."""
+    """MiB that one search adds to the peak memory of this process; the vectors are loaded before."""
     queries_ND, gallery_MD = np.load(folder / "queries.npy"), np.load(folder / "gallery.npy")
-    WAYS[name](queries_ND[:2], gallery_MD[:100], 1)  # whatever a first call loads
+    WAYS[name](queries_ND[:2], gallery_MD[:100], 1)  # a first call loads libraries
     before = peak_mb()
     WAYS[name](queries_ND, gallery_MD, k)
     return peak_mb() - before
 
 
 def peak_mb() -> float:
-    """Of this process; getrusage would count its parent's in."""
+    """Peak resident memory of this process in MiB. getrusage would include the peak of its parent."""
     status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) / 1024
 
 
 def main() -> None:
+    """Time all ways, measure their memory, and compare their results with ours."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--queries", type=int, default=10_000)
-    parser.add_argument("--gallery", type=int, default=100_000)
-    parser.add_argument("--dim", type=int, default=512)
-    parser.add_argument("--k", type=int, default=50)
-    parser.add_argument("--turns", type=int, default=5, help="turns of each way")
-    parser.add_argument("--without", choices=list(WAYS), action="append", default=[], help="a way to leave out")
+    parser.add_argument("--queries", type=int, default=10_000, help="number of queries")
+    parser.add_argument("--gallery", type=int, default=100_000, help="number of gallery vectors")
+    parser.add_argument("--dim", type=int, default=512, help="dimensions of each vector")
+    parser.add_argument("--k", type=int, default=50, help="neighbours of each query")
+    parser.add_argument("--turns", type=int, default=5, help="how often each way is timed")
+    parser.add_argument(
+        "--without", choices=list(WAYS), action="append", default=[], help="leave out this way; repeatable"
+    )
     arguments = parser.parse_args()
     names = [name for name in WAYS if name not in arguments.without]
     rng = np.random.default_rng(0)
@@ -96,15 +101,15 @@ def main() -> None:
     found: dict[str, RowArray] = {}
     for _ in range(arguments.turns):
         for name in random.sample(names, len(names)):
-            began = time.perf_counter()
+            start = time.perf_counter()
             found[name] = WAYS[name](queries_ND, gallery_MD, arguments.k)
-            seconds[name].append(time.perf_counter() - began)
+            seconds[name].append(time.perf_counter() - start)
     median = {name: float(np.median(took)) for name, took in seconds.items()}
     same = {name: float((rows_NK == found[names[0]]).mean()) for name, rows_NK in found.items()}
     for name in names:
         print(
-            f"{name:8}{median[name]:7.2f} s, {median[name] / median[names[0]]:5.2f} times {names[0]}'s; "
-            f"{memory[name]:6.0f} MB; {same[name]:.3%} of the neighbours in {names[0]}'s place"
+            f"{name:8}{median[name]:7.2f} s ({median[name] / median[names[0]]:5.2f} times {names[0]})   "
+            f"{memory[name]:6.0f} MiB   {same[name]:.3%} of the neighbours equal those of {names[0]}"
         )
     result = {
         "seconds": {name: round(value, 2) for name, value in median.items()},

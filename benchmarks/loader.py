@@ -1,12 +1,20 @@
-"""Random clips a second on one core: our loader against what one would pick instead.
+"""Measure how many random clips per second are read on one core: our frame store against other readers.
 
     python benchmarks/loader.py FOLDER [--short-side 128] [--clips 200] [--frames 16]
     python benchmarks/loader.py --memory
 
-With a folder of videos: extracts them with this project's own stages into a temporary folder, then times random clips,
-all ways on the same clips, taking turns every 10 clips in one run, so that other work on the machine hits all alike.
-Reports the median of each. With --memory: how much memory a loader process takes, and how much that grows after its
-first 100 clips, over 100 and over 10,000 tiny videos. Needs: pip install -e '.[bench]'. Ends with one line of JSON.
+With a folder of videos: extracts their frames into a temporary folder with the stages of this project, then times how
+long each reader takes for the same random clips. Readers take turns every 10 clips, so that other work on the machine
+slows all of them alike. The medians are compared; readers that are not installed are left out.
+
+    mofore                              frames from the packs of stage extract_frames, as training reads them
+    imdecode                            cv2.imdecode alone, on the same packs held in memory
+    opencv, decord, pyav, torchcodec    the clips from the video files, resized to the size of the stored frames
+
+With --memory: measures the memory of one loader process over 100 and over 10,000 tiny videos, and how much it grows
+after the first 100 samples (Linux only).
+
+Needs: pip install -e '.[bench]'. The last line of the output is JSON.
 """
 
 import argparse
@@ -34,13 +42,13 @@ from mofore.config import Params, load_params
 from mofore.frames.store import FramesArray, FrameStore
 
 ROOT = Path(__file__).parents[1]
-Way = Callable[[int, npt.NDArray[np.int64]], object]  # decodes some frames of one video
-MEMORY_VIDEOS = (100, 10_000)
-TURN = 10  # clips that a way reads before the next has its turn
+Reader = Callable[[int, npt.NDArray[np.int64]], object]  # takes the number of a video and frame numbers; decodes them
+MEMORY_VIDEOS = (100, 10_000)  # numbers of videos over which memory is compared
+TURN = 10  # clips that a reader reads before the next reader takes its turn
 
 
 def extract(folder: Path, project: Path, short_side: int) -> FrameStore:
-    """Run the stages download and extract_frames on a folder of videos, in a project of their own."""
+    """Run stages download and extract_frames on a folder of videos, in the temporary project folder."""
     params = OmegaConf.load(ROOT / "params.yaml")
     changes = {"data.source": "folder", "data.path": str(folder.resolve()), "frames.short_side": short_side}
     for key, value in {**changes, "data.max_bad_share": 1.0}.items():
@@ -54,8 +62,8 @@ def extract(folder: Path, project: Path, short_side: int) -> FrameStore:
     return FrameStore(project / "data/frames")
 
 
-def ways(folder: Path, videos: FrameStore) -> tuple[dict[str, Way], dict[str, str]]:
-    """The ways to get frames of a video as RGB at the stored size; and those left out, with the reason."""
+def make_readers(folder: Path, videos: FrameStore) -> tuple[dict[str, Reader], dict[str, str]]:
+    """Readers that decode frames of a video as RGB at the stored size; and why other readers are left out, by name."""
     paths = [str(folder / path) for path in videos.table.video]
     images = [videos.read(video, np.array([0]))[0] for video in range(len(videos))]
     sizes = [(image.shape[1], image.shape[0]) for image in images]  # width, height
@@ -72,17 +80,17 @@ def ways(folder: Path, videos: FrameStore) -> tuple[dict[str, Way], dict[str, st
         clip = [cv2.cvtColor(cv2.resize(capture.read()[1], sizes[video]), cv2.COLOR_BGR2RGB) for _ in frames]
         return np.stack(clip)
 
-    found: dict[str, Way] = {"mofore": videos.read, "imdecode": imdecode, "opencv": opencv}
+    readers: dict[str, Reader] = {"mofore": videos.read, "imdecode": imdecode, "opencv": opencv}
     missing = {}
     for name, make in {"decord": _decord, "pyav": _pyav, "torchcodec": _torchcodec}.items():
         try:
-            found[name] = make(paths, sizes)
-        except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: torchcodec without FFmpeg's libraries
+            readers[name] = make(paths, sizes)
+        except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: torchcodec finds no FFmpeg libraries
             missing[name] = str(error).splitlines()[0]
-    return found, missing
+    return readers, missing
 
 
-def _decord(paths: list[str], sizes: list[tuple[int, int]]) -> Way:
+def _decord(paths: list[str], sizes: list[tuple[int, int]]) -> Reader:
     from decord import VideoReader, cpu
 
     def read(video: int, frames: npt.NDArray[np.int64]) -> Any:
@@ -92,7 +100,7 @@ def _decord(paths: list[str], sizes: list[tuple[int, int]]) -> Way:
     return read
 
 
-def _pyav(paths: list[str], sizes: list[tuple[int, int]]) -> Way:
+def _pyav(paths: list[str], sizes: list[tuple[int, int]]) -> Reader:
     import av
 
     def read(video: int, frames: npt.NDArray[np.int64]) -> FramesArray:
@@ -115,7 +123,7 @@ def _pyav(paths: list[str], sizes: list[tuple[int, int]]) -> Way:
     return read
 
 
-def _torchcodec(paths: list[str], sizes: list[tuple[int, int]]) -> Way:
+def _torchcodec(paths: list[str], sizes: list[tuple[int, int]]) -> Reader:
     from torchcodec.decoders import VideoDecoder
 
     def read(video: int, frames: npt.NDArray[np.int64]) -> Any:
@@ -126,34 +134,33 @@ def _torchcodec(paths: list[str], sizes: list[tuple[int, int]]) -> Way:
     return read
 
 
-def time_clips(by_name: dict[str, Way], videos: FrameStore, clips: int, frames: int) -> dict[str, list[float]]:
-    """Seconds of each clip by way; the ways take turns every few clips, so that each runs as it does on its own."""
+def time_clips(readers: dict[str, Reader], videos: FrameStore, clips: int, frames: int) -> dict[str, list[float]]:
+    """Seconds that each reader takes for each of the same random clips. Readers take turns every TURN clips."""
     rng = np.random.default_rng(0)
-    seconds: dict[str, list[float]] = {name: [] for name in by_name}
+    seconds: dict[str, list[float]] = {name: [] for name in readers}
     n_frames = videos.table.frames.to_numpy()
     for _ in range(0, clips, TURN):
         drawn = rng.integers(len(videos), size=TURN).tolist()
         wanted = [int(rng.integers(n_frames[video] - frames + 1)) + np.arange(frames) for video in drawn]
-        for name in random.sample(list(by_name), len(by_name)):
+        for name in random.sample(list(readers), len(readers)):
             for video, clip in zip(drawn, wanted, strict=True):
-                began = time.perf_counter()
-                by_name[name](video, clip)
-                seconds[name].append(time.perf_counter() - began)
+                start = time.perf_counter()
+                readers[name](video, clip)
+                seconds[name].append(time.perf_counter() - start)
     return seconds
 
 
-def compare(folder: Path, short_side: int, clips: int, frames: int) -> dict[str, Any]:
+def compare_speed(folder: Path, short_side: int, clips: int, frames: int) -> dict[str, Any]:
+    """Clips per second of each reader, from the median time of a clip."""
     with tempfile.TemporaryDirectory() as project:
         videos = extract(folder, Path(project), short_side)
         videos.leave_out_shorter(2 * frames, "a clip that is not at the very end", f"--frames {frames}")
-        by_name, missing = ways(folder, videos)
-        time_clips(by_name, videos, 5, frames)  # warm up
-        seconds = time_clips(by_name, videos, clips, frames)
+        readers, missing = make_readers(folder, videos)
+        time_clips(readers, videos, 5, frames)  # warm up
+        seconds = time_clips(readers, videos, clips, frames)
     rate = {name: 1 / float(np.median(times)) for name, times in seconds.items()}
-    for name, clips_per_second in sorted(rate.items(), key=lambda item: -item[1]):
-        print(
-            f"{name:12}{clips_per_second:8.1f} clips/s   mofore is {rate['mofore'] / clips_per_second:6.2f} times that"
-        )
+    for name, value in sorted(rate.items(), key=lambda item: -item[1]):
+        print(f"{name:12}{value:8.1f} clips/s   mofore is {rate['mofore'] / value:6.2f} times as fast")
     for name, reason in missing.items():
         print(f"{name:12}left out: {reason}")
     return {
@@ -167,10 +174,10 @@ def compare(folder: Path, short_side: int, clips: int, frames: int) -> dict[str,
     }
 
 
-def write_tiny(folder: Path, n_videos: int, n_frames: int = 40, a_pack: int = 64) -> None:
-    """A frames folder of tiny videos, all of one random picture."""
+def write_tiny_videos(folder: Path, n_videos: int, n_frames: int = 40, videos_a_pack: int = 64) -> None:
+    """Write a frames folder, as stage extract_frames does. Every frame is the same random picture of 32 x 24 pixels."""
     jpeg = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (24, 32, 3), np.uint8))[1].tobytes()
-    rows_a_pack = [min(a_pack, n_videos - first) * n_frames for first in range(0, n_videos, a_pack)]
+    rows_a_pack = [min(videos_a_pack, n_videos - i) * n_frames for i in range(0, n_videos, videos_a_pack)]
     for number, rows in enumerate(rows_a_pack):
         (folder / f"pack-{number:05d}.bin").write_bytes(jpeg * rows)
     pack = np.repeat(np.arange(len(rows_a_pack)), rows_a_pack)
@@ -181,8 +188,8 @@ def write_tiny(folder: Path, n_videos: int, n_frames: int = 40, a_pack: int = 64
     table.assign(fps=25.0, width=32, height=24, status="ok", reason="").to_csv(folder / "videos.csv", index=False)
 
 
-class Measured(ForecastDataset):
-    """Every hundredth sample is the memory of the process that makes it; the others are empty."""
+class MemoryProbe(ForecastDataset):
+    """Makes samples as in training, but returns `memory()` for every 100th sample and () for the others."""
 
     def __getitem__(self, key: tuple[int, int]) -> Any:
         super().__getitem__(key)
@@ -190,32 +197,35 @@ class Measured(ForecastDataset):
 
 
 def memory() -> tuple[float, float]:
-    """MiB of this process so far at most, and MiB now that are its own alone. Linux only."""
+    """Peak resident memory and current private memory of this process in MiB. Linux only."""
     peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
     rollup = Path("/proc/self/smaps_rollup").read_text().splitlines()
     return int(peak) / 1024, sum(int(line.split()[1]) for line in rollup if line.startswith("Private_")) / 1024
 
 
-def grown(params: Params, folder: Path, start_method: str, samples: int) -> dict[str, float]:
-    """MiB of one loader process: at most, how much that grew after its 100th sample, and what is its own at the end."""
-    pairs = Measured(FrameStore(folder), params.clip, params.forecast, params.augment, params.seed)
+def measure_loader(params: Params, folder: Path, start_method: str, samples: int) -> dict[str, float]:
+    """MiB of one loader process: peak, growth of the peak since the 100th sample, and private memory at the end."""
+    dataset = MemoryProbe(FrameStore(folder), params.clip, params.forecast, params.augment, params.seed)
     draw = random.Random(0)
-    order: Any = [(sample, draw.randrange(len(pairs.n_frames))) for sample in range(samples)]
-    loader: Any = DataLoader(pairs, sampler=order, batch_size=None, num_workers=1, multiprocessing_context=start_method)
-    peak_own = [told for told in loader if told]
-    return {"peak": peak_own[-1][0], "grown": peak_own[-1][0] - peak_own[0][0], "own": peak_own[-1][1]}
+    order: Any = [(sample, draw.randrange(len(dataset.n_frames))) for sample in range(samples)]
+    loader: Any = DataLoader(
+        dataset, sampler=order, batch_size=None, num_workers=1, multiprocessing_context=start_method
+    )
+    measured = [sample for sample in loader if sample]  # (peak, private) after each 100 samples
+    (first_peak, _), (last_peak, last_private) = measured[0], measured[-1]
+    return {"peak": last_peak, "grown": last_peak - first_peak, "own": last_private}
 
 
 def compare_memory(samples: int = 10_000) -> dict[str, Any]:
-    """Memory of a loader process over few and many videos, the same number of samples from each."""
+    """Memory of a loader process that makes equally many samples from few and from many videos."""
     params = load_params(ROOT / "params.yaml")
     params.clip.frames, params.clip.stride, params.clip.size, params.forecast.gap_max = 4, 1, 16, 16
     result: dict[str, Any] = {}
     for n_videos in MEMORY_VIDEOS:
         with tempfile.TemporaryDirectory() as folder:
-            write_tiny(Path(folder), n_videos)
+            write_tiny_videos(Path(folder), n_videos)
             for start_method in ("fork", "spawn"):
-                found = grown(params, Path(folder), start_method, samples)
+                found = measure_loader(params, Path(folder), start_method, samples)
                 words = ", ".join(f"{name} {value:.1f} MiB" for name, value in found.items())
                 print(f"{n_videos:6} videos, {start_method:6}{words}")
                 result[f"{start_method}_{n_videos}"] = {name: round(value, 1) for name, value in found.items()}
@@ -223,11 +233,12 @@ def compare_memory(samples: int = 10_000) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Compare the speed of readers, or with --memory the memory of loader processes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", help="videos, as the source `folder` takes them")
-    parser.add_argument("--short-side", type=int, default=128, help="pixels of the stored frames")
-    parser.add_argument("--clips", type=int, default=200, help="how many random clips")
-    parser.add_argument("--frames", type=int, default=16, help="successive frames a clip")
+    parser.add_argument("folder", type=Path, nargs="?", help="videos, as data.source=folder takes them")
+    parser.add_argument("--short-side", type=int, default=128, help="short side of the stored frames, in pixels")
+    parser.add_argument("--clips", type=int, default=200, help="number of random clips")
+    parser.add_argument("--frames", type=int, default=16, help="consecutive frames of a clip")
     parser.add_argument("--memory", action="store_true", help="measure memory instead")
     arguments = parser.parse_args()
     if arguments.memory == bool(arguments.folder):
@@ -237,7 +248,7 @@ def main() -> None:
     if arguments.memory:
         found = compare_memory()
     else:
-        found = compare(arguments.folder, arguments.short_side, arguments.clips, arguments.frames)
+        found = compare_speed(arguments.folder, arguments.short_side, arguments.clips, arguments.frames)
     print(json.dumps(found))
 
 

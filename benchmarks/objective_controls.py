@@ -1,16 +1,16 @@
-"""What no training stands behind, on the videos that `objectives.py` tests the trained encoders on.
+"""Score controls without training, on the videos on which `objectives.py` tests the trained encoders.
 
-    random_init   the encoder with its first, random weights, one for each seed
-    motion        histograms of optical flow and of frame differences; nothing learned (`mofore.evaluation.motion`)
-    metadata      frame size, length and frame rate; no pixels
+    random_init   the randomly initialised encoder, one for each seed
+    motion        histograms of optical flow and of frame differences, not learned (`mofore.evaluation.motion`)
+    metadata      frame size, length and frame rate, without pixels
 
-Shapes: V videos, D features.
+Shapes: V videos, D feature dimensions, N test videos.
 """
 
 from pathlib import Path
 
 import numpy as np
-from objective_run import Job, Point, Trained, labelled_videos, merge_folds, recognised, score, split
+from objective_run import Job, Point, Trained, labelled_videos, merge_folds, score, score_features, split
 
 from mofore.clips.augment import input_channels
 from mofore.config import Params, load_params
@@ -25,7 +25,7 @@ CONTROLS = ("random_init", "motion", "metadata")
 
 
 def control_rows(frames: Path, seeds: list[int], folds: int) -> list[Trained]:
-    """All of CONTROLS, for each seed; their budget is "none"."""
+    """Results of all CONTROLS for each seed, over the split or over folds. Their budget is "none"."""
     params = load_params()
     videos = labelled_videos(frames, params)
     features = {
@@ -37,22 +37,22 @@ def control_rows(frames: Path, seeds: list[int], folds: int) -> list[Trained]:
         params.seed = seed
         for name in CONTROLS:
             jobs = [Job(name, {}, seed, "none", 0, [1.0], fold=fold, folds=folds) for fold in range(max(1, folds))]
-            found.append(merge_folds([tested(job, videos, features.get(name), params) for job in jobs]))
+            found.append(merge_folds([score_control(job, videos, features.get(name), params) for job in jobs]))
     return found
 
 
-def tested(job: Job, videos: FrameStore, x_VD: FloatArray | None, params: Params) -> Trained:
-    """What features, or the encoder with random weights, recognise of a job's test videos."""
+def score_control(job: Job, videos: FrameStore, x_VD: FloatArray | None, params: Params) -> Trained:
+    """Score a control on the test videos of a job: its features [V, D]; if None, the randomly initialised encoder."""
     train_V, test_V = split(videos, params, job)
-    order_V, trained = np.concatenate([train_V, test_V]), len(train_V)
+    order_V, n_train = np.concatenate([train_V, test_V]), len(train_V)
     scored = videos.select(order_V)
     if x_VD is None:
         device = pick_device(params.runtime)
         encoder = build_encoder(params.encoder.name, params.seed, input_channels(params.clip.input)).to(device)
-        hits = score(encoder, scored, trained, params, device)
+        hits = score(encoder, scored, n_train, params, device)
     else:
-        known_V = np.arange(len(order_V)) < trained
-        hits = recognised(standardise(x_VD[order_V], known_V), scored, trained, params)
+        is_train_V = np.arange(len(order_V)) < n_train
+        hits = score_features(standardise(x_VD[order_V], is_train_V), scored, n_train, params)
     linear_N, nearest_N = (hit_N.astype(int).tolist() for hit_N in hits)
     table = videos.table.iloc[test_V]
     return Trained(job, [Point(0.0, 0, linear_N, nearest_N)], table.video.tolist(), table.group.tolist())

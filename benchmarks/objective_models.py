@@ -1,15 +1,16 @@
-"""MoFore and its rivals behind one step, for `objectives.py`: what each learns by, and the settings it may be tuned to.
+"""The methods that `objectives.py` compares, behind one interface, with the settings among which each is tuned.
 
-All share the engine: pairs of clips, augmentation, precision, memory format, AdamW, learning rate with linear warmup
-and cosine to 0, momentum with cosine to 1, and, but for VideoMAE, the encoder. Losses and heads are lightly's. MoFore
-is the step and the params.yaml of this project; it alone knows the videos' groups, if `contrast.mask_groups` says so.
+All methods share clip pairs, augmentation, precision, memory format, AdamW, the schedule of the learning rate (linear
+warm-up, then cosine to 0) and the schedule of the EMA momentum (cosine to 1). All but VideoMAE share the encoder.
+Losses and heads of the rivals are lightly's. MoFore is the training step of this project with params.yaml. It alone
+uses the groups of the videos, if `contrast.mask_groups` is set.
 
-    simclr      Chen et al., 2020; both clips of a pair against all other clips of the batch
-    simclr_one  the same, but only the first clips teach the encoder, as MoFore's contexts do: to tell what that costs
-    moco        He et al., 2020, with the head of v2 (Chen et al., 2020); a queue of keys made by a momentum encoder
-    byol        Grill et al., 2020; each clip predicts the momentum encoder's view of the other, no negatives
-    videomae    Tong et al., 2022; transformers' implementation, small: pixels of hidden tubes from the visible tenth
-    supervised  the ceiling: cross-entropy of the labels, on both clips of a pair
+    simclr      Chen et al., 2020: each clip of a pair against all other clips of the batch
+    simclr_one  SimCLR with gradient from the first clips only, as MoFore has from contexts only; shows what that costs
+    moco        He et al., 2020, with the head of v2 (Chen et al., 2020): a queue of keys from an EMA encoder
+    byol        Grill et al., 2020: predicts the EMA encoder's embedding of the other clip; no negatives
+    videomae    Tong et al., 2022, a small model of transformers: reconstructs masked tubes from a tenth of the patches
+    supervised  cross-entropy of the labels on both clips of a pair: the ceiling
 
 Shapes: B pairs, N clips, C channels, T frames, H = W side of a clip, D feature and P projection dimensions, L classes,
 S places (patches of a frame), K tokens (places at each of T / 2 times).
@@ -36,80 +37,81 @@ from mofore.training.optim import adamw
 from mofore.training.pretrain import set_schedule
 from mofore.training.step import make_train_state, train_step
 
-Settings = dict[str, Any]  # by key of params.yaml
+Settings = dict[str, Any]  # flat keys of params.yaml and their values
 
-LR, TEMPERATURE, START, PLAIN = "pretrain.lr", "contrast.temperature", "momentum.start", "augment.clean_target_prob"
-RECOMMENDED: dict[str, Settings] = {  # where params.yaml is not what the authors of a method recommend
+LR, TEMPERATURE = "pretrain.lr", "contrast.temperature"
+MOMENTUM, CLEAN_TARGET = "momentum.start", "augment.clean_target_prob"
+RECOMMENDED: dict[str, Settings] = {  # differences from params.yaml that a method's authors recommend
     "mofore": {},
-    "simclr": {PLAIN: 0.0},  # all of these augment both clips
-    "simclr_one": {PLAIN: 0.0},
-    "moco": {PLAIN: 0.0, TEMPERATURE: 0.2},  # of v2
-    "byol": {PLAIN: 0.0},
-    "videomae": {PLAIN: 0.0, "augment.jitter": 0.0, "augment.grayscale": 0.0},  # crops and flips alone
-    "supervised": {PLAIN: 0.0},
+    "simclr": {CLEAN_TARGET: 0.0},  # all of these augment both clips
+    "simclr_one": {CLEAN_TARGET: 0.0},
+    "moco": {CLEAN_TARGET: 0.0, TEMPERATURE: 0.2},  # of MoCo v2
+    "byol": {CLEAN_TARGET: 0.0},
+    "videomae": {CLEAN_TARGET: 0.0, "augment.jitter": 0.0, "augment.grayscale": 0.0},  # crops and flips only
+    "supervised": {CLEAN_TARGET: 0.0},
 }
-CANDIDATES: dict[str, list[Settings]] = {  # as many for each: two learning rates, two values of what matters most
+CANDIDATES: dict[str, list[Settings]] = {  # four for each: two learning rates, two values of another important setting
     "mofore": [{LR: lr, TEMPERATURE: t} for t in (0.1, 0.2) for lr in (1e-3, 3e-3)],
-    "simclr": [{LR: lr, TEMPERATURE: t} for t in (0.1, 0.5) for lr in (1e-3, 3e-3)],  # the paper's, lightly's
+    "simclr": [{LR: lr, TEMPERATURE: t} for t in (0.1, 0.5) for lr in (1e-3, 3e-3)],  # of the paper, of lightly
     "simclr_one": [{LR: lr, TEMPERATURE: t} for t in (0.1, 0.5) for lr in (1e-3, 3e-3)],
-    "moco": [{LR: lr, START: m} for m in (0.99, 0.9) for lr in (1e-3, 3e-3)],  # 0.999 is for long runs
-    "byol": [{LR: lr, START: m} for m in (0.99, 0.9) for lr in (1e-3, 3e-3)],  # 0.996 is for long runs
+    "moco": [{LR: lr, MOMENTUM: m} for m in (0.99, 0.9) for lr in (1e-3, 3e-3)],  # 0.999 is for long runs
+    "byol": [{LR: lr, MOMENTUM: m} for m in (0.99, 0.9) for lr in (1e-3, 3e-3)],  # 0.996 is for long runs
     "videomae": [{LR: lr, "clip.input": i} for i in ("rgb", "residual") for lr in (1e-3, 3e-3)],
     "supervised": [{LR: lr, "pretrain.weight_decay": w} for w in (0.05, 0.5) for lr in (1e-3, 3e-3)],
 }
 
-HIDDEN, PROJECTION = 512, 128  # of heads, as MoFore's
-BYOL_HIDDEN, BYOL_PROJECTION = 1024, 256  # the paper has 4096, for an encoder ten times as wide, and 256
-QUEUE = 1024  # MoCo's keys; the paper's 65,536 are a twentieth of its images, but all of many a folder's videos
-KEY_PARTS = 2  # in which keys are normalised apart, after a shuffle: what processors of their own do in the paper
-PATCH, TUBELET = 8, 2  # pixels and frames of VideoMAE's tokens; the paper's 16 pixels are for clips of 224
-HIDDEN_SHARE = 0.9  # of VideoMAE's places
+HIDDEN, PROJECTION = 512, 128  # widths of the heads, as in MoFore
+BYOL_HIDDEN, BYOL_PROJECTION = 1024, 256  # the paper: 4096, for an encoder ten times as wide, and 256
+QUEUE = 1024  # keys of MoCo. The paper has 65,536, a twentieth of its images; many folders have fewer videos than that
+KEY_PARTS = 2  # groups of shuffled keys with separate batch statistics, instead of the GPUs of the paper
+PATCH, TUBELET = 8, 2  # pixels and frames of VideoMAE's tokens. The paper has patches of 16 pixels in clips of 224
+MASK_RATIO = 0.9  # of VideoMAE's places
 
 
 class Trainer(Protocol):
-    """What trains an encoder, step by step."""
+    """Trains an encoder, one step at a time."""
 
     @property
     def encoder(self) -> nn.Module:
-        """[N, C, T, H, W] to [N, D]."""
+        """The network that is evaluated: clips [N, C, T, H, W] to features [N, D]."""
         ...
 
     def step(self, batch: Sample, share: float) -> None:
-        """One step, which ends when `share` of the training is done, 0 to 1."""
+        """Train on one batch. `share` is the fraction of the training that is done after this step, 0 to 1."""
         ...
 
 
-class OurLearner:
-    """MoFore."""
+class MoForeTrainer:
+    """Trains MoFore with the training step of this project."""
 
     def __init__(self, params: Params, device: torch.device) -> None:
-        self.params, self.learner = params, make_train_state(params, device, SINGLE)
+        self.params, self.state = params, make_train_state(params, device, SINGLE)
 
     @property
     def encoder(self) -> nn.Module:
-        return self.learner.model.encoder
+        return self.state.model.encoder
 
     def step(self, batch: Sample, share: float) -> None:
-        _, momentum = set_schedule(self.learner.optimizer, self.params, share)
-        train_step(self.learner, batch, self.params, momentum)
+        _, momentum = set_schedule(self.state.optimizer, self.params, share)
+        train_step(self.state, batch, self.params, momentum)
 
 
 class Objective(nn.Module):
-    """A rival: its networks, and the loss of what they make of two clips a video."""
+    """A rival: its networks and its loss. `forward` takes the first and the second clips of the pairs."""
 
     encoder: nn.Module
-    betas = (0.9, 0.999)  # of AdamW
+    betas = (0.9, 0.999)  # for AdamW
 
-    def loss(self, made: tuple[Tensor, ...], label_B: Tensor) -> Tensor:
-        """The loss, of what `forward` has made of the pairs' first and second clips."""
+    def loss(self, outputs: tuple[Tensor, ...], label_B: Tensor) -> Tensor:
+        """The loss [] of the outputs of `forward`. Only supervised training uses the labels."""
         raise NotImplementedError
 
-    def follow(self, momentum: float) -> None:
-        """Let the momentum encoder follow, where there is one."""
+    def update_ema(self, momentum: float) -> None:
+        """Update the EMA encoder, in methods that have one."""
 
 
-class RivalLearner:
-    """A rival on MoFore's engine."""
+class RivalTrainer:
+    """Trains a rival with MoFore's optimizer, schedules, augmentation and precision."""
 
     def __init__(self, objective: Objective, params: Params, device: torch.device) -> None:
         self.objective, self.params, self.device = objective.to(device).train(), params, device
@@ -127,18 +129,20 @@ class RivalLearner:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
-        self.objective.follow(momentum)
+        self.objective.update_ema(momentum)
 
     def loss(self, batch: Sample) -> Tensor:
-        """Of one batch; losses are computed in float32 whatever the networks ran in."""
+        """The loss [] of one batch, in float32; the networks run in the precision that `runtime` sets."""
         first_BCTHW = to_input(batch.context_THWC, self.params.clip.input, batch.context_colour_34)
         second_BCTHW = to_input(batch.future_FTHWC[:, 0], self.params.clip.input, batch.future_colour_F34[:, 0])
         with autocast(self.params.runtime, self.device):
-            made = self.objective(first_BCTHW, second_BCTHW)
-        return self.objective.loss(tuple(x.float() for x in made), batch.group)
+            outputs = self.objective(first_BCTHW, second_BCTHW)
+        return self.objective.loss(tuple(x.float() for x in outputs), batch.group)
 
 
 class SimCLR(Objective):
+    """Contrast of each clip with all other clips of the batch."""
+
     def __init__(self, params: Params, classes: int) -> None:
         super().__init__()
         self.encoder, dim = fresh_encoder(params)
@@ -149,13 +153,13 @@ class SimCLR(Objective):
         z_NP: Tensor = self.head(self.encoder(torch.cat([first_BCTHW, second_BCTHW])))
         return z_NP.chunk(2)
 
-    def loss(self, made: tuple[Tensor, ...], label_B: Tensor) -> Tensor:
-        loss: Tensor = self.criterion(*made)
+    def loss(self, outputs: tuple[Tensor, ...], label_B: Tensor) -> Tensor:
+        loss: Tensor = self.criterion(*outputs)
         return loss
 
 
 class OneSidedSimCLR(SimCLR):
-    """SimCLR without gradient from the second clips; both still pass the encoder as one batch."""
+    """SimCLR without gradient from the second clips. The encoder still sees all clips as one batch."""
 
     def forward(self, first_BCTHW: Tensor, second_BCTHW: Tensor) -> tuple[Tensor, ...]:
         first_BP, second_BP = super().forward(first_BCTHW, second_BCTHW)
@@ -163,7 +167,7 @@ class OneSidedSimCLR(SimCLR):
 
 
 class MomentumObjective(Objective):
-    """A rival with a second encoder and head, which follow the first ones and have no gradients."""
+    """A rival with an EMA copy of its encoder and head, which gets no gradient."""
 
     def __init__(self, params: Params, make_head: Callable[[int], nn.Module]) -> None:
         super().__init__()
@@ -172,12 +176,16 @@ class MomentumObjective(Objective):
         self.ema = copy.deepcopy(self.online)
         deactivate_requires_grad(self.ema)
 
-    def follow(self, momentum: float) -> None:
+    def update_ema(self, momentum: float) -> None:
         update_momentum(self.online, self.ema, m=momentum)
 
 
 class MoCo(MomentumObjective):
-    """Keys pass the momentum encoder in parts of a random order, so that no batch's statistics tell query and key."""
+    """MoCo v2.
+
+    The EMA encoder takes the keys shuffled and in parts, so that batch statistics do not reveal which key belongs to
+    which query ("shuffling BN" in the paper).
+    """
 
     def __init__(self, params: Params, classes: int) -> None:
         super().__init__(params, lambda dim: MoCoProjectionHead(dim, HIDDEN, PROJECTION))
@@ -189,12 +197,14 @@ class MoCo(MomentumObjective):
             parts = [self.ema(part) for part in key_BCTHW[order_B].chunk(KEY_PARTS)]
         return self.online(query_BCTHW), torch.cat(parts)[order_B.argsort()]
 
-    def loss(self, made: tuple[Tensor, ...], label_B: Tensor) -> Tensor:
-        loss: Tensor = self.criterion(*made)
+    def loss(self, outputs: tuple[Tensor, ...], label_B: Tensor) -> Tensor:
+        loss: Tensor = self.criterion(*outputs)
         return loss
 
 
 class BYOL(MomentumObjective):
+    """Prediction of the EMA projection of the other clip of the pair, in both directions."""
+
     def __init__(self, params: Params, classes: int) -> None:
         super().__init__(params, lambda dim: BYOLProjectionHead(dim, BYOL_HIDDEN, BYOL_PROJECTION))
         self.predictor = BYOLPredictionHead(BYOL_PROJECTION, BYOL_HIDDEN, BYOL_PROJECTION)
@@ -206,13 +216,15 @@ class BYOL(MomentumObjective):
             targets = [self.ema(clip_BCTHW) for clip_BCTHW in clips]
         return *(self.predictor(self.online(clip_BCTHW)) for clip_BCTHW in clips), *targets
 
-    def loss(self, made: tuple[Tensor, ...], label_B: Tensor) -> Tensor:
-        predicted_first_BP, predicted_second_BP, first_BP, second_BP = made
+    def loss(self, outputs: tuple[Tensor, ...], label_B: Tensor) -> Tensor:
+        predicted_first_BP, predicted_second_BP, first_BP, second_BP = outputs
         loss: Tensor = self.criterion(predicted_first_BP, second_BP) + self.criterion(predicted_second_BP, first_BP)
         return loss / 2
 
 
 class Supervised(Objective):
+    """Cross-entropy of the labels, on both clips of each pair."""
+
     def __init__(self, params: Params, classes: int) -> None:
         super().__init__()
         self.encoder, dim = fresh_encoder(params)
@@ -221,12 +233,12 @@ class Supervised(Objective):
     def forward(self, first_BCTHW: Tensor, second_BCTHW: Tensor) -> tuple[Tensor, ...]:
         return (self.head(self.encoder(torch.cat([first_BCTHW, second_BCTHW]))),)
 
-    def loss(self, made: tuple[Tensor, ...], label_B: Tensor) -> Tensor:
-        return F.cross_entropy(made[0], label_B.repeat(2))
+    def loss(self, outputs: tuple[Tensor, ...], label_B: Tensor) -> Tensor:
+        return F.cross_entropy(outputs[0], label_B.repeat(2))
 
 
 class MeanToken(nn.Module):
-    """VideoMAE's encoder on all tokens, their mean as features: [N, C, T, H, W] to [N, D]."""
+    """VideoMAE's encoder on unmasked clips [N, C, T, H, W]; features [N, D] are the mean over tokens."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -238,10 +250,12 @@ class MeanToken(nn.Module):
 
 
 class VideoMAE(Objective):
+    """Reconstruction of the pixels of masked tubes: the same places are masked at all times of a clip."""
+
     betas = (0.9, 0.95)  # of the paper
 
     def __init__(self, params: Params, classes: int) -> None:
-        from transformers import VideoMAEConfig, VideoMAEForPreTraining  # slow, and the others do without
+        from transformers import VideoMAEConfig, VideoMAEForPreTraining  # slow to import; only this method needs it
 
         super().__init__()
         config = VideoMAEConfig(
@@ -250,7 +264,7 @@ class VideoMAE(Objective):
             num_channels=input_channels(params.clip.input),
             patch_size=PATCH,
             tubelet_size=TUBELET,
-            hidden_size=192,  # a third of ViT-S, as wide as the features of the small encoder
+            hidden_size=192,  # half of ViT-S; D of the small encoder
             num_hidden_layers=6,
             num_attention_heads=3,
             intermediate_size=768,
@@ -259,13 +273,13 @@ class VideoMAE(Objective):
             decoder_num_attention_heads=3,
             decoder_intermediate_size=384,
             norm_pix_loss=True,
-            attn_implementation="eager",  # a fifth faster here than the fused one, in bf16 on a CPU
-            use_mean_pooling=False,  # in transformers: a last normalisation in pretraining, as in the paper
+            attn_implementation="eager",  # a fifth faster than fused attention, in bf16 on a CPU
+            use_mean_pooling=False,  # makes transformers add the last LayerNorm of the encoder, as in the paper
         )
         self.model = VideoMAEForPreTraining(config)
         self.encoder = MeanToken(self.model.videomae)
         self.places, self.times = (params.clip.size // PATCH) ** 2, params.clip.frames // TUBELET
-        self.visible = max(1, round((1 - HIDDEN_SHARE) * self.places))
+        self.visible = max(1, round((1 - MASK_RATIO) * self.places))
 
     def forward(self, first_BCTHW: Tensor, second_BCTHW: Tensor) -> tuple[Tensor, ...]:
         x_NTCHW = torch.cat([first_BCTHW, second_BCTHW]).transpose(1, 2).contiguous()
@@ -273,8 +287,8 @@ class VideoMAE(Objective):
         hidden_NK = (rank_NS >= self.visible).repeat(1, self.times)  # tubes: the same places at all times
         return (self.model(x_NTCHW, bool_masked_pos=hidden_NK).loss,)
 
-    def loss(self, made: tuple[Tensor, ...], label_B: Tensor) -> Tensor:
-        return made[0]
+    def loss(self, outputs: tuple[Tensor, ...], label_B: Tensor) -> Tensor:
+        return outputs[0]
 
 
 RIVALS: dict[str, Callable[[Params, int], Objective]] = {
@@ -286,26 +300,26 @@ RIVALS: dict[str, Callable[[Params, int], Objective]] = {
     "supervised": Supervised,
 }
 METHODS = ("mofore", *RIVALS)
-COMPARED = ("simclr", "moco", "byol", "videomae", "supervised")  # what stands beside MoFore if nothing is asked for
+COMPARED = ("simclr", "moco", "byol", "videomae", "supervised")  # default of --methods
 
 
 def fresh_encoder(params: Params) -> tuple[nn.Module, int]:
-    """The encoder that all but VideoMAE train, and its D."""
+    """The randomly initialised encoder that all methods but VideoMAE train, and its feature dimension D."""
     encoder = build_encoder(params.encoder.name, params.seed, input_channels(params.clip.input))
     dim: int = encoder.dim  # type: ignore[assignment]
     return encoder, dim
 
 
-def make(method: str, params: Params, classes: int, device: torch.device) -> Trainer:
-    """A method at its start, drawn from `seed`."""
+def make_trainer(method: str, params: Params, classes: int, device: torch.device) -> Trainer:
+    """A method before its first step; `params.seed` decides its initial weights."""
     if method == "mofore":
-        return OurLearner(params, device)
+        return MoForeTrainer(params, device)
     torch.manual_seed(params.seed)
-    return RivalLearner(RIVALS[method](params, classes), params, device)
+    return RivalTrainer(RIVALS[method](params, classes), params, device)
 
 
-def apply(params: Params, method: str, settings: Settings) -> None:
-    """Change `params` to what a method recommends, then to `settings`. Rivals take two clips a video."""
+def apply_settings(params: Params, method: str, settings: Settings) -> None:
+    """Change `params` in place: to RECOMMENDED, then to `settings`. Rivals use two clips of each video."""
     if method != "mofore":
         params.forecast.futures = 1
     for key, value in (RECOMMENDED[method] | settings).items():

@@ -1,10 +1,10 @@
-"""One training of one method for `objectives.py`, in a process of its own, and what it scores on the way.
+"""Train and score one method for `objectives.py`.
 
-Time is that of training: batches and steps, from the first batch on; scoring does not count. A clip counts once, when
-it is decoded and seen, through however many networks it passes. The schedules follow the share of the budget that is
-used, so that each method anneals fully, be it fast or slow.
+Training time is the time for batches and steps, from the first batch on; scoring does not count. A clip counts once,
+when it is decoded, even if several networks encode it. The schedules of learning rate and momentum follow the fraction
+of the budget that is used, so that they end with every budget, however fast a method is.
 
-Shapes: V videos, N videos that are tested.
+Shapes: V videos, N test videos, D feature dimensions, R values of k.
 """
 
 import time
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from objective_models import Settings, apply, make
+from objective_models import Settings, apply_settings, make_trainer
 from sklearn.model_selection import GroupShuffleSplit
 from torch import nn
 
@@ -35,8 +35,8 @@ from mofore.runtime.device import keep_freed_memory, pick_device
 from mofore.splits import group_folds
 from mofore.training.pretrain import leave_out_short
 
-ENDLESS = 1_000_000  # epochs
-FOLDS_SEED = 0  # of the parts that the groups are put into, the same for all
+ENDLESS = 1_000_000  # epochs; more than any budget allows
+FOLDS_SEED = 0  # all methods and seeds have the same folds
 
 
 @dataclass
@@ -44,11 +44,15 @@ class Job:
     """One training.
 
     Attributes:
-        budget: what is limited, "time" or "clips".
-        amount: of it, in seconds or in clips.
-        points: shares of the budget at which the encoder is scored, rising, the last 1.
-        tuning: test on held-out groups of the training videos, and train on the others.
-        fold, folds: instead of the split of videos.csv, test on this part, from 0, of so many parts of all groups.
+        method: one of `objective_models.METHODS`, or a control.
+        settings: parameters to change from what is recommended for the method.
+        seed: of initial weights, samples and evaluation.
+        budget: what is limited: "time" or "clips"; "none" for controls, which are not trained.
+        amount: the limit, in seconds or in clips.
+        points: fractions of the budget at which the encoder is scored, rising; the last is 1.
+        tuning: whether to test on held-out groups of the training videos and train on the other ones.
+        fold: the fold to test on, 0 to `folds` - 1.
+        folds: number of folds over all groups; 0: use the split of videos.csv.
     """
 
     method: str
@@ -63,6 +67,7 @@ class Job:
 
     @property
     def name(self) -> str:
+        """Names the file of its results. Settings are part of it only in tuning."""
         words = [f"{key.rpartition('.')[2]}{value}" for key, value in self.settings.items()] if self.tuning else []
         part = [f"part{self.fold}of{self.folds}"] if self.folds else []
         return "-".join([self.method, "tuning" if self.tuning else self.budget, str(self.seed), *words, *part])
@@ -70,7 +75,13 @@ class Job:
 
 @dataclass
 class Point:
-    """What has been spent, and whether each test video is recognised: by the linear classifier, by its neighbour."""
+    """One scoring of an encoder during training.
+
+    Attributes:
+        seconds, clips: spent on training so far.
+        linear: for each test video, 1 if the linear classifier is right, else 0.
+        r_at_1: for each test video, 1 if its nearest training video has the same label, else 0.
+    """
 
     seconds: float
     clips: int
@@ -79,7 +90,7 @@ class Point:
 
 
 class LabelledPairs(ForecastDataset):
-    """Samples whose `group` is the number of the video's class instead."""
+    """Samples whose `group` is the class index of the video, for supervised training."""
 
     label_V: Any
 
@@ -89,7 +100,7 @@ class LabelledPairs(ForecastDataset):
 
 @dataclass
 class Trained:
-    """What a job has given; `video` and `group` are those tested, in the order of the points' hits."""
+    """The results of a job. `video` and `group` name the test videos in the order of the hits in `points`."""
 
     job: Job
     points: list[Point]
@@ -98,23 +109,23 @@ class Trained:
 
 
 def run(job: Job, frames: Path) -> Trained:
-    """Train and score, on the labelled videos alone: the same for all methods.
+    """Train and score on the labelled videos that are long enough for every method.
 
     Raises:
-        UserError: too few training videos.
+        UserError: there are fewer training videos than `pretrain.batch_size`.
     """
     params = load_params()
     params.seed = job.seed
     videos = labelled_videos(frames, params)
     train_V, test_V = split(videos, params, job)
-    trained, scored = videos.select(train_V), videos.select(np.concatenate([train_V, test_V]))
-    leave_out_short(trained, longest_clips(params))
+    train_videos, scored = videos.select(train_V), videos.select(np.concatenate([train_V, test_V]))
+    leave_out_short(train_videos, longest_clips(params))
 
-    apply(params, job.method, job.settings)
+    apply_settings(params, job.method, job.settings)
     device = pick_device(params.runtime)
     keep_freed_memory()
     points = []
-    for encoder, seconds, clips in train(job, params, trained, device):
+    for encoder, seconds, clips in train(job, params, train_videos, device):
         linear_N, nearest_N = score(encoder, scored, len(train_V), params, device)
         points.append(Point(seconds, clips, linear_N.astype(int).tolist(), nearest_N.astype(int).tolist()))
     tested = videos.table.iloc[test_V]
@@ -122,12 +133,12 @@ def run(job: Job, frames: Path) -> Trained:
 
 
 def longest_clips(params: Params) -> Params:
-    """The same with clips as long as any method's: differences take a frame more than colours."""
+    """The same parameters with the longest clips of any method: residual input takes one frame more than RGB."""
     return replace(params, clip=replace(params.clip, input="residual"))
 
 
 def labelled_videos(frames: Path, params: Params) -> FrameStore:
-    """Those of a frames folder that all methods learn from and are tested on."""
+    """The videos of a frames folder that have a label and are long enough for every method."""
     videos = FrameStore(frames)
     leave_out_shorter_than_a_clip(videos, longest_clips(params).clip)
     videos.keep((videos.table.label != "").to_numpy())
@@ -135,7 +146,7 @@ def labelled_videos(frames: Path, params: Params) -> FrameStore:
 
 
 def split(videos: FrameStore, params: Params, job: Job) -> tuple[Any, Any]:
-    """Numbers of the videos to train and to test on; of folds and for tuning, no group stands on both sides, either."""
+    """Indices of training and test videos. No group is on both sides, in folds and in tuning as in the split."""
     table = videos.table
     if job.folds:
         tested_V = group_folds(table.label.tolist(), table.group.tolist(), job.folds, FOLDS_SEED)[job.fold]
@@ -149,66 +160,73 @@ def split(videos: FrameStore, params: Params, job: Job) -> tuple[Any, Any]:
 
 
 def train(job: Job, params: Params, videos: FrameStore, device: torch.device) -> Iterator[tuple[nn.Module, float, int]]:
-    """Train; at each point of the budget give the encoder, and the seconds and clips that it has taken."""
+    """Train; at each of `job.points` yield the encoder, and the seconds and clips spent so far."""
     batch_size = params.pretrain.batch_size
     if len(videos) < batch_size:
         raise UserError(f"params.yaml: pretrain.batch_size is {batch_size}, but only {len(videos)} videos are usable")
-    keep = params.runtime.cache * 1e9 if device.type == "cpu" else 0
-    cache_bytes = keep / max(1, loader_worker_count(params.runtime.workers))
-    pairs = (LabelledPairs if job.method == "supervised" else ForecastDataset)(
-        videos, params.clip, params.forecast, params.augment, params.seed, cache_bytes
+    cache_bytes = params.runtime.cache * 1e9 if device.type == "cpu" else 0
+    bytes_a_worker = cache_bytes / max(1, loader_worker_count(params.runtime.workers))
+    dataset = (LabelledPairs if job.method == "supervised" else ForecastDataset)(
+        videos, params.clip, params.forecast, params.augment, params.seed, bytes_a_worker
     )
     classes, label_V = np.unique(videos.table.label.to_numpy(str), return_inverse=True)
-    if isinstance(pairs, LabelledPairs):
-        pairs.label_V = label_V
-    learner = make(job.method, params, len(classes), device)
+    if isinstance(dataset, LabelledPairs):
+        dataset.label_V = label_V
+    trainer = make_trainer(job.method, params, len(classes), device)
 
     clips_a_step = batch_size * (1 + params.forecast.futures)
-    amount = job.amount if job.budget == "time" else max(1, round(job.amount / clips_a_step))  # seconds, or steps
-    spent, last = 0.0, float(job.budget == "clips")  # of it, so far and by the last step
+    amount = job.amount if job.budget == "time" else max(1, round(job.amount / clips_a_step))  # in seconds or steps
+    spent, last = 0.0, float(job.budget == "clips")  # in the unit of `amount`: in total and by the last step
     seconds, steps = 0.0, 0
-    batches = EpochSampler(len(videos), batch_size, ENDLESS, params.seed)
-    with closing(load_batches(pairs, batches, params.runtime.workers, device)) as loaded:
-        awaited = chain([next(loaded)], loaded)
+    sampler = EpochSampler(len(videos), batch_size, ENDLESS, params.seed)
+    # The next step is expected to spend as much as the last one; the schedules need the fraction after it.
+    with closing(load_batches(dataset, sampler, params.runtime.workers, device)) as loaded:
+        batches = chain([next(loaded)], loaded)  # waits for the first batch before the clock starts
         for point in job.points:
             while spent < point * amount:
-                began = time.perf_counter()
-                learner.step(to_device(next(awaited), device), min(1.0, (spent + last) / amount))
+                start = time.perf_counter()
+                trainer.step(to_device(next(batches), device), min(1.0, (spent + last) / amount))
                 if device.type == "cuda":
                     torch.cuda.synchronize()
-                took = time.perf_counter() - began
+                took = time.perf_counter() - start
                 last = took if job.budget == "time" else 1.0
                 spent, seconds, steps = spent + last, seconds + took, steps + 1
-            yield learner.encoder, seconds, steps * clips_a_step
+            yield trainer.encoder, seconds, steps * clips_a_step
 
 
 def score(
-    encoder: nn.Module, videos: FrameStore, trained: int, params: Params, device: torch.device
+    encoder: nn.Module, videos: FrameStore, n_train: int, params: Params, device: torch.device
 ) -> tuple[Any, Any]:
-    """Which videos after the first `trained` are recognised, [N]: by the linear classifier, by the nearest neighbour.
+    """Score an encoder.
 
-    An encoder that has diverged recognises none.
+    Args:
+        videos: training videos first, then test videos.
+        n_train: number of training videos.
+
+    Returns:
+        Whether each test video is classified correctly, [N]: by the linear classifier, and by the nearest neighbour.
+        All False if an embedding is not finite, because training has diverged.
     """
     samples = UniformClips(videos, params.clip, params.embed.clips)
     x_VD = embed_clips({"": encoder.eval()}, samples, params.runtime, device)[""].mean(axis=1)
     encoder.train()
-    return recognised(x_VD, videos, trained, params)
+    return score_features(x_VD, videos, n_train, params)
 
 
-def recognised(x_VD: FloatArray, videos: FrameStore, trained: int, params: Params) -> tuple[Any, Any]:
-    """As `score`, of features."""
+def score_features(x_VD: FloatArray, videos: FrameStore, n_train: int, params: Params) -> tuple[Any, Any]:
+    """As `score`, for given features [V, D]."""
     if not np.isfinite(x_VD).all():
-        none_N = np.zeros(len(videos) - trained, bool)
+        none_N = np.zeros(len(videos) - n_train, bool)
         return none_N, none_N
     text = {name: videos.table[name].to_numpy(str) for name in ("video", "label", "group", "split")}
-    embedded, number_V = Embeddings(x_VD, **text), np.arange(len(videos))
-    train, test = embedded.rows(number_V < trained), embedded.rows(number_V >= trained)
+    embedded, index_V = Embeddings(x_VD, **text), np.arange(len(videos))
+    train, test = embedded.rows(index_V < n_train), embedded.rows(index_V >= n_train)
     linear = evaluate_linear(test, train, params.linear.holdout, params.seed)
     return linear.hit_N, evaluate_knn(test, train, params.knn).hit_NR[:, 0]
 
 
 def merge_folds(parts: list[Trained]) -> Trained:
-    """The same training once for each fold, as one: all tested videos, and the mean of what was spent."""
+    """Merge the results of one training in several folds: all test videos, and the mean of seconds and clips."""
     points = [
         Point(
             seconds=float(np.mean([point.seconds for point in same])),

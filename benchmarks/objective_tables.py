@@ -1,10 +1,10 @@
-"""What `objectives.py` has found, as tables and as a figure: scores with their intervals, and MoFore's lead.
+"""Tables and figure of `objectives.py`: scores with confidence intervals, and MoFore's lead over each method.
 
-A method's score is the mean over its seeds; of each test video, its hits are averaged over the seeds, and the 95 %
-interval is over groups of test videos (`mofore.evaluation.bootstrap`). The lead is MoFore's score minus a rival's on
-the same videos, with the interval of that difference. How far seeds differ stands beside it.
+A method's score is the mean over its seeds. For its 95 % interval, the hits of each test video are averaged over seeds,
+and groups of test videos are resampled (`mofore.evaluation.bootstrap`). The lead is MoFore's score minus the method's
+on the same videos, with the interval of that difference. The standard deviation over seeds is a separate column.
 
-Shapes: N test videos, R runs (one a seed).
+Shapes: N test videos, R runs (one per seed).
 """
 
 from pathlib import Path
@@ -25,12 +25,12 @@ from mofore.utils.files import writing
 
 SCORES = {"linear": "linear top-1", "r_at_1": "R@1"}
 BUDGETS = ("time", "clips")
-UNTRAINED = "none"  # the budget of what needs no training; such rows stand beside both
+UNTRAINED = "none"  # budget of controls, which are not trained; they are compared under both budgets
 HOW_TO_READ = (
     "lines: equal time, its end with the 95 % interval over groups",
     "diamonds: equal number of clips; all are means over seeds",
 )
-LOOKS = {  # colour, line, name
+LOOKS = {  # colour, line style, name
     "mofore": (BLUE, "-", "MoFore"),
     "simclr": (ORANGE, "-", "SimCLR"),
     "moco": (GREEN, "-", "MoCo"),
@@ -45,7 +45,12 @@ LOOKS = {  # colour, line, name
 
 
 def all_points(runs: list[Trained]) -> pd.DataFrame:
-    """One row a point of each run: what was spent, and the scores, 0 to 1."""
+    """Tabulate every scoring of every run.
+
+    Returns:
+        Columns method, budget, seed, point (fraction of the budget), seconds, clips, clips_per_second and each of
+        SCORES, 0 to 1.
+    """
     rows = [
         {
             "method": run.job.method,
@@ -64,12 +69,13 @@ def all_points(runs: list[Trained]) -> pd.DataFrame:
 
 
 def summarise(runs: list[Trained]) -> pd.DataFrame:
-    """At the end of the budget, one row a budget, score and method.
+    """Tabulate the scores at the end of the budget, one row per budget, score and method.
 
     Returns:
-        Columns budget, score, method, seeds (how many), seconds, clips, clips_per_second (medians), slowest, fastest
-        (seed, in clips a second: far apart where other work was on the machine), mean, low, high, std (over seeds; NaN
-        with one), and where MoFore has the same budget lead, lead_low, lead_high (of MoFore over this method).
+        Columns budget, score, method and seeds (how many). Medians over seeds: seconds, clips and clips_per_second.
+        Clips per second of the slowest and the fastest seed: slowest and fastest; they are far apart if other work ran
+        on the machine. The score: mean, low and high (95 % interval) and std (over seeds; NaN with one). If MoFore has
+        this budget: lead, lead_low and lead_high (95 % interval) of MoFore over this method.
     """
     rows = []
     for budget in BUDGETS:
@@ -100,24 +106,24 @@ def summarise(runs: list[Trained]) -> pd.DataFrame:
 
 
 def rate(point: Point) -> float:
-    """Clips a second of training; NaN where nothing was trained."""
+    """Clips per second of training; NaN without training."""
     return point.clips / point.seconds if point.seconds else float("nan")
 
 
 def mean_hits(runs: list[Trained], score: str) -> npt.NDArray[np.float64]:
-    """How often each test video is recognised at the end of the budget, [N], 0 to 1, over the runs of one method."""
+    """Share of a method's runs that classify each test video correctly at the end of the budget, [N], 0 to 1."""
     assert all(run.video == runs[0].video for run in runs)
     hit_RN = np.array([getattr(run.points[-1], score) for run in runs], dtype=np.float64)
     return hit_RN.mean(axis=0)
 
 
-def printed(summary: pd.DataFrame) -> str:
-    """The summary for a terminal, best first."""
+def format_summary(summary: pd.DataFrame) -> str:
+    """The summary as text for a terminal, best method first."""
     lines = []
     for budget in BUDGETS:
-        of_budget = summary[summary["budget"] == budget]
+        in_budget = summary[summary["budget"] == budget]
         for score, name in SCORES.items():
-            found = of_budget[of_budget["score"] == score].sort_values("mean", ascending=False)
+            found = in_budget[in_budget["score"] == score].sort_values("mean", ascending=False)
             if found.empty:
                 continue
             equal = "equal training time" if budget == "time" else "equal number of clips"
@@ -138,7 +144,7 @@ def printed(summary: pd.DataFrame) -> str:
 
 
 def draw(points: pd.DataFrame, summary: pd.DataFrame, picture: Path) -> None:
-    """Accuracy against compute: a line a method for equal time, a diamond for equal clips. PNG."""
+    """Plot accuracy against training time into a PNG file: lines for equal time, diamonds for equal clips."""
     with context(["default", STYLE]):
         figure = Figure(figsize=(12, 5.2), dpi=120)
         FigureCanvasAgg(figure)
@@ -160,7 +166,7 @@ def draw(points: pd.DataFrame, summary: pd.DataFrame, picture: Path) -> None:
 
 
 def draw_lines(ax: Axes, points: pd.DataFrame, summary: pd.DataFrame, score: str) -> dict[str, float]:
-    """One panel; returns where each method's line ends."""
+    """Draw one panel; return the score at the end of each method's line."""
     ends: dict[str, float] = {}
     for method, (colour, dashes, _) in LOOKS.items():
         own = points[points["method"] == method]

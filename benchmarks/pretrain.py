@@ -1,17 +1,28 @@
-"""Pretraining: our step against its bound, against plain float32, and against lightly's MoCo and BYOL.
+"""Measure speed, memory and learning of pretraining against lightly's MoCo and BYOL.
 
     dvc repro extract_frames
     python benchmarks/pretrain.py [--frames data/frames] [--turns 6] [--seconds 60]
 
-Speed: each way is a process of its own with its own settings, and they take turns of some steps in one run, so that
-other work on the machine hits all alike; the median of each is compared. The bound is our step on batches that are in
-memory already; plain is that in float32 and in the default memory format. Peak memory is that of the process, and what
-its loader processes have of their own. Then MoFore, MoCo and BYOL are each trained anew for so many seconds, and scored
-by nearest neighbours, test videos among training videos; 0 seconds: not at all. Uses params.yaml. Linux only.
-Needs: pip install -e '.[bench]'. Ends with one line of JSON.
+First, the speed of a training step:
+
+    mofore       the step of this project, with its loader
+    bound        the same step on batches that are in memory already: the upper bound
+    plain        as bound, but in float32 and in the default memory format
+    moco, byol   lightly's parts, see rivals.py
+
+Each runs in a process of its own. They take turns of 20 steps in random order, so that other work on the machine slows
+all of them alike. The medians are compared. Peak memory is that of the process plus the private memory of its loader
+processes.
+
+Then MoFore, MoCo and BYOL are each trained from scratch for --seconds (0: skip this) and scored by nearest neighbours,
+test videos against training videos.
+
+All settings come from params.yaml. Linux only. Needs: pip install -e '.[bench]'. The last line of the output is JSON.
+
+Shapes: V videos, D feature dimensions.
 """
 
-import mofore.runtime.openmp  # noqa: F401 # first, before anything that loads torch
+import mofore.runtime.openmp  # noqa: F401 # must come before anything that imports torch
 
 # isort: split
 import argparse
@@ -44,64 +55,67 @@ from mofore.training.step import make_train_state, train_step
 from mofore.utils.workers import worker_count
 
 WAYS = ("mofore", "bound", "plain", "moco", "byol")
-WARM, STEPS = 6, 20  # steps of a turn: untimed ones, which also use up what loaders have made in the pause; timed ones
-ENDLESS = 1_000_000  # epochs
+# Each turn runs WARM_UP steps untimed, then STEPS steps timed. The former also use up the batches that loaders have
+# prepared while the process waited.
+WARM_UP, STEPS = 6, 20
+ENDLESS = 1_000_000  # epochs; more than any run takes
 
 
 def steps(way: str, params: Params, videos: FrameStore) -> Iterator[None]:
-    """Train, a step at a time, without end."""
+    """Train in one of WAYS without end; each item is one step."""
     if way in ("moco", "byol"):
         from rivals import RIVALS, train
 
         return train(RIVALS[way](params), videos, params, worker_count(-1), ENDLESS)
-    return ours(way, params, videos)
+    return our_steps(way, params, videos)
 
 
-def ours(way: str, params: Params, videos: FrameStore) -> Iterator[None]:
-    """Our step: as it is, on batches in memory, or plain as well."""
+def our_steps(way: str, params: Params, videos: FrameStore) -> Iterator[None]:
+    """Train MoFore: `mofore`, `bound` or `plain`."""
     if way == "plain":
         params.runtime.precision = "fp32"
     else:
         keep_freed_memory()
     device = pick_device(params.runtime)
-    learner = make_train_state(params, device, SINGLE)
+    state = make_train_state(params, device, SINGLE)
     if way == "plain":
-        learner.model.to(memory_format=torch.contiguous_format)
-        for encoder in (learner.model.online[0], learner.model.ema[0]):
+        state.model.to(memory_format=torch.contiguous_format)
+        for encoder in (state.model.online[0], state.model.ema[0]):
             encoder.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
-    pairs = ForecastDataset(
+    dataset = ForecastDataset(
         videos, params.clip, params.forecast, params.augment, params.seed, params.runtime.cache * 1e9 / worker_count(-1)
     )
-    loaded = load_batches(pairs, EpochSampler(len(videos), params.pretrain.batch_size, ENDLESS, 0), -1, device)
+    loaded = load_batches(dataset, EpochSampler(len(videos), params.pretrain.batch_size, ENDLESS, 0), -1, device)
     batches: Iterator[Sample] = loaded
     if way != "mofore":
         batches = cycle([Sample(*(field.clone() for field in batch)) for batch in islice(loaded, 16)])
         loaded.close()
     for batch in batches:
-        train_step(learner, to_device(batch, device), params, params.momentum.start)
+        train_step(state, to_device(batch, device), params, params.momentum.start)
         yield
 
 
-def work(way: str, frames: Path) -> None:
-    """In a process of its own: at each line on stdin, train for one turn; print its seconds, and the memory so far."""
-    running = steps(way, load_params(), training_videos(frames, load_params()))
+def serve_turns(way: str, frames: Path) -> None:
+    """Child process: for each line on stdin, train for one turn and print its seconds and the peak memory so far."""
+    training = steps(way, load_params(), training_videos(frames, load_params()))
     for _ in sys.stdin:
-        for _ in islice(running, WARM):
+        for _ in islice(training, WARM_UP):
             pass
-        began = time.perf_counter()
-        for _ in islice(running, STEPS):
+        start = time.perf_counter()
+        for _ in islice(training, STEPS):
             pass
-        print(json.dumps([time.perf_counter() - began, memory()]), flush=True)
+        print(json.dumps([time.perf_counter() - start, peak_memory()]), flush=True)
 
 
 def training_videos(frames: Path, params: Params) -> FrameStore:
+    """The training videos that are long enough for a sample."""
     videos = FrameStore(frames, split="train")
     leave_out_short(videos, params)
     return videos
 
 
-def memory() -> float:
-    """MiB at the peak of this process, and those of its own of the processes that it has started."""
+def peak_memory() -> float:
+    """Peak resident memory of this process plus the current private memory of its child processes, in MiB."""
     peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
     for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
         rollup = Path(f"/proc/{child}/smaps_rollup").read_text().splitlines()
@@ -110,7 +124,7 @@ def memory() -> float:
 
 
 def compare_speed(frames: Path, turns: int) -> dict[str, Any]:
-    """Clips a second and memory of each way; a clip trained on twice in a step, as in BYOL, counts once."""
+    """Clips per second and peak memory of each way. A clip counts once, also in BYOL, which encodes it twice."""
     command = [sys.executable, __file__, "--frames", str(frames), "--way"]
     pipe: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     workers = {way: subprocess.Popen([*command, way], **pipe) for way in WAYS}
@@ -120,7 +134,7 @@ def compare_speed(frames: Path, turns: int) -> dict[str, Any]:
         for way in random.sample(WAYS, len(WAYS)):
             print("go", file=workers[way].stdin, flush=True)
             took, peaks[way] = json.loads(workers[way].stdout.readline())  # type: ignore[union-attr]
-            if turn:  # the first is to warm up
+            if turn:  # turn 0 warms up
                 seconds[way].append(took)
     for worker in workers.values():
         worker.communicate()
@@ -130,7 +144,7 @@ def compare_speed(frames: Path, turns: int) -> dict[str, Any]:
     for way in WAYS:
         print(
             f"{way:8}{rate[way]:8.1f} clips/s{peaks[way]:8.0f} MiB   mofore is {rate['mofore'] / rate[way]:5.2f} times "
-            f"that ({min(ratio[way]):.2f} to {max(ratio[way]):.2f} by turn)"
+            f"as fast ({min(ratio[way]):.2f} to {max(ratio[way]):.2f} by turn)"
         )
     return {
         "clips_per_second": {way: round(value, 1) for way, value in rate.items()},
@@ -140,7 +154,10 @@ def compare_speed(frames: Path, turns: int) -> dict[str, Any]:
 
 
 def train_for(way: str, frames: Path, seconds: float, clips_per_second: float) -> None:
-    """In a process of its own: train anew for about so long, then print how that went."""
+    """Child process: train from scratch for about `seconds`, then print seconds, clips per second and scores as JSON.
+
+    The number of epochs follows from `clips_per_second`, the speed measured before.
+    """
     params = load_params()
     params.pretrain.knn_every = 0
     videos = training_videos(frames, params)
@@ -148,7 +165,7 @@ def train_for(way: str, frames: Path, seconds: float, clips_per_second: float) -
     clips_an_epoch = 2 * params.pretrain.batch_size * steps_an_epoch
     params.pretrain.min_steps = 0
     params.pretrain.epochs = epochs = max(1, round(seconds * clips_per_second / clips_an_epoch))
-    began = time.perf_counter()
+    start = time.perf_counter()
     if way == "mofore":
         encoder = pretrain(params, videos).model.encoder
     else:
@@ -158,12 +175,12 @@ def train_for(way: str, frames: Path, seconds: float, clips_per_second: float) -
         for _ in train(model, videos, params, worker_count(-1), epochs):
             pass
         encoder = model.encoder
-    took = time.perf_counter() - began
+    took = time.perf_counter() - start
     print(json.dumps({"seconds": took, "clips_per_second": epochs * clips_an_epoch / took} | score(encoder, frames)))
 
 
 def score(encoder: nn.Module, frames: Path) -> dict[str, float]:
-    """Nearest neighbours, test videos among training videos."""
+    """Scores of nearest neighbours, test videos against training videos; keys as in results/knn.json."""
     params, videos = load_params(), FrameStore(frames)
     samples = UniformClips(videos, params.clip, params.embed.clips)
     device = pick_device(params.runtime)
@@ -174,13 +191,13 @@ def score(encoder: nn.Module, frames: Path) -> dict[str, float]:
 
 
 def compare_learning(frames: Path, seconds: float, clips_per_second: dict[str, float]) -> dict[str, Any]:
-    """What each method has learned after about the same time."""
+    """Train each method for about the same time, and score it."""
     found = {}
     for way in ("mofore", "moco", "byol"):
         rate = str(clips_per_second[way])
         command = [sys.executable, __file__, "--frames", str(frames), "--seconds", str(seconds), "--train", way, rate]
-        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        found[way] = {name: round(value, 3) for name, value in json.loads(said).items()}
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        found[way] = {name: round(value, 3) for name, value in json.loads(output).items()}
         print(
             f"{way:8}{found[way]['seconds']:8.1f} s at {found[way]['clips_per_second']:.1f} clips/s   R@1 "
             f"{found[way]['r_at_1']:.3f}, kNN {found[way]['top1']:.3f}"
@@ -189,15 +206,18 @@ def compare_learning(frames: Path, seconds: float, clips_per_second: dict[str, f
 
 
 def main() -> None:
+    """Compare speed and memory, then what each method learns; or run as a child process of either."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=Path, default=Path("data/frames"), help="what extract_frames has made")
-    parser.add_argument("--turns", type=int, default=6, help="turns of each way")
-    parser.add_argument("--seconds", type=float, default=60, help="training of each method, to compare what it learns")
+    parser.add_argument("--frames", type=Path, default=Path("data/frames"), help="output of stage extract_frames")
+    parser.add_argument("--turns", type=int, default=6, help="how often each way is timed")
+    parser.add_argument(
+        "--seconds", type=float, default=60, help="training time of each method for the scores; 0: none"
+    )
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--train", nargs=2, metavar=("WAY", "RATE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.way:
-        return work(arguments.way, arguments.frames)
+        return serve_turns(arguments.way, arguments.frames)
     if arguments.train:
         way, rate = arguments.train
         return train_for(way, arguments.frames, arguments.seconds, float(rate))

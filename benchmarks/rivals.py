@@ -1,11 +1,12 @@
-"""MoCo and BYOL from lightly's parts, put together as lightly's examples do it, on clips instead of images.
+"""MoCo and BYOL built from lightly's modules as in lightly's examples, but on clips instead of images.
 
-As in the examples: float32, the default memory format, a DataLoader of processes that augment one sample at a time with
-torchvision, SGD with a learning rate of 0.06, the parts' sizes, a momentum from 0.996 to 1. Ours, so that learning is
-compared and not the data: encoder, batch size, pairs of clips, strength of augmentation, and frames from our packs,
-which are faster to read than videos.
+As in the examples: float32, the default memory format, a DataLoader whose processes augment one sample at a time with
+torchvision, SGD with learning rate 0.06, the sizes of the heads, and an EMA momentum that rises from 0.996 to 1.
 
-Shapes: B batch, F futures, T frames, H = W side of a clip, C = 3 colours.
+As in MoFore, so that methods are compared and not data: encoder, batch size, pairs of clips, strength of augmentation,
+and frames from packs, which are faster to read than videos.
+
+Shapes: B batch, F futures, T frames, H = W side of a clip, C = 3 colours, P projection dimensions.
 """
 
 import copy
@@ -29,7 +30,7 @@ from mofore.method.encoders import build_encoder
 
 
 class TwoClips(Dataset[tuple[Tensor, Tensor]]):
-    """Two clips of a video, augmented apart: [C, T, H, W] each."""
+    """Two clips of a video, augmented independently: [C, T, H, W] each."""
 
     def __init__(self, videos: FrameStore, params: Params) -> None:
         self.videos, self.params = videos, params
@@ -50,28 +51,29 @@ class TwoClips(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, video: int) -> tuple[Tensor, Tensor]:
         clip, n_frames = self.params.clip, int(self.videos.table.frames.iloc[video])
-        rng = np.random.default_rng(int(torch.randint(2**31, ())))  # torch's draws differ from worker to worker
+        rng = np.random.default_rng(int(torch.randint(2**31, ())))  # torch seeds each worker differently
         first, gap_F = draw_positions(n_frames, clip_span(clip), self.params.forecast, rng)
         return self._view(video, first), self._view(video, first + clip_span(clip) + int(gap_F[0]))
 
     def _view(self, video: int, start: int) -> Tensor:
+        """One augmented clip that starts at frame `start`, [C, T, H, W]."""
         clip = self.params.clip
         frames = torch.from_numpy(self.videos.read(video, start + clip_offsets(clip))).permute(0, 3, 1, 2)
         x_TCHW: Tensor = self.transform(frames)
         return (x_TCHW.diff(dim=0) if clip.input == "residual" else x_TCHW).transpose(0, 1)
 
 
-def plain_encoder(params: Params) -> nn.Module:
-    """Our encoder in the default memory format."""
+def contiguous_encoder(params: Params) -> nn.Module:
+    """MoFore's encoder, randomly initialised, in the default memory format."""
     return build_encoder(params.encoder.name, params.seed).to(memory_format=torch.contiguous_format)
 
 
 class MoCo(nn.Module):
-    """MoCo v2."""
+    """MoCo v2 (Chen et al., "Improved Baselines with Momentum Contrastive Learning", 2020)."""
 
     def __init__(self, params: Params) -> None:
         super().__init__()
-        self.encoder = plain_encoder(params)
+        self.encoder = contiguous_encoder(params)
         dim: int = self.encoder.dim  # type: ignore[assignment]
         self.online = nn.Sequential(self.encoder, MoCoProjectionHead(dim, 512, 128))
         self.ema = copy.deepcopy(self.online)
@@ -85,11 +87,11 @@ class MoCo(nn.Module):
 
 
 class BYOL(nn.Module):
-    """BYOL."""
+    """BYOL (Grill et al., "Bootstrap Your Own Latent", 2020)."""
 
     def __init__(self, params: Params) -> None:
         super().__init__()
-        self.encoder = plain_encoder(params)
+        self.encoder = contiguous_encoder(params)
         dim: int = self.encoder.dim  # type: ignore[assignment]
         self.online = nn.Sequential(self.encoder, BYOLProjectionHead(dim, 1024, 256))
         self.prediction = BYOLPredictionHead(256, 1024, 256)
@@ -105,7 +107,7 @@ class BYOL(nn.Module):
 
 
 def train(model: MoCo | BYOL, videos: FrameStore, params: Params, workers: int, epochs: int) -> Iterator[None]:
-    """Train, a step at a time."""
+    """Train for `epochs`; each item is one step."""
     loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
         TwoClips(videos, params), params.pretrain.batch_size, shuffle=True, drop_last=True, num_workers=workers
     )

@@ -1,4 +1,4 @@
-"""Over whole runs: presets of params.yaml, sweeps, ablations, and what stopped runs have left behind.
+"""Commands about whole runs: presets of params.yaml, sweeps, ablations, and cleaning up after stopped runs.
 
-May import every other room.
+This room may import every other room.
 """

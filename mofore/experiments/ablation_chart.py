@@ -1,4 +1,4 @@
-"""The figure of the ablations: one page, a row an ablation, a panel a score."""
+"""Draw the scores of all ablations on one page: one row per ablation, one panel per score."""
 
 from collections.abc import Hashable
 from pathlib import Path
@@ -16,10 +16,12 @@ from matplotlib.transforms import blended_transform_factory
 from mofore.report.style import BLUE, GREEN, INK, RED, SOFT, STYLE
 from mofore.utils.files import writing
 
-WIDTH, LINE = 11.0, 0.215  # of the page and height of a row, in inches
-ABOVE, BELOW = 1.15, 1.5  # the rows, in inches
-LEFT, RIGHT, BETWEEN = 0.235, 0.985, 0.025  # of the panels, as shares of the width
-FAR = -1.0  # means below are written, not drawn: a forecast's skill may be anything, and would squeeze the others
+PAGE_WIDTH, ROW_HEIGHT = 11.0, 0.215  # inches
+TOP_MARGIN, BOTTOM_MARGIN = 1.15, 1.5  # inches above the first and below the last row
+LEFT, RIGHT, PANEL_GAP = 0.235, 0.985, 0.025  # edges of the panels and space between them; fractions of PAGE_WIDTH
+# A lower mean is written as a number, not drawn. Forecast skill has no lower bound, and a far value would squeeze the
+# rest of the panel.
+MIN_DRAWN = -1.0
 
 NO_DIFFERENCE, BETTER, WORSE = ("o", BLUE), (">", GREEN), ("<", RED)  # marker and colour
 LEGEND = {
@@ -35,39 +37,45 @@ where nothing differs, one such interval in 20 does so by chance."""
 
 
 def draw(table: pd.DataFrame, seeds: pd.DataFrame, titles: dict[str, str], caption: str, picture: Path) -> None:
-    """Draw the ablations' scores.
+    """Draw the scores of the ablations into one picture.
 
     Args:
-        table: columns section, name, and of each score its mean, `_low`, `_high`, `delta_NAME_low`, `delta_NAME_high`;
-            the first row of a section is the default.
-        seeds: columns section, name, and each score; a run a row.
-        titles: of the panels, by score.
-        caption: below the panels, after how to read them; how the runs were made.
-        picture: PNG to write.
+        table: one row per ablation; the first row of each section is the default. Columns: section, name and, for each
+            score, `SCORE` (mean over seeds), `SCORE_low`, `SCORE_high`, `delta_SCORE_low` and `delta_SCORE_high`.
+        seeds: one row per run. Columns: section, name and each score.
+        titles: panel title of each score; their order is the order of the panels.
+        caption: how the runs were made. It is written below the panels, after HOW_TO_READ.
+        picture: PNG file to write.
     """
-    table = table.assign(starts=~table["section"].duplicated())
-    table["y"] = np.arange(len(table)) + 1.6 * table["starts"].cumsum()  # room for each section's name
+    table = table.assign(first_in_section=~table["section"].duplicated())
+    # In rows from the top; each section starts 1.6 rows lower, which leaves room for its name.
+    table["y"] = np.arange(len(table)) + 1.6 * table["first_in_section"].cumsum()
     bottom = table["y"].iloc[-1] + 1
-    height = ABOVE + bottom * LINE + BELOW
+    height = TOP_MARGIN + bottom * ROW_HEIGHT + BOTTOM_MARGIN
     with matplotlib.style.context(["default", STYLE]):
-        figure = Figure(figsize=(WIDTH, height), dpi=130)
+        figure = Figure(figsize=(PAGE_WIDTH, height), dpi=130)
         FigureCanvasAgg(figure)
-        _write_around(figure, caption, height)
-        width = (RIGHT - LEFT + BETWEEN) / len(titles)
+        _add_title_legend_caption(figure, caption, height)
+        width = (RIGHT - LEFT + PANEL_GAP) / len(titles)
         for i, (score, name) in enumerate(titles.items()):
-            place = (LEFT + i * width, BELOW / height, width - BETWEEN, 1 - (ABOVE + BELOW) / height)
+            place = (
+                LEFT + i * width,
+                BOTTOM_MARGIN / height,
+                width - PANEL_GAP,
+                1 - (TOP_MARGIN + BOTTOM_MARGIN) / height,
+            )
             ax = figure.add_axes(place, ylim=(bottom, 0), yticks=[])
             ax.set_title(name, loc="left", fontsize=11, fontweight="bold")
             ax.tick_params(length=0, labelsize=9)
             ax.spines["left"].set_visible(False)
             _draw_score(ax, score, table, seeds)
             if i == 0:
-                _name_rows(ax, table)
+                _label_rows(ax, table)
         with writing(picture) as file:
             figure.savefig(file, format="png", metadata={"Software": None})
 
 
-def _write_around(figure: Figure, caption: str, height: float) -> None:
+def _add_title_legend_caption(figure: Figure, caption: str, height: float) -> None:
     figure.text(0.012, 1 - 0.18 / height, "What each part is worth", fontsize=15, fontweight="bold", va="top")
     marks = [Line2D([], [], marker=marker, color=colour, ls="", ms=7) for marker, colour in LEGEND.values()]
     place = (0.005, 1 - 0.45 / height)
@@ -75,21 +83,22 @@ def _write_around(figure: Figure, caption: str, height: float) -> None:
     figure.text(0.012, 0.1 / height, f"{HOW_TO_READ}\n{caption}", fontsize=9, color=SOFT, va="bottom", linespacing=1.4)
 
 
-def _name_rows(ax: Axes, table: pd.DataFrame) -> None:
+def _label_rows(ax: Axes, table: pd.DataFrame) -> None:
+    """Write the names of ablations and sections to the left of the first panel."""
     at = blended_transform_factory(ax.figure.transFigure, ax.transData)
     for row in table.to_dict("records"):
-        weight = "bold" if row["starts"] else "normal"
+        weight = "bold" if row["first_in_section"] else "normal"
         ax.text(0.025, row["y"], row["name"], transform=at, va="center", fontsize=10, fontweight=weight)
-        if row["starts"]:
+        if row["first_in_section"]:
             ax.text(0.012, row["y"] - 1.05, row["section"], transform=at, va="center", fontsize=10, color=SOFT)
 
 
 def _draw_score(ax: Axes, score: str, table: pd.DataFrame, seeds: pd.DataFrame) -> None:
-    """Each ablation's mean, its runs, and the interval over test groups; the default as a line down the panel."""
+    """Draw one panel: for each ablation its mean, its runs and the interval over test groups; a line at the default."""
     ax.axvline(table[score].iloc[0], color=INK, lw=1, alpha=0.6)
     for row in table.to_dict("records"):
-        y, (marker, colour) = row["y"], LEGEND["the default"] if row["starts"] else _verdict(row, score)
-        if row[score] < FAR:
+        y, (marker, colour) = row["y"], LEGEND["the default"] if row["first_in_section"] else _verdict(row, score)
+        if row[score] < MIN_DRAWN:
             at = ax.get_yaxis_transform()
             ax.text(0, y, f"\N{LEFTWARDS ARROW} {row[score]:.1f}", transform=at, va="center", fontsize=9, color=colour)
             continue
@@ -97,11 +106,11 @@ def _draw_score(ax: Axes, score: str, table: pd.DataFrame, seeds: pd.DataFrame) 
         ax.plot([row[f"{score}_low"], row[f"{score}_high"]], [y, y], color=colour, lw=1.6, alpha=0.5)
         ax.plot(own[score], [y] * len(own), "o", color=colour, ms=3.5, alpha=0.6, mew=0)
         ax.plot(row[score], y, marker, color=colour, ms=7.5, mew=0)
-    ax.set_xlim(left=max(ax.get_xlim()[0], FAR))
+    ax.set_xlim(left=max(ax.get_xlim()[0], MIN_DRAWN))
 
 
 def _verdict(row: dict[Hashable, Any], score: str) -> tuple[str, str]:
-    """Marker and colour by whether the interval of the difference from the default leaves out 0."""
+    """Marker and colour: "better" or "worse" if the interval of the difference from the default excludes 0."""
     if row[f"delta_{score}_low"] > 0:
         return BETTER
     return WORSE if row[f"delta_{score}_high"] < 0 else NO_DIFFERENCE

@@ -1,11 +1,14 @@
-"""What each part of the method is worth: every ablation as a DVC experiment, all in one table and one figure.
+"""Measure what each part of the method contributes: one DVC experiment per ablation and seed, one table, one figure.
 
-    python -m mofore.experiments.ablations queue 1 2 3   # an experiment for each ablation and seed; the default seeds
+    python -m mofore.experiments.ablations queue 1 2 3   # queue the experiments; 1 2 3 are the default seeds
     dvc queue start
-    python -m mofore.experiments.ablations               # ablations/table.csv and figure.png, to be committed
+    python -m mofore.experiments.ablations               # write ablations/table.csv and ablations/figure.png
 
-A run belongs to an ablation if its parameters are those of params.yaml with BUDGET and the ablation's values, whatever
-its name; `seed` and section `runtime` aside. Queue from a clean commit: DVC shows the experiments of the current one.
+Commit the table and the figure.
+
+A run belongs to an ablation if its parameters equal those of params.yaml with BUDGET and the ablation's values applied.
+`seed`, section `runtime` and the name of the experiment do not matter. Queue from a clean commit, because DVC shows
+only the experiments of the current commit.
 """
 
 import re
@@ -22,16 +25,16 @@ from mofore.config import PARAMS_FILE, check_params, load_params
 from mofore.errors import UserError, run_stage
 from mofore.evaluation.bootstrap import Interval
 from mofore.experiments.ablation_chart import draw
-from mofore.experiments.runs import Run, dvc, flat, read_experiments
+from mofore.experiments.runs import Run, dvc, flatten, read_experiments
 from mofore.utils.files import write_csv
 from mofore.utils.text import counted
 
-Values = dict[str, Any]  # parameters by flat names, as for -S
+Values = dict[str, Any]  # flat parameter names and their values, e.g. {"forecast.gap_max": 64}
 
 FOLDER = Path("ablations")
 SEEDS = (1, 2, 3)
 TARGETS = ("report",)  # the stage that writes the scores of all others into one file
-BUDGET: Values = {  # of all runs, the default among them
+BUDGET: Values = {  # applied to all runs, also to the default: they train for less time than params.yaml says
     "pretrain.epochs": 12,
     "pretrain.min_steps": 0,
     "pretrain.knn_every": 0,
@@ -39,7 +42,7 @@ BUDGET: Values = {  # of all runs, the default among them
     "scores.folds": 0,
 }
 
-ABLATIONS: dict[str, dict[str, Values]] = {  # {}: as params.yaml has it
+ABLATIONS: dict[str, dict[str, Values]] = {  # section: {name: values}; {} stands for the values in params.yaml
     "losses": {
         "both": {},
         "forecasting only": {"contrast.weight": 0},
@@ -82,20 +85,28 @@ ABLATIONS: dict[str, dict[str, Values]] = {  # {}: as params.yaml has it
     },
 }
 
-SCORES = {  # where each stands, and what it is called
+SCORES = {  # column of the table: (key in `Run.scores`, title in the figure)
     "linear": ("mofore.linear", "linear top-1"),
     "r_at_1": ("mofore.r_at_1", "retrieval R@1"),
     "skill": ("mofore.skill", "forecast skill"),  # against persistence
 }
-FACTS = {"effective_rank": "mofore.effective_rank"}  # no speeds: runs share the machine
+DIAGNOSTICS = {"effective_rank": "mofore.effective_rank"}  # columns without intervals; no speed: runs share the machine
 COMMAND = "python -m mofore.experiments.ablations"
-COMMANDS = f"Made by: {COMMAND} queue && dvc queue start; at the end, {COMMAND}"
-PRINTED = [column for score in SCORES for column in (score, f"delta_{score}_low", f"delta_{score}_high")]
+MADE_BY = f"Made by: {COMMAND} queue && dvc queue start; at the end, {COMMAND}"
+PRINTED_COLUMNS = [column for score in SCORES for column in (score, f"delta_{score}_low", f"delta_{score}_high")]
 
 
 @dataclass
 class Row:
-    """One ablation: what it changes, and the parameters by which its runs are known."""
+    """One ablation.
+
+    Attributes:
+        section: the part of the method that it changes.
+        name: what it changes it to.
+        values: parameters that it sets on top of params.yaml and BUDGET.
+        params: all parameters of its runs apart from `seed` and section `runtime`. Its runs are found by these.
+        is_default: whether `params` are those of params.yaml with BUDGET.
+    """
 
     section: str
     name: str
@@ -105,34 +116,36 @@ class Row:
 
     @property
     def experiment(self) -> str:
-        """What its experiments are called, the seed aside."""
+        """Name of its experiments in DVC, without the seed. All defaults share one name."""
         words = "default" if self.is_default else f"{self.section} {self.name}"
         return "ablation-" + re.sub(r"[^a-z0-9]+", "-", words.lower())
 
 
-def settings(values: Values) -> list[str]:
-    """As -S takes them."""
+def to_overrides(values: Values) -> list[str]:
+    """Values as `KEY=VALUE`, the form that `dvc exp run -S` takes."""
     return [f"{key}={str(value).lower() if isinstance(value, bool) else value}" for key, value in values.items()]
 
 
-def fixed(params: Values) -> Values:
-    """The parameters that runs of one ablation share."""
+def shared_params(params: Values) -> Values:
+    """The parameters that all runs of one ablation share: all but `seed` and section `runtime`."""
     return {key: value for key, value in params.items() if key != "seed" and not key.startswith("runtime.")}
 
 
-def declared() -> list[Row]:
-    """ABLATIONS, section by section, with the default first in each, under its own name if it has one.
+def ablation_rows() -> list[Row]:
+    """The rows of the table: ABLATIONS, with the default as the first row of each section.
+
+    A section in which no ablation equals params.yaml gets a row "as set" for the default.
 
     Raises:
-        UserError: params.yaml is wrong, or would be with the values of an ablation.
+        UserError: params.yaml is invalid, by itself or with the values of an ablation.
     """
     load_params()
     loaded = OmegaConf.load(PARAMS_FILE)
 
     def params(values: Values) -> Values:
-        merged = OmegaConf.merge(loaded, OmegaConf.from_dotlist(settings(BUDGET | values)))
+        merged = OmegaConf.merge(loaded, OmegaConf.from_dotlist(to_overrides(BUDGET | values)))
         assert isinstance(merged, DictConfig)
-        return fixed(flat(asdict(check_params(merged, Path(PARAMS_FILE)))))
+        return shared_params(flatten(asdict(check_params(merged, Path(PARAMS_FILE)))))
 
     default, rows = params({}), []
     for section, variants in ABLATIONS.items():
@@ -150,49 +163,52 @@ def declared() -> list[Row]:
 
 
 def queue(rows: list[Row], seeds: list[int]) -> None:
-    """Queue the runs that are neither there nor on their way; say which are.
+    """Queue the runs that have no scores and are neither queued nor running. Print a line for each run.
 
     Raises:
-        UserError: DVC cannot, or a name is taken by a run with other parameters.
+        UserError: DVC fails, or another experiment with other parameters already has the name of a run.
     """
     experiments, queued = read_experiments(), 0
     for row in {row.experiment: row for row in rows}.values():
         for seed in seeds:
             name = f"{row.experiment}-{seed}"
-            own = [e for e in experiments if e.params.get("seed") == seed and fixed(e.params) == row.params]
+            own = [e for e in experiments if e.params.get("seed") == seed and shared_params(e.params) == row.params]
             if any(run.scores for run in own):
-                print(f"{name}: has its scores already")
+                print(f"{name}: already has scores")
             elif any(run.state in ("queued", "running") for run in own):
-                print(f"{name}: waits or runs already")
+                print(f"{name}: already queued or running")
             elif any(run.name == name and run.state == "success" for run in experiments):
                 raise UserError(
-                    f"{name}: this commit has an experiment of this name with other parameters: commit what has "
-                    f"changed since, or `dvc exp remove {name}`"
+                    f"{name}: an experiment of this commit has this name but other parameters: commit your changes, "
+                    f"or run `dvc exp remove {name}`"
                 )
             else:
-                changes = settings(BUDGET | row.values | {"seed": seed})
+                changes = to_overrides(BUDGET | row.values | {"seed": seed})
                 dvc("exp", "run", "--queue", "-n", name, *[part for s in changes for part in ("-S", s)], *TARGETS)
                 print(f"{name}: queued")
                 queued += 1
-    then = "dvc queue start, and at the end python -m mofore.experiments.ablations"
-    print(f"ablations: {counted(queued, 'run')} queued; then: {then}")
+    print(f"ablations: {counted(queued, 'run')} queued; next: dvc queue start; when all have ended: {COMMAND}")
 
 
 def runs_of(row: Row, experiments: list[Run]) -> dict[int, Run]:
-    """The runs with scores of an ablation, by seed."""
-    return {run.params["seed"]: run for run in experiments if run.scores and fixed(run.params) == row.params}
+    """The runs of an ablation that have scores, by seed."""
+    return {run.params["seed"]: run for run in experiments if run.scores and shared_params(run.params) == row.params}
 
 
-def by_seed(runs: dict[int, Run], score: str) -> pd.Series:
-    """A score of each run; NaN where it is not told."""
+def scores_by_seed(runs: dict[int, Run], score: str) -> pd.Series:
+    """One score of each run, indexed by seed in rising order; NaN where a run lacks the score."""
     return pd.Series({seed: runs[seed].scores.get(score) for seed in sorted(runs)}, dtype=float)
 
 
-def paired(score: pd.Series, reference: pd.Series) -> Interval:
-    """Mean difference of runs with the same seed, and its 95 % interval by Student's t.
+def paired_difference(score: pd.Series, reference: pd.Series) -> Interval:
+    """Mean difference of runs with the same seed, and its 95 % confidence interval by Student's t.
 
-    Runs of one seed share test videos and first weights, so their difference varies less than either. With three seeds
-    the interval is 4.3 standard errors to each side: only what all three agree on is beyond it. With one it is NaN.
+    Runs with the same seed share test videos and initial weights, so their difference varies less than either score.
+    With three seeds the interval is 4.3 standard errors to each side: it excludes 0 only if all three differences
+    have the same sign. With one seed its ends are NaN.
+
+    Args:
+        score, reference: one score per seed, indexed by seed. Seeds that only one of them has are ignored.
     """
     difference = (score - reference).dropna()
     mean, half = difference.mean(), student.ppf(0.975, len(difference) - 1) * difference.sem()
@@ -200,12 +216,13 @@ def paired(score: pd.Series, reference: pd.Series) -> Interval:
 
 
 def summarise(rows: list[Row], experiments: list[Run]) -> pd.DataFrame:
-    """One line an ablation that has runs.
+    """Tabulate the ablations that have runs, one row each.
 
     Returns:
-        Columns section, name, overrides, runs; for each of SCORES its mean over seeds, `_std` (of a sample, over
-        seeds), `_low`, `_high` (95 % interval over test groups, mean over the runs); FACTS; `delta_`, each score less
-        the default's by `paired`, empty for the default.
+        Columns section, name, overrides and runs (how many). For each of SCORES: `SCORE` (mean over seeds),
+        `SCORE_std` (sample standard deviation over seeds), `SCORE_low` and `SCORE_high` (ends of the 95 % interval over
+        test groups, averaged over seeds). Each of DIAGNOSTICS (mean over seeds). For each of SCORES: `delta_SCORE`,
+        `delta_SCORE_low` and `delta_SCORE_high`: `paired_difference` from the default; NaN for the default itself.
     """
     default = runs_of(rows[0], experiments)
     lines = []
@@ -213,20 +230,21 @@ def summarise(rows: list[Row], experiments: list[Run]) -> pd.DataFrame:
         own = runs_of(row, experiments)
         if not own:
             continue
-        line = {"section": row.section, "name": row.name, "overrides": " ".join(settings(row.values)), "runs": len(own)}
+        overrides = " ".join(to_overrides(row.values))
+        line = {"section": row.section, "name": row.name, "overrides": overrides, "runs": len(own)}
         deltas: dict[str, float] = {}
         for score, (key, _) in SCORES.items():
-            seeds = by_seed(own, key)
+            seeds = scores_by_seed(own, key)
             line |= {score: seeds.mean(), f"{score}_std": seeds.std()}
-            line |= {f"{score}{end}": by_seed(own, key + end).mean() for end in ("_low", "_high")}
-            delta = paired(seeds, by_seed({} if row.is_default else default, key))
+            line |= {f"{score}{end}": scores_by_seed(own, key + end).mean() for end in ("_low", "_high")}
+            delta = paired_difference(seeds, scores_by_seed({} if row.is_default else default, key))
             deltas |= {f"delta_{score}{end}": x for end, x in zip(("", "_low", "_high"), delta, strict=True)}
-        lines.append(line | {fact: by_seed(own, key).mean() for fact, key in FACTS.items()} | deltas)
+        lines.append(line | {name: scores_by_seed(own, key).mean() for name, key in DIAGNOSTICS.items()} | deltas)
     return pd.DataFrame(lines)
 
 
-def each_run(rows: list[Row], experiments: list[Run]) -> pd.DataFrame:
-    """One line a run: columns section, name, seed and SCORES."""
+def tabulate_runs(rows: list[Row], experiments: list[Run]) -> pd.DataFrame:
+    """Tabulate the runs, one row each: columns section, name, seed and SCORES."""
     return pd.DataFrame(
         [
             {"section": row.section, "name": row.name, "seed": seed}
@@ -238,28 +256,27 @@ def each_run(rows: list[Row], experiments: list[Run]) -> pd.DataFrame:
 
 
 def main() -> None:
-    """The command: queue the runs, or gather them into table and figure."""
+    """Queue the runs, or collect their scores into the table and the figure."""
     arguments = sys.argv[1:]
     if arguments and (arguments[0] != "queue" or not all(seed.isdecimal() for seed in arguments[1:])):
-        raise UserError(
-            "usage: python -m mofore.experiments.ablations, or python -m mofore.experiments.ablations queue [SEED ...]"
-        )
-    rows = declared()
+        raise UserError(f"usage: {COMMAND} queue [SEED ...] to queue the runs, or {COMMAND} to tabulate their scores")
+    rows = ablation_rows()
     if arguments:
         queue(rows, [int(seed) for seed in arguments[1:]] or list(SEEDS))
         return
     experiments = read_experiments()
     if not runs_of(rows[0], experiments):
         raise UserError(
-            "dvc exp show: no run of the default from this commit: run `python -m mofore.experiments.ablations queue` "
-            "and `dvc queue start`, or check out the commit that they were queued from"
+            f"dvc exp show: no run of the default from this commit: run `{COMMAND} queue` and `dvc queue start`, "
+            "or check out the commit from which the runs were queued"
         )
-    table, runs = summarise(rows, experiments), each_run(rows, experiments)
+    table, runs = summarise(rows, experiments), tabulate_runs(rows, experiments)
     seeds = sorted({*SEEDS, *runs["seed"]})
-    caption = f"All runs, the default's too, with {' '.join(settings(BUDGET)) or 'no other change'}.\n{COMMANDS}"
+    caption = f"All runs, the default's too, with {' '.join(to_overrides(BUDGET)) or 'no other change'}.\n{MADE_BY}"
     write_csv(FOLDER / "table.csv", table, "%.6g")
     draw(table, runs, {score: title for score, (_, title) in SCORES.items()}, caption, FOLDER / "figure.png")
-    print(table[["section", "name", "runs", *PRINTED]].to_string(index=False, float_format="{:.3f}".format, na_rep=""))
+    printed = table[["section", "name", "runs", *PRINTED_COLUMNS]]
+    print(printed.to_string(index=False, float_format="{:.3f}".format, na_rep=""))
     print(caption)
     for row in {row.experiment: row for row in rows}.values():
         missing = [str(seed) for seed in seeds if seed not in runs_of(row, experiments)]

@@ -1,8 +1,10 @@
-"""List or delete what stopped and killed runs have left in `.scratch`, from which they would be resumed.
+"""List or delete the unfinished work that stopped and killed runs left in `.scratch`; later runs would resume from it.
 
-python -m mofore.experiments.clean                      what there is, its size and age
-python -m mofore.experiments.clean pretrain             delete the checkpoints of pretraining that no run is at work on
-python -m mofore.experiments.clean pretrain/3f2a download
+    python -m mofore.experiments.clean                          # list it, with size and age
+    python -m mofore.experiments.clean pretrain                 # delete checkpoints of pretraining, except those in use
+    python -m mofore.experiments.clean pretrain/3f2a download   # the start of a folder's name is enough
+
+Work that a run is using is kept.
 """
 
 import sys
@@ -14,12 +16,12 @@ from mofore.utils.scratch import delete_if_idle, scratch, try_lock
 
 
 def leftovers() -> list[Path]:
-    """The folders of unfinished work, each locked by a run that works on it."""
+    """The folders of unfinished work, sorted. Each has a file `lock`, which a run holds while it uses the folder."""
     return sorted(lock.parent for lock in scratch("").rglob("lock"))
 
 
 def describe(folder: Path) -> str:
-    """Name, size, age, and whether a run is at work on it."""
+    """One line: name, size in MB, hours since the last change, and whether a run is using it."""
     files = [path.stat() for path in folder.rglob("*") if path.is_file()]
     size = sum(status.st_size for status in files)
     hours = (time.time() - max(status.st_mtime for status in files)) / 3600
@@ -29,9 +31,10 @@ def describe(folder: Path) -> str:
 
 
 def main() -> None:
+    """List the leftovers, or delete those that are named as STAGE or STAGE/START_OF_KEY."""
     names, found = sys.argv[1:], leftovers()
     if not names:
-        print("\n".join(map(describe, found)) or "nothing is left over")
+        print("\n".join(map(describe, found)) or "no leftovers")
         return
     for name in names:
         stage, _, key = name.strip("/").partition("/")
@@ -42,11 +45,11 @@ def main() -> None:
         ]
         if not chosen:
             raise UserError(
-                f"{scratch(name)}: no such leftovers: run `python -m mofore.experiments.clean` to see which there are"
+                f"{scratch(name)}: no such leftovers: run `python -m mofore.experiments.clean` to list them"
             )
         for folder in chosen:
-            said = describe(folder)
-            print(f"deleted {said}" if delete_if_idle(folder) else f"kept {said}")
+            description = describe(folder)
+            print(f"deleted {description}" if delete_if_idle(folder) else f"kept {description}")
 
 
 if __name__ == "__main__":

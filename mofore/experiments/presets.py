@@ -1,8 +1,8 @@
 """Switch params.yaml to a preset: `python -m mofore.experiments.presets ucf101 pretrain.epochs=100`.
 
-A preset, `presets/NAME.yaml`, is a whole set of values, all sections but `runtime`, which is of the machine. Hydra
-composes it (`defaults` in the file, overrides on the command line), here and in no other place: what a run uses is what
-stands in params.yaml. There only the values are replaced, so comments, order and layout stay.
+A preset, `presets/NAME.yaml`, has values for all sections except `runtime`, which describes the machine. Hydra composes
+it from the `defaults` in the file and the overrides on the command line. Only this module uses Hydra: a run reads
+nothing but params.yaml. Switching replaces only the values there, so comments, order and layout stay.
 """
 
 import difflib
@@ -26,15 +26,15 @@ from mofore.errors import UserError, run_stage
 from mofore.utils.files import writing
 
 PRESETS = Path("presets")
-Key = tuple[str, ...]
-Change = tuple[str, str, str]  # key, old and new value as they stand in the file
+Key = tuple[str, ...]  # ("forecast", "gap_max") stands for forecast.gap_max
+Change = tuple[str, str, str]  # dotted key, old value and new value, both as text of the file
 
 
-def presets() -> dict[str, str]:
-    """The presets by name, with the first line of their files' comments.
+def list_presets() -> dict[str, str]:
+    """The names of the presets and their descriptions, which are the first lines of their files.
 
     Raises:
-        UserError: there are none here.
+        UserError: the working directory has no presets.
     """
     files = sorted(PRESETS.glob("*.yaml"))
     if not files:
@@ -43,31 +43,32 @@ def presets() -> dict[str, str]:
 
 
 def compose_preset(name: str, overrides: list[str]) -> DictConfig:
-    """The values of a preset after overrides in Hydra's grammar (`forecast.gap_max=64`).
+    """The values of a preset with overrides applied, given in Hydra's grammar (`forecast.gap_max=64`).
+
+    Unknown keys pass, because the message of `check_params` about them is clearer.
 
     Raises:
-        UserError: there is no such preset, or an override is not of the form key=value. Unknown keys are let through:
-            `check_params` names them better.
+        UserError: there is no such preset, it cannot be composed, or an override does not have the form key=value.
     """
-    known = presets()
+    known = list_presets()
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}"
         raise UserError(f"{PRESETS}/{name}.yaml: no such preset - {hint}")
     try:
         with initialize_config_dir(str(PRESETS.absolute()), version_base=None):
-            return compose(name, [_forced(override) for override in overrides])
+            return compose(name, [_force_add(override) for override in overrides])
     except HydraException as error:
         what = " ".join(line for line in str(error).splitlines() if not line.startswith("See http"))
         raise UserError(f"preset {name}: {what}") from None
 
 
-def _forced(override: str) -> str:
-    """The override in Hydra's form for keys that the preset does not have, such as those of section runtime."""
+def _force_add(override: str) -> str:
+    """The override as Hydra's `++key=value`, which also sets keys that the preset lacks, such as section `runtime`."""
     try:
         parsed = OverridesParser.create().parse_override(override)
     except HydraException:
-        raise UserError(f"'{override}': not an override: write key=value, with quotes around special signs") from None
+        raise UserError(f"'{override}': not an override: write key=value, and quote special characters") from None
     if parsed.is_delete() or parsed.key_or_group.split(".")[0] == "hydra":
         raise UserError(f"'{override}': only values of {PARAMS_FILE} can be set, as key=value")
     if parsed.is_sweep_override():
@@ -76,25 +77,25 @@ def _forced(override: str) -> str:
 
 
 def switch(name: str, overrides: list[str], file: Path) -> list[Change]:
-    """Replace the values in a parameter file by those of a preset.
+    """Replace the values in a parameter file by those of a preset with overrides.
 
     Returns:
-        What changed, in the file's order.
+        The changes, in the order of the file.
 
     Raises:
-        UserError: the file or the result is wrong. Then the file is as it was.
+        UserError: the file, the preset or an override is invalid. The file is not changed then.
     """
     before = load_params(file)
     merged = OmegaConf.merge(OmegaConf.load(file), compose_preset(name, overrides))
     assert isinstance(merged, DictConfig)
     wanted = check_params(merged, file)
-    text, changes = _replace(file.read_bytes().decode(), _flat(asdict(before)), _flat(asdict(wanted)))
+    text, changes = _replace_values(file.read_bytes().decode(), _flatten(asdict(before)), _flatten(asdict(wanted)))
     draft = file.with_name(f"{file.name}.new")
     try:
         with writing(draft) as out:
             out.write(text.encode())
         if load_params(draft) != wanted:
-            raise UserError(f"{file}: cannot be edited as it is laid out: take the version in git, and try again")
+            raise UserError(f"{file}: its layout cannot be edited: restore it with `git checkout {file}` and try again")
         shutil.copymode(file, draft)
         os.replace(draft, file)
     finally:
@@ -102,22 +103,23 @@ def switch(name: str, overrides: list[str], file: Path) -> list[Change]:
     return changes
 
 
-def _flat(section: dict[str, Any], above: Key = ()) -> dict[Key, Any]:
+def _flatten(section: dict[str, Any], parent: Key = ()) -> dict[Key, Any]:
+    """{"a": {"b": 1}} as {("a", "b"): 1}."""
     found: dict[Key, Any] = {}
     for name, value in section.items():
-        found |= _flat(value, (*above, name)) if isinstance(value, dict) else {(*above, name): value}
+        found |= _flatten(value, (*parent, name)) if isinstance(value, dict) else {(*parent, name): value}
     return found
 
 
-def _replace(text: str, old: dict[Key, Any], new: dict[Key, Any]) -> tuple[str, list[Change]]:
-    """Put new values in their places in a YAML text; comments keep their column where the value leaves room."""
+def _replace_values(text: str, old: dict[Key, Any], new: dict[Key, Any]) -> tuple[str, list[Change]]:
+    """Replace values in a YAML text. A comment after a value keeps its column if the new value is short enough."""
     column, changes = _comment_column(text), []
     top = yaml.compose(text)
     assert top is not None
-    for key, (start, end) in reversed(_places(top).items()):  # from the end, so that places hold
+    for key, (start, end) in reversed(_value_spans(top).items()):  # from the end, so that earlier positions stay valid
         if old[key] == new[key]:
             continue
-        value, rest = _scalar(new[key]), text[end:]
+        value, rest = _format_value(new[key]), text[end:]
         changes.append((".".join(key), text[start:end], value))
         if re.match(r" +#", rest):
             begun = start - (text.rfind("\n", 0, start) + 1)
@@ -126,24 +128,24 @@ def _replace(text: str, old: dict[Key, Any], new: dict[Key, Any]) -> tuple[str, 
     return text, changes[::-1]
 
 
-def _places(node: yaml.Node, above: Key = ()) -> dict[Key, tuple[int, int]]:
-    """Where in its text each value of a tree of maps stands: its first character, and the one behind its last."""
+def _value_spans(node: yaml.Node, parent: Key = ()) -> dict[Key, tuple[int, int]]:
+    """Start and end (exclusive) of each value in the text of nested YAML mappings, by key."""
     if not isinstance(node, yaml.MappingNode):
-        return {above: (node.start_mark.index, node.end_mark.index)}
+        return {parent: (node.start_mark.index, node.end_mark.index)}
     found: dict[Key, tuple[int, int]] = {}
     for key, value in node.value:
-        found |= _places(value, (*above, key.value))
+        found |= _value_spans(value, (*parent, key.value))
     return found
 
 
 def _comment_column(text: str) -> int:
-    """The column at which most comments behind values start; 0 if there are none."""
+    """The column at which most comments after values start; 0 if there are none."""
     columns = [len(match[0]) for match in re.finditer(r"^[^#\n]*[^#\s] +(?=#)", text, re.MULTILINE)]
     return max(columns, key=columns.count, default=0)
 
 
-def _scalar(value: Any) -> str:
-    """A value as YAML on one line: numbers below 0.01 as 1e-3, words without quotes."""
+def _format_value(value: Any) -> str:
+    """Format a value as one line of YAML: small numbers like 1e-3, plain words without quotes."""
     if isinstance(value, float):
         digits, exponent = f"{value:e}".split("e")
         short = f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
@@ -154,10 +156,10 @@ def _scalar(value: Any) -> str:
 
 
 def main() -> None:
-    """The command: without arguments list the presets, else switch to one and print what changed."""
+    """Without arguments list the presets; with arguments switch to a preset and print what changed."""
     if len(sys.argv) == 1:
         print("python -m mofore.experiments.presets NAME [KEY=VALUE ...] switches params.yaml to a preset:")
-        for name, about in presets().items():
+        for name, about in list_presets().items():
             print(f"  {name:14}{about}")
         return
     name, *overrides = sys.argv[1:]

@@ -1,4 +1,4 @@
-"""The experiments of the current commit: their parameters, as DVC shows them, and their scores, as git holds them."""
+"""Read the DVC experiments of the current commit: parameters from `dvc exp show`, scores from their git commits."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from mofore.config import PARAMS_FILE
 from mofore.errors import UserError
 
 SCORES_FILE = "results/scores.csv"
-SCORED = {  # what SCORES_FILE is made from, and the stage that writes it
+SCORE_SOURCES = {  # results from which stage `report` makes SCORES_FILE, and the stage that writes each of them
     "results/pretrain.json": "pretrain",
     "results/linear.json": "linear",
     "results/knn.json": "knn",
@@ -24,19 +24,24 @@ SCORED = {  # what SCORES_FILE is made from, and the stage that writes it
 
 @dataclass
 class Run:
-    """One experiment: its parameters by flat names, and its scores; no scores before it has ended well.
+    """One experiment.
 
-    Scores are called ROW.MEASURE, as `mofore.linear`, and have ROW.MEASURE_low and _high, their 95 % interval.
+    Attributes:
+        name: its name in DVC.
+        params: its parameters by flat names, such as `forecast.gap_max`.
+        scores: scores by name, ROW.MEASURE, such as `mofore.linear`. ROW.MEASURE_low and ROW.MEASURE_high are the ends
+            of the 95 % interval, where the score has one. Empty unless the experiment has succeeded.
+        state: "success", "queued", "running" or "failed".
     """
 
     name: str
     params: dict[str, Any]
     scores: dict[str, float]
-    state: str = "success"  # success | queued | running | failed
+    state: str = "success"
 
 
 def read_runs() -> list[Run]:
-    """The current commit, first, and those of its experiments that have scores.
+    """The current commit and its experiments, in this order, as far as they have scores.
 
     Raises:
         UserError: DVC fails.
@@ -45,22 +50,22 @@ def read_runs() -> list[Run]:
 
 
 def read_experiments() -> list[Run]:
-    """As `read_runs`, with experiments that failed, wait or run.
+    """The current commit and all its experiments, also those that failed, are queued or are running.
 
     Raises:
         UserError: DVC fails.
     """
     runs = []
     for rev, name, params, state in parse_experiments(json.loads(dvc("exp", "show", "--json"))):
-        runs.append(Run(name, params, scores_of(rev) if state == "success" else {}, state))
+        runs.append(Run(name, params, read_scores(rev) if state == "success" else {}, state))
     return runs
 
 
 def dvc(*arguments: str) -> str:
-    """Run a DVC command and return what it prints.
+    """Run a DVC command and return its standard output.
 
     Raises:
-        UserError: it failed; gives DVC's reason.
+        UserError: the command failed; the message has DVC's reason.
     """
     done = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
@@ -69,7 +74,7 @@ def dvc(*arguments: str) -> str:
 
 
 def parse_experiments(shown: list[dict[str, Any]]) -> list[tuple[str, str, dict[str, Any], str]]:
-    """Commit, name, parameters by flat names and state of what `dvc exp show --json` prints, without the workspace."""
+    """Parse the output of `dvc exp show --json`: revision, name, flat parameters and state; without the workspace."""
     found = []
     for commit in shown:
         if commit["rev"] != "workspace":
@@ -80,25 +85,26 @@ def parse_experiments(shown: list[dict[str, Any]]) -> list[tuple[str, str, dict[
     for entry, state in found:
         data = entry.get("data") or {}
         params = (data.get("params") or {}).get(PARAMS_FILE, {}).get("data") or {}
-        parsed.append((entry["rev"], entry.get("name") or entry["rev"][:7], flat(params), state))
+        parsed.append((entry["rev"], entry.get("name") or entry["rev"][:7], flatten(params), state))
     return parsed
 
 
-def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """{"a": {"b": 1}} as {"a.b": 1}."""
     found: dict[str, Any] = {}
     for name, value in nested.items():
-        found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        found |= flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return found
 
 
-def scores_of(rev: str) -> dict[str, float]:
-    """The scores in SCORES_FILE of a commit, by the names of `Run.scores`.
+def read_scores(rev: str) -> dict[str, float]:
+    """The scores in SCORES_FILE of a commit, by name as in `Run.scores`.
 
-    None if the commit has no such file, or an old one: a run of `dvc exp run linear` does not write it anew.
+    Empty if the commit lacks the file or has an outdated one: `dvc exp run linear` computes scores, but does not run
+    stage `report`, which writes the file.
     """
-    table, lock = _committed(rev, SCORES_FILE), _committed(rev, "dvc.lock")
-    if not table or not _of_this_run(yaml.safe_load(lock)):
+    table, lock = _read_committed(rev, SCORES_FILE), _read_committed(rev, "dvc.lock")
+    if not table or not _scores_are_current(yaml.safe_load(lock)):
         return {}
     scores: dict[str, float] = {}
     for line in csv.DictReader(io.StringIO(table)):
@@ -107,15 +113,19 @@ def scores_of(rev: str) -> dict[str, float]:
     return scores
 
 
-def _of_this_run(lock: dict[str, Any]) -> bool:
-    """Has stage `report` seen the results that the other stages have by `dvc.lock`?"""
+def _scores_are_current(lock: dict[str, Any]) -> bool:
+    """Whether stage `report` read the same results as the other stages wrote, according to `dvc.lock`."""
     stages = lock["stages"]
-    seen = {dep["path"]: dep["md5"] for dep in stages.get("report", {}).get("deps", [])}
-    made = {out["path"]: out["md5"] for stage in set(SCORED.values()) for out in stages.get(stage, {}).get("outs", [])}
-    return all(file in made and seen.get(file) == made[file] for file in SCORED)
+    read = {dep["path"]: dep["md5"] for dep in stages.get("report", {}).get("deps", [])}
+    written = {
+        out["path"]: out["md5"]
+        for stage in set(SCORE_SOURCES.values())
+        for out in stages.get(stage, {}).get("outs", [])
+    }
+    return all(file in written and read.get(file) == written[file] for file in SCORE_SOURCES)
 
 
-def _committed(rev: str, file: str) -> str:
-    """A file of a commit; empty if there is none."""
+def _read_committed(rev: str, file: str) -> str:
+    """The text of a file in a commit; empty if the commit lacks it."""
     done = subprocess.run(["git", "show", f"{rev}:./{file}"], capture_output=True, text=True, check=False)
     return done.stdout if done.returncode == 0 else ""

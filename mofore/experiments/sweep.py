@@ -1,8 +1,8 @@
-"""One parameter's effect, over the experiments at hand: `python -m mofore.experiments.sweep forecast.gap_max`.
+"""Tabulate and plot scores against one parameter: `python -m mofore.experiments.sweep forecast.gap_max`.
 
-Prints a table and draws a figure: the scores against the values of one parameter. Counted are the current commit and
-its experiments, as far as they differ from it in this parameter alone, and in `seed` and `data.split`, over whose
-values scores are averaged: three seeds, or the three splits of UCF101 (with `data.split` as the parameter).
+The runs are the current commit and those of its experiments that differ from it only in this parameter, `seed`,
+`data.split` or section `runtime`. Scores are averaged over seeds and splits. With `data.split` as the parameter, each
+split of UCF101 has a mean of its own.
 """
 
 import sys
@@ -22,20 +22,22 @@ from mofore.utils.files import write_csv, writing
 from mofore.utils.text import counted
 
 FOLDER = Path("sweeps")
-REPEATS = ("seed", "data.split")  # what may differ between runs that are averaged
-SCORES = {"linear": ("linear top-1", BLUE), "r_at_1": ("retrieval R@1", RED)}  # name in figures, and colour
-ROWS = {"mofore": "-", "random_init": "--"}  # and how their lines are drawn
+REPEATS = ("seed", "data.split")  # runs that differ only in these are averaged
+SCORES = {"linear": ("linear top-1", BLUE), "r_at_1": ("retrieval R@1", RED)}  # title and colour
+ROWS = {"mofore": "-", "random_init": "--"}  # line styles
 
 
-def comparable(runs: list[Run], key: str) -> list[Run]:
-    """The runs that differ from the first in `key`, REPEATS and the machine's settings alone.
+def comparable_runs(runs: list[Run], key: str) -> list[Run]:
+    """The runs that differ from the first one only in `key`, in REPEATS and in section `runtime`.
 
     Raises:
-        UserError: the first has no such parameter.
+        UserError: the first run has no parameter `key`.
     """
     first = runs[0].params
     if key not in first:
-        raise UserError(f"{PARAMS_FILE}: no parameter '{key}': name one as in -S, forecast.gap_max for one")
+        raise UserError(
+            f"{PARAMS_FILE}: no parameter '{key}': write it as in `dvc exp run -S`, for example forecast.gap_max"
+        )
 
     def fixed(run: Run) -> dict[str, Any]:
         free = {key, *REPEATS}
@@ -45,11 +47,12 @@ def comparable(runs: list[Run], key: str) -> list[Run]:
 
 
 def summarise(runs: list[Run], key: str) -> pd.DataFrame:
-    """Scores by value of `key`: one line a value, row and score.
+    """Tabulate scores, one row for each score, row of ROWS and value of `key`.
 
     Returns:
-        Columns key, row, score, runs (how many), mean, std (over the runs), low, high (95 % interval over test groups,
-        mean over the runs: what one run's test videos leave open).
+        Columns `key`, row, score, runs (how many), mean and std over the runs (population standard deviation), low and
+        high (ends of the 95 % interval over test groups, averaged over the runs). The interval covers the choice of
+        test videos, not the differences between runs.
     """
     lines = []
     values = sorted({run.params[key] for run in runs}, key=lambda value: (isinstance(value, str), value))
@@ -66,12 +69,12 @@ def summarise(runs: list[Run], key: str) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, runs: list[Run], key: str, picture: Path) -> None:
-    """Draw the means with their intervals, and each run as a dot. PNG."""
+    """Draw means with their intervals, and each run as a dot, into a PNG file."""
     figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     ax = figure.add_subplot()
     values = list(dict.fromkeys(table[key]))
-    at = {value: place for place, value in enumerate(values)}  # evenly spaced: sweeps are often 8, 16, 32, words, ...
+    at = {value: i for i, value in enumerate(values)}  # evenly spaced: values are often 8, 16, 32, ..., or words
     for score, (title, colour) in SCORES.items():
         for row, dashes in ROWS.items():
             line = table[(table["row"] == row) & (table["score"] == title)]
@@ -93,22 +96,22 @@ def draw(table: pd.DataFrame, runs: list[Run], key: str, picture: Path) -> None:
 
 
 def main() -> None:
-    """Read the experiments, write `sweeps/KEY.csv` and `.png`, print the table."""
+    """Read the experiments, write `sweeps/KEY.csv` and `sweeps/KEY.png`, and print the table."""
     if len(sys.argv) != 2:
-        raise UserError("usage: python -m mofore.experiments.sweep KEY, forecast.gap_max for one")
+        raise UserError("usage: python -m mofore.experiments.sweep KEY, for example forecast.gap_max")
     key = sys.argv[1]
     found = read_runs()
     if not found:
-        raise UserError("dvc exp show: no run with scores: run `dvc repro` and commit, or `dvc exp run`")
-    runs = comparable(found, key)
+        raise UserError("dvc exp show: no run has scores: run `dvc repro` and commit the results, or run `dvc exp run`")
+    runs = comparable_runs(found, key)
     table = summarise(runs, key)
     if table.empty:
-        raise UserError("results/linear.json: no scores in any run: they need labelled videos")
+        raise UserError("results/linear.json: no run has these scores: they need labelled videos")
     write_csv(FOLDER / f"{key}.csv", table, "%.6g")
     draw(table, runs, key, FOLDER / f"{key}.png")
     print(table.to_string(index=False, float_format="{:.3f}".format))
     left_out = len(found) - len(runs)
-    also = f"; left out {counted(left_out, 'run')} with other changes as well" if left_out else ""
+    also = f"; left out {counted(left_out, 'run')} with other changes" if left_out else ""
     print(f"sweep: {counted(len(runs), 'run')}{also}; see {FOLDER}/{key}.csv and .png")
 
 

@@ -1,4 +1,4 @@
-"""Benchmark of objectives: each one learns, all are tuned alike, and the tables say what was found."""
+"""Benchmark of objectives: every method trains, all are tuned equally, and tables and figure have the right numbers."""
 
 import math
 import sys
@@ -27,7 +27,7 @@ CLASSES, BATCH = 3, 8
 
 
 def batch(params: Params) -> Sample:
-    """Noise, as pairs of clips."""
+    """Pairs of clips of random pixels."""
     size, frames = params.clip.size, params.clip.frames + (params.clip.input != "rgb")
     clips = torch.randint(256, (BATCH, 2, frames, size, size, 3), dtype=torch.uint8, generator=torch.manual_seed(0))
     colour_B34 = torch.eye(3, 4).expand(BATCH, 3, 4).contiguous()
@@ -40,52 +40,52 @@ def parameters(encoder: torch.nn.Module) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("method", models.METHODS)
-def test_a_step_changes_the_encoder_and_leaves_it_finite(method: str, tiny: Params) -> None:
-    models.apply(tiny, method, models.CANDIDATES[method][-1])
-    learner = models.make(method, tiny, CLASSES, CPU)
-    before = parameters(learner.encoder)
+def test_a_step_changes_the_encoder_and_keeps_it_finite(method: str, tiny: Params) -> None:
+    models.apply_settings(tiny, method, models.CANDIDATES[method][-1])
+    trainer = models.make_trainer(method, tiny, CLASSES, CPU)
+    before = parameters(trainer.encoder)
     for _ in range(3):
-        learner.step(batch(tiny), 0.1)
-    after = parameters(learner.encoder)
+        trainer.step(batch(tiny), 0.1)
+    after = parameters(trainer.encoder)
     assert after.isfinite().all()
     assert not torch.equal(before, after)
     x_NCTHW = torch.rand(2, 3, tiny.clip.frames, tiny.clip.size, tiny.clip.size)
-    features_ND = learner.encoder.eval()(x_NCTHW)
-    assert features_ND.shape == (2, 192), "of all methods equally many"
+    features_ND = trainer.encoder.eval()(x_NCTHW)
+    assert features_ND.shape == (2, 192), "the same dimension for all methods"
 
 
 @pytest.mark.parametrize("method", models.RIVALS)
-def test_all_that_a_rival_trains_has_a_gradient(method: str, tiny: Params) -> None:
-    models.apply(tiny, method, models.CANDIDATES[method][0])
-    learner = models.make(method, tiny, CLASSES, CPU)
-    loss = learner.loss(batch(tiny))
+def test_every_trainable_parameter_of_a_rival_gets_a_gradient(method: str, tiny: Params) -> None:
+    models.apply_settings(tiny, method, models.CANDIDATES[method][0])
+    trainer = models.make_trainer(method, tiny, CLASSES, CPU)
+    loss = trainer.loss(batch(tiny))
     assert loss.isfinite()
     loss.backward()
-    without = [name for name, p in learner.objective.named_parameters() if p.requires_grad and p.grad is None]
+    without = [name for name, p in trainer.objective.named_parameters() if p.requires_grad and p.grad is None]
     assert not without
 
 
 @pytest.mark.parametrize("method", ["moco", "byol"])
-def test_momentum_encoders_follow_without_gradient(method: str, tiny: Params) -> None:
-    learner = models.make(method, tiny, CLASSES, CPU)
-    objective = learner.objective
+def test_ema_encoders_are_updated_without_gradient(method: str, tiny: Params) -> None:
+    trainer = models.make_trainer(method, tiny, CLASSES, CPU)
+    objective = trainer.objective
     assert not any(p.requires_grad for p in objective.ema.parameters())
     before = parameters(objective.ema)
     with torch.no_grad():
         for p in objective.online.parameters():
             p.add_(1)
-    objective.follow(0.9)
+    objective.update_ema(0.9)
     torch.testing.assert_close(parameters(objective.ema), before + 0.1)
 
 
-def test_keys_come_back_in_order(tiny: Params) -> None:
-    objective = models.MoCo(tiny, CLASSES).eval()  # in eval mode, parts do not matter
+def test_shuffled_keys_return_in_their_order(tiny: Params) -> None:
+    objective = models.MoCo(tiny, CLASSES).eval()  # in eval mode BatchNorm does not depend on the parts
     x_BCTHW = torch.rand(BATCH, 3, tiny.clip.frames, tiny.clip.size, tiny.clip.size)
     query_BP, key_BP = objective(x_BCTHW, x_BCTHW)
     torch.testing.assert_close(query_BP, key_BP)
 
 
-def test_tubes_hide_the_same_places_at_all_times(tiny: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_places_are_masked_at_all_times(tiny: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny.clip.size = 56
     objective = models.VideoMAE(tiny, CLASSES)
     seen: list[torch.Tensor] = []
@@ -97,13 +97,13 @@ def test_tubes_hide_the_same_places_at_all_times(tiny: Params, monkeypatch: pyte
 
     monkeypatch.setattr(objective.model, "forward", forward)
     objective(torch.rand(2, 3, 4, 56, 56), torch.rand(2, 3, 4, 56, 56))
-    hidden_NTS = seen[0].view(4, 2, 49)
-    assert torch.equal(hidden_NTS[:, 0], hidden_NTS[:, 1])
-    assert (hidden_NTS.sum(dim=2) == 44).all(), "nine tenths"
-    assert not torch.equal(hidden_NTS[0], hidden_NTS[1]), "each clip has places of its own"
+    masked_NTS = seen[0].view(4, 2, 49)
+    assert torch.equal(masked_NTS[:, 0], masked_NTS[:, 1])
+    assert (masked_NTS.sum(dim=2) == 44).all(), "nine tenths are masked"
+    assert not torch.equal(masked_NTS[0], masked_NTS[1]), "each clip has its own mask"
 
 
-def test_all_have_equally_many_candidates_and_these_are_parameters(params: Params) -> None:
+def test_all_methods_have_four_candidates_of_known_parameters(params: Params) -> None:
     assert set(models.CANDIDATES) == set(models.RECOMMENDED) == set(models.METHODS)
     assert {len(candidates) for candidates in models.CANDIDATES.values()} == {4}
     for method, candidates in models.CANDIDATES.items():
@@ -130,7 +130,7 @@ def test_a_run_is_scored_at_each_point(budget: str, pack: Any, tiny: Params, mon
     assert found.points[0].seconds < found.points[1].seconds
 
 
-def test_tuning_sees_no_test_video_and_parts_no_group(params: Params, pack: Any) -> None:
+def test_tuning_uses_no_test_video_and_splits_no_group(params: Params, pack: Any) -> None:
     videos = FrameStore(pack([30] * 32))
     train_V, held_V = runs.split(videos, params, runs.Job("byol", {}, 1, "time", 1.0, [1.0], tuning=True))
     table = videos.table
@@ -139,7 +139,7 @@ def test_tuning_sees_no_test_video_and_parts_no_group(params: Params, pack: Any)
     assert len(train_V) + len(held_V) == (table.split == "train").sum()
 
 
-def test_folds_test_every_video_once_and_part_no_group(params: Params, pack: Any) -> None:
+def test_folds_test_every_video_once_and_split_no_group(params: Params, pack: Any) -> None:
     videos = FrameStore(pack([30] * 32))
     tested = []
     for fold in range(3):
@@ -150,7 +150,7 @@ def test_folds_test_every_video_once_and_part_no_group(params: Params, pack: Any
     assert sorted(tested) == list(range(32))
 
 
-def test_folds_are_joined_to_one_training() -> None:
+def test_folds_are_merged_into_one_result() -> None:
     one, other = trained("byol", 1, [1, 1, 0, 0], [1, 0, 0, 0]), trained("byol", 1, [0, 0, 0, 1], [1, 1, 1, 1])
     other.video, other.group = ["e", "f", "g", "h"], ["i", "i", "j", "j"]
     other.points[-1].seconds, other.points[-1].clips = 64.0, 1400
@@ -179,7 +179,7 @@ def test_controls_are_tested_on_the_same_videos(
         assert len(row.points[-1].linear) == len(row.points[-1].r_at_1) == len(row.video)
 
 
-def test_one_side_learns_from_the_first_clips_alone(tiny: Params) -> None:
+def test_one_sided_simclr_has_gradient_from_the_first_clips_only(tiny: Params) -> None:
     objective = models.OneSidedSimCLR(tiny, CLASSES)
     x_BCTHW = torch.rand(2, BATCH, 3, tiny.clip.frames, tiny.clip.size, tiny.clip.size)
     first_BP, second_BP = objective(*x_BCTHW)
@@ -201,43 +201,43 @@ FOUND = [
 ]
 
 
-def test_leads_are_over_the_same_videos() -> None:
+def test_leads_are_paired_by_video() -> None:
     table = tables.summarise(FOUND).set_index(["score", "method"])
     byol, ours = table.loc[("linear", "byol")], table.loc[("linear", "mofore")]
     assert ours["mean"] == pytest.approx(7 / 8)
     assert byol["mean"] == pytest.approx(3 / 8)
     assert byol["lead"] == pytest.approx(1 / 2)
-    # one group or the other, or both: MoFore leads by 1/4 in g, 3/4 in h
+    # the lead is 1/4 in group g and 3/4 in group h; resamples have one or both
     assert (byol["lead_low"], byol["lead_high"]) == pytest.approx((1 / 4, 3 / 4))
     assert byol["std"] == pytest.approx(np.std([0.5, 0.25], ddof=1))
     assert ours["lead"] == ours["lead_low"] == ours["lead_high"] == 0
     r_at_1 = table.loc[("r_at_1", "byol")]
     assert (r_at_1["mean"], r_at_1["lead"], r_at_1["lead_low"], r_at_1["lead_high"]) == (0.5, 0, 0, 0)
     assert r_at_1["clips_per_second"] == 20
-    said = tables.printed(tables.summarise(FOUND))
-    assert "MoFore leads by +0.500 (+0.250 to +0.750)" in said
+    text = tables.format_summary(tables.summarise(FOUND))
+    assert "MoFore leads by +0.500 (+0.250 to +0.750)" in text
 
 
-def test_controls_stand_beside_each_budget() -> None:
+def test_controls_are_compared_under_each_budget() -> None:
     job = runs.Job("motion", {}, 1, tables.UNTRAINED, 0, [1.0])
     motion = runs.Trained(job, [runs.Point(0.0, 0, [1, 0, 0, 0], [1, 1, 1, 1])], FOUND[0].video, FOUND[0].group)
     table = tables.summarise([*FOUND, motion])
-    assert set(table["budget"]) == {"time"}, "no other was compared"
+    assert set(table["budget"]) == {"time"}, "clips were not compared"
     row = table.set_index(["score", "method"]).loc[("linear", "motion")]
     assert (row["mean"], row["clips"]) == (0.25, 0)
     assert row["lead"] == pytest.approx(7 / 8 - 1 / 4)
     assert math.isnan(row["clips_per_second"])
-    assert "nan" not in tables.printed(table)
+    assert "nan" not in tables.format_summary(table)
 
 
 def test_a_rival_without_mofore_has_no_lead() -> None:
     table = tables.summarise(FOUND[3:])
     assert "lead" not in table
     assert math.isnan(table["std"].iloc[0])
-    assert "leads" not in tables.printed(table)
+    assert "leads" not in tables.format_summary(table)
 
 
-def test_every_point_has_its_row_and_is_drawn(tmp_path: Path) -> None:
+def test_every_scoring_has_a_row_and_is_drawn(tmp_path: Path) -> None:
     motion = runs.Job("motion", {}, 1, tables.UNTRAINED, 0, [1.0])
     at_once = runs.Trained(motion, [runs.Point(0.0, 0, [1, 0, 0, 0], [1, 1, 1, 1])], FOUND[0].video, FOUND[0].group)
     found = [*FOUND, trained("byol", 1, [1, 1, 1, 1], [0, 0, 0, 0], "clips"), at_once]

@@ -1,4 +1,4 @@
-"""Ablations: which are queued, which runs belong to them, and what the table says of their differences."""
+"""Ablations: what is queued, which runs belong to an ablation, and the differences in the table."""
 
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from mofore.experiments import ablations
 from mofore.experiments.ablations import (
     ABLATIONS,
     BUDGET,
-    FACTS,
+    DIAGNOSTICS,
     SCORES,
     Row,
-    declared,
+    ablation_rows,
     main,
-    paired,
+    paired_difference,
     queue,
     runs_of,
     summarise,
@@ -31,7 +31,7 @@ PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with nothing but the project's parameters."""
+    """A folder that holds only the project's params.yaml."""
     (tmp_path / "params.yaml").write_text(PARAMS.read_text(encoding="utf-8"), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -39,7 +39,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """The DVC commands that were given, instead of run."""
+    """Records the DVC commands instead of running them."""
     commands: list[tuple[str, ...]] = []
     monkeypatch.setattr(ablations, "dvc", lambda *arguments: commands.append(arguments))
     return commands
@@ -47,7 +47,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
 def three() -> tuple[Row, Row, Row]:
     """The default and two ablations."""
-    rows = declared()
+    rows = ablation_rows()
     default, forecasting, contrast = (
         next(row for row in rows if row.section == "losses" and row.name == name)
         for name in ("both", "forecasting only", "contrast only")
@@ -59,7 +59,7 @@ def run(row: Row, seed: int, score: float, state: str = "success", others: dict[
     scores = {
         key + end: score + more for key, _ in SCORES.values() for end, more in (("", 0), ("_low", -1), ("_high", 2))
     }
-    scores |= dict.fromkeys(FACTS.values(), 7.0)
+    scores |= dict.fromkeys(DIAGNOSTICS.values(), 7.0)
     params = row.params | {"seed": seed, "runtime.device": "cpu"} | (others or {})
     return Run("any name", params, scores if state == "success" else {}, state)
 
@@ -69,21 +69,23 @@ def experiments(monkeypatch: pytest.MonkeyPatch, *runs: Run) -> None:
 
 
 @pytest.mark.slow
-def test_each_section_begins_with_the_default_and_no_other_row_is_one() -> None:
-    table = pd.DataFrame(declared())
+def test_only_the_first_row_of_each_section_is_the_default() -> None:
+    table = pd.DataFrame(ablation_rows())
     firsts = ~table["section"].duplicated()
     assert table["section"].unique().tolist() == list(ABLATIONS)
     assert (table["is_default"] == firsts).all()
-    assert len({row.experiment for row in declared()}) == len(table) - len(ABLATIONS) + 1, "one name for all defaults"
+    assert len({row.experiment for row in ablation_rows()}) == len(table) - len(ABLATIONS) + 1, (
+        "one name for all defaults"
+    )
 
 
 @pytest.mark.slow
-def test_an_ablation_that_params_yaml_already_has_is_the_default(project: Path) -> None:
+def test_an_ablation_equal_to_params_yaml_is_the_default(project: Path) -> None:
     params = OmegaConf.load(project / "params.yaml")
     OmegaConf.update(params, "clip.input", "rgb")
     OmegaConf.update(params, "forecast.gap_max", 20)
     OmegaConf.save(params, project / "params.yaml")
-    rows = declared()
+    rows = ablation_rows()
     assert [row.name for row in rows if row.section == "input"] == ["rgb", "residual", "both"]
     gaps = [row for row in rows if row.section == "gap, in video frames"]
     assert (gaps[0].name, gaps[0].is_default, gaps[1].is_default) == ("as set", True, False), (
@@ -91,10 +93,10 @@ def test_an_ablation_that_params_yaml_already_has_is_the_default(project: Path) 
     )
 
 
-def test_an_impossible_ablation_is_named_before_anything_is_queued(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_ablation_is_named_before_anything_is_queued(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ABLATIONS, "gap, in video frames", {"odd": {"forecast.gap_mx": 3}})
     with pytest.raises(UserError, match=r"ablation 'gap, in video frames: odd': params.yaml: unknown key"):
-        declared()
+        ablation_rows()
 
 
 @pytest.mark.slow
@@ -104,7 +106,7 @@ def test_an_experiment_is_queued_for_each_ablation_and_seed(
     experiments(monkeypatch)
     monkeypatch.setattr(ablations, "BUDGET", {"pretrain.epochs": 2})
     monkeypatch.setitem(ABLATIONS, "losses", {"both": {}, "plain": {"contrast.time_reversed_negatives": False}})
-    rows = [row for row in declared() if row.section == "losses"]
+    rows = [row for row in ablation_rows() if row.section == "losses"]
     queue([*rows, rows[0]], [1, 5])
     start = ("exp", "run", "--queue", "-n")
     end = ("report",)
@@ -115,11 +117,11 @@ def test_an_experiment_is_queued_for_each_ablation_and_seed(
         (*start, "ablation-losses-plain-1", *plain, "seed=1", *end),
         (*start, "ablation-losses-plain-5", *plain, "seed=5", *end),
     ]
-    assert "4 runs queued; then: dvc queue start" in capsys.readouterr().out
+    assert "4 runs queued; next: dvc queue start" in capsys.readouterr().out
 
 
 @pytest.mark.slow
-def test_what_has_scores_or_waits_is_not_queued_again_but_what_failed_is(
+def test_failed_runs_are_queued_again_but_finished_or_queued_ones_are_not(
     monkeypatch: pytest.MonkeyPatch, called: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     default, forecasting, contrast = three()
@@ -128,25 +130,25 @@ def test_what_has_scores_or_waits_is_not_queued_again_but_what_failed_is(
     queue([default, forecasting, contrast], [1])
     assert [command[4] for command in called] == ["ablation-losses-contrast-only-1"]
     said = capsys.readouterr().out
-    assert "ablation-default-1: has its scores already" in said
-    assert "ablation-losses-forecasting-only-1: waits or runs already" in said
+    assert "ablation-default-1: already has scores" in said
+    assert "ablation-losses-forecasting-only-1: already queued or running" in said
 
 
 @pytest.mark.slow
-def test_a_name_that_is_taken_by_other_parameters_is_told(
+def test_an_experiment_name_taken_by_other_parameters_is_an_error(
     monkeypatch: pytest.MonkeyPatch, called: list[tuple[str, ...]]
 ) -> None:
     default, _, _ = three()
     taken = run(default, 1, 0.5, others={"pretrain.lr": 1.0})
     taken.name = "ablation-default-1"
     experiments(monkeypatch, taken)
-    with pytest.raises(UserError, match=r"ablation-default-1: .* commit .* or `dvc exp remove ablation-default-1`"):
+    with pytest.raises(UserError, match=r"ablation-default-1: .* commit .* or run `dvc exp remove ablation-default-1`"):
         queue([default], [1])
     assert not called
 
 
 @pytest.mark.slow
-def test_runs_are_known_by_their_parameters_not_by_name() -> None:
+def test_runs_are_matched_by_parameters_and_not_by_name() -> None:
     default, forecasting, _ = three()
     ours = [run(default, 1, 0.5), run(default, 2, 0.5, others={"runtime.workers": 3})]
     others = [
@@ -158,13 +160,13 @@ def test_runs_are_known_by_their_parameters_not_by_name() -> None:
 
 
 @pytest.mark.slow
-def test_differences_are_taken_seed_by_seed() -> None:
+def test_differences_are_paired_by_seed() -> None:
     default, forecasting, contrast = three()
     base, other = [0.5, 0.7, 0.6], [0.42, 0.58, 0.5]
     runs = [run(default, seed, score) for seed, score in enumerate(base)]
     runs += [run(forecasting, seed, score) for seed, score in enumerate(other)][::-1]
     table = summarise([default, forecasting, contrast], runs)
-    assert table["name"].tolist() == ["both", "forecasting only"], "what has no run is left out"
+    assert table["name"].tolist() == ["both", "forecasting only"], "an ablation without a run is left out"
     line = table.iloc[1]
     assert line[["overrides", "runs", "effective_rank"]].tolist() == ["contrast.weight=0", 3, 7]
     assert line[["linear", "linear_low", "linear_high"]].tolist() == pytest.approx([0.5, -0.5, 2.5])
@@ -172,20 +174,20 @@ def test_differences_are_taken_seed_by_seed() -> None:
     half = 4.302653 * np.std([0.08, 0.12, 0.1], ddof=1) / np.sqrt(3)  # 97.5 % of Student's t, 2 degrees of freedom
     wanted = [-0.1, -0.1 - half, -0.1 + half]
     assert line[["delta_linear", "delta_linear_low", "delta_linear_high"]].tolist() == pytest.approx(wanted)
-    assert np.isnan(table.iloc[0]["delta_linear"]), "the default has nothing to differ from"
+    assert np.isnan(table.iloc[0]["delta_linear"]), "the default is not compared with itself"
 
 
-def test_seeds_that_only_one_has_say_nothing_of_the_difference() -> None:
+def test_seeds_that_only_one_side_has_are_ignored() -> None:
     score, default = pd.Series({1: 0.5, 2: 0.6, 4: 9.0}), pd.Series({1: 0.4, 2: 0.4, 3: 9.0})
-    assert paired(score, default).mean == pytest.approx(0.15)
-    alone = paired(score[[1]], default)
+    assert paired_difference(score, default).mean == pytest.approx(0.15)
+    alone = paired_difference(score[[1]], default)
     assert alone.mean == pytest.approx(0.1)
-    assert np.isnan([alone.low, alone.high]).all(), "one pair tells no spread"
-    assert np.isnan(paired(score[[4]], default)).all()
+    assert np.isnan([alone.low, alone.high]).all(), "one pair has no spread"
+    assert np.isnan(paired_difference(score[[4]], default)).all()
 
 
 @pytest.mark.slow
-def test_the_command_writes_table_and_figure_and_names_what_is_missing(
+def test_the_command_writes_table_and_figure_and_lists_missing_runs(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     default, forecasting, _ = three()
@@ -204,7 +206,7 @@ def test_the_command_writes_table_and_figure_and_names_what_is_missing(
 
 
 @pytest.mark.slow
-def test_videos_without_labels_have_a_table_as_well(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unlabelled_videos_have_a_table_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     default, forecasting, _ = three()
     runs = [run(default, 1, 0.2), run(forecasting, 1, 0.3)]
     for one in runs:
@@ -218,14 +220,14 @@ def test_videos_without_labels_have_a_table_as_well(project: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("arguments", [["quue"], ["queue", "one"]])
-def test_a_wrong_command_is_told_how_it_is_meant(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_command_prints_the_usage(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["ablations", *arguments])
     with pytest.raises(UserError, match="usage"):
         main()
 
 
 @pytest.mark.slow
-def test_without_runs_the_committed_table_stays(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_runs_of_the_default_no_table_is_written(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     experiments(monkeypatch, run(three()[1], 1, 0.5))
     monkeypatch.setattr("sys.argv", ["ablations"])
     with pytest.raises(UserError, match="no run of the default from this commit"):

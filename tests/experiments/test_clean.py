@@ -1,4 +1,4 @@
-"""What stopped runs have left is listed, and deleted by name."""
+"""Leftovers of stopped runs are listed, and deleted by name."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ Out = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Leftovers of three runs, 2 MB and 3 hours old each, and a folder that is none."""
+    """Leftovers of three runs, each 2 MB and 3 hours old, and a folder without a lock, which is no leftover."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     folder = tmp_path / ".scratch"
     for name in ("download", "pretrain/3f2a", "pretrain/3fff"):
@@ -37,7 +37,7 @@ def left(scratch: Path) -> list[str]:
     return sorted(str(file.parent.relative_to(scratch)) for file in scratch.rglob("last.pt"))
 
 
-def test_list_has_name_size_age_and_use(scratch: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
+def test_the_list_has_name_size_age_and_use(scratch: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
     with try_lock(scratch / "pretrain/3f2a"):
         clean(monkeypatch)
     assert capsys.readouterr().out.splitlines() == [
@@ -48,10 +48,10 @@ def test_list_has_name_size_age_and_use(scratch: Path, monkeypatch: pytest.Monke
     assert left(scratch) == ["download", "pretrain/3f2a", "pretrain/3fff"]
 
 
-def test_nothing_left_over_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
+def test_no_leftovers_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     clean(monkeypatch)
-    assert capsys.readouterr().out == "nothing is left over\n"
+    assert capsys.readouterr().out == "no leftovers\n"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_nothing_left_over_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (["pretrain/3fff", "download"], ["pretrain/3f2a"]),
     ],
 )
-def test_deletes_what_is_named(
+def test_deletes_the_named_leftovers(
     names: list[str], rest: list[str], scratch: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out
 ) -> None:
     clean(monkeypatch, *names)
@@ -74,20 +74,20 @@ def test_deletes_what_is_named(
     assert all(line.startswith("deleted ") and line.endswith(": 2.0 MB, 3.0 hours old") for line in said)
 
 
-def test_a_stage_is_no_other_whose_name_begins_the_same(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_name_does_not_match_longer_stage_names(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (scratch / "download").rename(scratch / "pretrain-other")
     clean(monkeypatch, "pretrain")
     assert left(scratch) == ["pretrain-other"]
 
 
 @pytest.mark.parametrize("name", ["", "/"])
-def test_no_name_does_not_mean_all(name: str, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_name_does_not_delete_all(name: str, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError):
         clean(monkeypatch, name)
     assert len(left(scratch)) == 3
 
 
-def test_what_a_run_is_at_work_on_is_kept(scratch: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
+def test_leftovers_in_use_are_kept(scratch: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
     with try_lock(scratch / "pretrain/3f2a"):
         clean(monkeypatch, "pretrain")
     assert left(scratch) == ["download", "pretrain/3f2a"]
@@ -97,7 +97,7 @@ def test_what_a_run_is_at_work_on_is_kept(scratch: Path, monkeypatch: pytest.Mon
     ]
 
 
-def test_an_unknown_name_is_an_error_of_one_line(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_is_a_one_line_error(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         UserError, match=f"^{scratch}/embed: no such leftovers: run `python -m mofore.experiments.clean`"
     ) as caught:

@@ -1,4 +1,4 @@
-"""Presets: params.yaml gets the values, keeps everything else, and is never left wrong."""
+"""Presets: params.yaml gets the new values, keeps everything else, and is never left invalid."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from mofore.config import load_params
 from mofore.errors import UserError
-from mofore.experiments.presets import compose_preset, presets, switch
+from mofore.experiments.presets import compose_preset, list_presets, switch
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "params.yaml").read_text()
@@ -24,7 +24,7 @@ REAL = [name for name in NAMES if name != "demo"]
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The params.yaml of a copy of the project's top folder, which is the working directory."""
+    """params.yaml in a temporary working directory with a copy of the presets."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "presets", tmp_path / "presets")
     shutil.copy(ROOT / "params.yaml", tmp_path)
@@ -41,17 +41,17 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_demo_is_what_params_yaml_has_in_git(file: Path) -> None:
+def test_preset_demo_equals_the_committed_params_yaml(file: Path) -> None:
     assert switch("demo", [], file) == []
     assert file.read_text() == TEXT
     whole = OmegaConf.to_container(OmegaConf.load(file))
     assert isinstance(whole, dict)
     del whole["runtime"]
-    assert OmegaConf.to_container(compose_preset("demo", [])) == whole, "a key without a value would not be reset"
+    assert OmegaConf.to_container(compose_preset("demo", [])) == whole, "a key that the preset lacks would not be reset"
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_there_and_back_is_the_same_to_the_byte(file: Path, name: str) -> None:
+def test_switching_there_and_back_restores_every_byte(file: Path, name: str) -> None:
     changes = switch(name, ["pretrain.lr=0.02", "data.path=/a/path/so/long/that/it/moves/the/comment"], file)
     assert len(changes) > 10
     there = file.read_text()
@@ -65,18 +65,18 @@ def test_there_and_back_is_the_same_to_the_byte(file: Path, name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_every_preset_is_right_wherever_one_comes_from(file: Path, name: str) -> None:
+def test_a_preset_gives_the_same_file_after_any_other_preset(file: Path, name: str) -> None:
     seen = set()
     for before in NAMES:
         switch(before, [], file)
         switch(name, [], file)
         load_params(file)
         seen.add(file.read_text())
-    assert len(seen) == 1, "what an other preset had changed was not reset"
+    assert len(seen) == 1, "a value of another preset was not reset"
 
 
 @pytest.mark.slow
-def test_presets_are_of_the_size_they_say(file: Path) -> None:
+def test_presets_have_the_sizes_that_they_document(file: Path) -> None:
     for name, source, batch in (("ucf101", "ucf101", 256), ("ucf101_24gb", "ucf101", 64), ("hmdb51", "folder", 64)):
         switch(name, [], file)
         params = load_params(file)
@@ -84,7 +84,7 @@ def test_presets_are_of_the_size_they_say(file: Path) -> None:
         assert (params.encoder.name, params.clip.frames, params.clip.size) == ("r3d_18", 16, 112)
 
 
-def test_overrides_win_and_machine_settings_stay(file: Path) -> None:
+def test_overrides_take_precedence_and_machine_settings_stay(file: Path) -> None:
     file.write_text(TEXT.replace("device: auto ", "device: cpu  "))
     switch("ucf101", ["pretrain.epochs=100", "+forecast.gap_max=20", "runtime.workers=3", "seed=7"], file)
     params = load_params(file)
@@ -93,7 +93,7 @@ def test_overrides_win_and_machine_settings_stay(file: Path) -> None:
     assert f"{'  epochs: 100':32}# passes" in file.read_text()
 
 
-def test_hand_edits_are_shown(file: Path) -> None:
+def test_manual_edits_are_listed_as_changes(file: Path) -> None:
     file.write_text(TEXT.replace("k: 20 ", "k: 5  "))
     assert switch("demo", [], file) == [("knn.k", "5", "20")]
 
@@ -110,7 +110,7 @@ def test_hand_edits_are_shown(file: Path) -> None:
     ),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_value_is_written_so_that_it_reads_back(file: Path, lr: float, gap: int, path: str) -> None:
+def test_any_value_survives_writing_and_reading(file: Path, lr: float, gap: int, path: str) -> None:
     file.write_text(TEXT)
     quoted = "'" + path.replace("'", "\\'") + "'"
     switch("ucf101", [f"pretrain.lr={lr!r}", f"forecast.gap_max={gap}", f"data.path={quoted}"], file)
@@ -121,7 +121,7 @@ def test_any_value_is_written_so_that_it_reads_back(file: Path, lr: float, gap: 
     assert file.read_text() == TEXT
 
 
-def test_other_layouts_keep_theirs(file: Path) -> None:
+def test_other_layouts_are_kept(file: Path) -> None:
     momentum = TEXT[TEXT.index("momentum:") : TEXT.index("encoder:")]
     text = TEXT.replace(momentum, "momentum: {start: 0.9, end: 1.0} # from, to\n").replace("\n", "\r\n")
     text = text.replace("  k: 20  ", "  k:    20")
@@ -150,9 +150,7 @@ def test_other_layouts_keep_theirs(file: Path) -> None:
         (["ucf101", "forecast.gap_max=1,2"], "must be one value; to try several: dvc exp run --queue -S"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line_and_nothing_is_changed(
-    file: Path, arguments: list[str], message: str
-) -> None:
+def test_an_error_is_one_line_and_changes_nothing(file: Path, arguments: list[str], message: str) -> None:
     with pytest.raises(UserError) as error:
         switch(arguments[0], arguments[1:], file)
     assert message in str(error.value)
@@ -161,7 +159,7 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_changed(
     assert sorted(path.name for path in Path().iterdir()) == ["params.yaml", "presets"]
 
 
-def test_a_preset_that_does_not_compose_is_named(file: Path) -> None:
+def test_an_error_names_the_preset_that_cannot_be_composed(file: Path) -> None:
     Path("presets/mine.yaml").write_text("# mine\ndefaults: [nothing, _self_]\n")
     with pytest.raises(UserError, match=r"preset mine: .*'nothing'"):
         switch("mine", [], file)
@@ -171,7 +169,7 @@ def test_a_preset_that_does_not_compose_is_named(file: Path) -> None:
 def test_the_command(file: Path) -> None:
     listed = run()
     assert listed.returncode == 0
-    assert [line.split()[0] for line in listed.stdout.splitlines()[1:]] == NAMES == list(presets())
+    assert [line.split()[0] for line in listed.stdout.splitlines()[1:]] == NAMES == list(list_presets())
     assert all(len(line.split()) > 5 for line in listed.stdout.splitlines())
 
     done = run("ucf101", "pretrain.epochs=100")
@@ -184,7 +182,7 @@ def test_the_command(file: Path) -> None:
     assert wrong.stderr == "error: params.yaml: unknown key 'pretrain.epoch' - did you mean 'pretrain.epochs'?\n"
 
 
-def test_elsewhere_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_working_directory_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="run this from the project's top folder"):
-        presets()
+        list_presets()

@@ -1,4 +1,4 @@
-"""Experiments as DVC shows them, and their scores as their commits hold them."""
+"""Experiments are parsed from the output of DVC, and their scores are read from their commits."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from mofore.experiments import runs
-from mofore.experiments.runs import SCORED, flat, parse_experiments, read_runs, scores_of
+from mofore.experiments.runs import SCORE_SOURCES, flatten, parse_experiments, read_runs, read_scores
 
 TABLE = "row,measure,score,low,high\nmofore,linear,0.5,0.4,0.6\nmofore,effective_rank,41.5,,\n"
 SCORES = {"mofore.linear": 0.5, "mofore.linear_low": 0.4, "mofore.linear_high": 0.6, "mofore.effective_rank": 41.5}
@@ -20,7 +20,7 @@ def experiment(name: str, gap: int) -> dict[str, Any]:
     return {"rev": f"rev-{name}", "name": name, "data": {"params": params}, "error": None}
 
 
-def test_what_dvc_shows_is_read_without_the_workspace_and_without_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_workspace_and_failed_experiments_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     commit = experiment("main", 48)
     states = {"ours": "success", "stopped": "failed", "at work": "running"}
     commit["experiments"] = [
@@ -32,9 +32,9 @@ def test_what_dvc_shows_is_read_without_the_workspace_and_without_failures(monke
         {"revs": [{"rev": "abc", "name": "lost", "data": None, "error": {"msg": "x"}}]},
     ]
     shown = [experiment("", 99) | {"rev": "workspace"}, commit]
-    with_scores = {"rev-main", "rev-ours", "rev-older", "rev-stopped"}  # a failed run's commit has the scores before it
+    with_scores = {"rev-main", "rev-ours", "rev-older", "rev-stopped"}  # the commit of a failed run has older scores
     monkeypatch.setattr(runs, "dvc", lambda *arguments: json.dumps(shown))
-    monkeypatch.setattr(runs, "scores_of", lambda rev: SCORES if rev in with_scores else {})
+    monkeypatch.setattr(runs, "read_scores", lambda rev: SCORES if rev in with_scores else {})
     found = read_runs()
     assert [one.name for one in found] == ["main", "ours", "older"]
     assert found[1].params == {"forecast.gap_max": 16}
@@ -43,12 +43,12 @@ def test_what_dvc_shows_is_read_without_the_workspace_and_without_failures(monke
 
 
 def test_nested_sections_become_flat_names() -> None:
-    assert flat({"a": {"b": {"c": 1}}, "d": 2}) == {"a.b.c": 1, "d": 2}
+    assert flatten({"a": {"b": {"c": 1}}, "d": 2}) == {"a.b.c": 1, "d": 2}
 
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project in a sub-folder of a git repository without a commit."""
+    """A project in a subfolder of a git repository that has no commit yet."""
     project = tmp_path / "project"
     (project / "results").mkdir(parents=True)
     monkeypatch.chdir(project)
@@ -62,9 +62,9 @@ def git(*arguments: str) -> str:
 
 
 def commit(project: Path, seen: dict[str, str]) -> str:
-    """Commit scores and a lock in which stage `report` has seen files of these hashes; the others have made `new`."""
+    """Commit scores and a lock in which stage `report` read files with hashes `seen`; the other stages wrote `new`."""
     (project / "results/scores.csv").write_text(TABLE)
-    stages: dict[str, Any] = {stage: {"outs": [{"path": file, "md5": "new"}]} for file, stage in SCORED.items()}
+    stages: dict[str, Any] = {stage: {"outs": [{"path": file, "md5": "new"}]} for file, stage in SCORE_SOURCES.items()}
     stages["report"] = {"deps": [{"path": file, "md5": md5} for file, md5 in seen.items()]}
     (project / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
     git("add", "-A")
@@ -72,19 +72,19 @@ def commit(project: Path, seen: dict[str, str]) -> str:
     return git("rev-parse", "HEAD")
 
 
-def test_scores_are_those_of_the_commit(repository: Path) -> None:
-    rev = commit(repository, dict.fromkeys(SCORED, "new"))
+def test_scores_come_from_the_commit_and_not_the_workspace(repository: Path) -> None:
+    rev = commit(repository, dict.fromkeys(SCORE_SOURCES, "new"))
     (repository / "results/scores.csv").write_text("of the workspace")
-    assert scores_of(rev) == SCORES
+    assert read_scores(rev) == SCORES
 
 
-@pytest.mark.parametrize("file", SCORED)
+@pytest.mark.parametrize("file", SCORE_SOURCES)
 def test_scores_of_an_earlier_run_do_not_count(repository: Path, file: str) -> None:
-    """`dvc exp run linear` trains and scores anew, but leaves the file of scores as it was."""
-    rev = commit(repository, dict.fromkeys(SCORED, "new") | {file: "old"})
-    assert scores_of(rev) == {}
+    """`dvc exp run linear` trains and scores again, but does not rewrite the file of scores."""
+    rev = commit(repository, dict.fromkeys(SCORE_SOURCES, "new") | {file: "old"})
+    assert read_scores(rev) == {}
 
 
 def test_a_commit_without_results_has_no_scores(repository: Path) -> None:
     git("commit", "-qm", "empty", "--allow-empty")
-    assert scores_of(git("rev-parse", "HEAD")) == {}
+    assert read_scores(git("rev-parse", "HEAD")) == {}

@@ -1,4 +1,4 @@
-"""A sweep's summary: of the runs that may be compared, and no other."""
+"""Sweeps: only comparable runs are summarised, and the table and figure are written."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 from mofore.errors import UserError
 from mofore.experiments import sweep
 from mofore.experiments.runs import Run
-from mofore.experiments.sweep import comparable, draw, main, summarise
+from mofore.experiments.sweep import comparable_runs, draw, main, summarise
 
 
 def run(gap: Any, seed: int = 1, weight: float = 3.0, top1: float = 0.5, device: str = "cpu") -> Run:
@@ -24,17 +24,17 @@ def run(gap: Any, seed: int = 1, weight: float = 3.0, top1: float = 0.5, device:
 
 def test_runs_that_differ_in_other_parameters_are_left_out() -> None:
     runs = [run(48), run(16), run(16, seed=2, device="cuda"), run(64, weight=1.0)]
-    assert comparable(runs, "forecast.gap_max") == runs[:3]
-    assert comparable(runs, "contrast.weight") == [runs[0]]
+    assert comparable_runs(runs, "forecast.gap_max") == runs[:3]
+    assert comparable_runs(runs, "contrast.weight") == [runs[0]]
     with pytest.raises(UserError, match=r"params.yaml: no parameter 'forecast.gp'"):
-        comparable(runs, "forecast.gp")
+        comparable_runs(runs, "forecast.gp")
 
 
 def test_scores_are_averaged_over_seeds() -> None:
     runs = [run(48, top1=0.6), run(8, seed=1, top1=0.5), run(8, seed=2, top1=0.7)]
     table = summarise(runs, "forecast.gap_max")
     mofore = table[(table["row"] == "mofore") & (table["score"] == "linear top-1")]
-    assert mofore["forecast.gap_max"].tolist() == [8, 48], "in the order of values, not of runs"
+    assert mofore["forecast.gap_max"].tolist() == [8, 48], "ordered by value, not by run"
     assert mofore["runs"].tolist() == [2, 1]
     assert mofore["mean"].tolist() == pytest.approx([0.6, 0.6])
     assert mofore["std"].tolist() == pytest.approx([0.1, 0])
@@ -60,19 +60,19 @@ def test_the_command_writes_table_and_figure(
     monkeypatch.setattr("sys.argv", ["sweep", "forecast.gap_max"])
     monkeypatch.setattr(sweep, "read_runs", lambda: [run(48), run(16), run(16, weight=1.0)])
     main()
-    assert "2 runs; left out 1 run with other changes as well" in capsys.readouterr().out
+    assert "2 runs; left out 1 run with other changes" in capsys.readouterr().out
     assert (tmp_path / "sweeps/forecast.gap_max.csv").read_text().startswith("forecast.gap_max,row,score,runs,mean")
     assert (tmp_path / "sweeps/forecast.gap_max.png").stat().st_size > 5000
 
 
 @pytest.mark.slow
-def test_no_runs_and_no_repository_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_runs_and_a_missing_repository_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["sweep", "seed"])
     with pytest.raises(UserError, match=r"^dvc exp show: "):
         main()
     monkeypatch.setattr(sweep, "read_runs", list)
-    with pytest.raises(UserError, match="no run with scores: run `dvc repro` and commit"):
+    with pytest.raises(UserError, match="no run has scores: run `dvc repro` and commit"):
         main()
     monkeypatch.setattr("sys.argv", ["sweep"])
     with pytest.raises(UserError, match="usage"):
