@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from mofore.report.markup import captioned, empty
+from mofore.report.markup import PageFigure
 from mofore.report.results import ROW_NAMES
 from mofore.report.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, SOFT
 from mofore.report.svg import LOOKS, Chart, Look, line
@@ -29,15 +29,15 @@ NO_PAIRS = "No video has room for two clips that do not overlap, so there is no 
 NO_LABELS = "There are no labels on both sides of the split: put videos into one folder a class, or add videos.csv."
 
 
-def skill_figure(forecast: pd.DataFrame) -> str:
+def skill_figure(forecast: pd.DataFrame) -> PageFigure:
     title = "Forecast skill"
-    how = (
+    how_to_read = (
         "How much closer the forecast comes to the true future embedding than a reference: the context's own embedding "
         "(persistence) or the mean (climatology). 1: perfect; 0: no better than the reference; below 0: worse. Bands: "
         "95 % intervals over groups of held-out videos. Gray: gaps that were not trained."
     )
     if forecast.empty:
-        return captioned(title, how, empty(NO_PAIRS))
+        return PageFigure(title, how_to_read, why_empty=NO_PAIRS)
     chart = Chart(3.6)
     (ax,) = chart.axes
     _lines(ax, forecast, "series", "gap", "skill")
@@ -46,18 +46,19 @@ def skill_figure(forecast: pd.DataFrame) -> str:
     _shade_untrained(ax, forecast)
     ax.set(xlabel=GAP, ylabel="skill (1 - error / error of reference)")
     chart.legend(1)
-    return captioned(title, how, chart.svg("skill", f"{title}: {_ends(forecast, 'series', 'gap', 'skill')}"))
+    alt = f"{title}: {_ends(forecast, 'series', 'gap', 'skill')}"
+    return PageFigure(title, how_to_read, chart.svg("skill", alt))
 
 
-def accuracy_figure(accuracy: pd.DataFrame) -> str:
+def accuracy_figure(accuracy: pd.DataFrame) -> PageFigure:
     title = "Is the right future found?"
-    how = (
+    how_to_read = (
         "How often the forecast is nearer to its own future than to the others offered: futures of other videos, or "
         "other moments of the same video; beside, the same with the context's own embedding as the forecast "
         "(persistence). Thin dotted lines: chance."
     )
     if accuracy.empty:
-        return captioned(title, how, empty(NO_PAIRS))
+        return PageFigure(title, how_to_read, why_empty=NO_PAIRS)
     chart = Chart(3.6)
     (ax,) = chart.axes
     _lines(ax, accuracy, "series", "gap", "share")
@@ -67,17 +68,18 @@ def accuracy_figure(accuracy: pd.DataFrame) -> str:
     ax.set(xlabel=GAP, ylabel="accuracy", ylim=(0, 1))
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     chart.legend(1)
-    return captioned(title, how, chart.svg("forecast_accuracy", f"{title} {_ends(accuracy, 'series', 'gap', 'share')}"))
+    alt = f"{title} {_ends(accuracy, 'series', 'gap', 'share')}"
+    return PageFigure(title, how_to_read, chart.svg("forecast_accuracy", alt))
 
 
-def stability_figure(temporal: pd.DataFrame) -> str:
+def stability_figure(temporal: pd.DataFrame) -> PageFigure:
     title = "Temporal stability"
-    how = (
+    how_to_read = (
         "Cosine similarity of two clips against the gap between them. Clips of one video should stay close, those of "
         "other videos apart. All lines close to 1: not stability, but collapse. Bands: 95 % intervals over groups."
     )
     if temporal.empty:
-        return captioned(title, how, empty(NO_PAIRS))
+        return PageFigure(title, how_to_read, why_empty=NO_PAIRS)
     parts = temporal["series"].str.partition(", ")
     encoders = list(dict.fromkeys(parts[0]))
     chart = Chart(3.3, 1, len(encoders), sharey=True)
@@ -87,33 +89,35 @@ def stability_figure(temporal: pd.DataFrame) -> str:
         ax.set_xlabel("gap (frames)")
     chart.axes[0].set_ylabel("cosine similarity")
     chart.legend(3)
-    return captioned(title, how, chart.svg("stability", f"{title}: {_ends(temporal, 'series', 'gap', 'similarity')}"))
+    alt = f"{title}: {_ends(temporal, 'series', 'gap', 'similarity')}"
+    return PageFigure(title, how_to_read, chart.svg("stability", alt))
 
 
-def speed_figure(speed: pd.DataFrame) -> str:
+def speed_figure(speed: pd.DataFrame) -> PageFigure:
     title = "Speed of change along a video"
-    how = (
+    how_to_read = (
         "How fast the embedding turns, from the start of a video (0) to its end (1). Bands: 95 % intervals over groups."
     )
     if speed.empty:
-        return captioned(title, how, empty(NO_PAIRS))
+        return PageFigure(title, how_to_read, why_empty=NO_PAIRS)
     chart = Chart(3)
     (ax,) = chart.axes
     _lines(ax, speed, "encoder", "position", "speed", ROW_LOOKS)
     ax.set(xlabel="position in the video (0: start, 1: end)", ylabel="speed (degrees a frame)", xlim=(0, 1))
     ax.set_ylim(bottom=0)
     chart.legend()
-    return captioned(title, how, chart.svg("speed", f"{title}: {_ends(speed, 'encoder', 'position', 'speed')}"))
+    alt = f"{title}: {_ends(speed, 'encoder', 'position', 'speed')}"
+    return PageFigure(title, how_to_read, chart.svg("speed", alt))
 
 
-def retrieval_figure(retrieval: pd.DataFrame) -> str:
+def retrieval_figure(retrieval: pd.DataFrame) -> PageFigure:
     title = "Retrieval"
-    how = (
+    how_to_read = (
         "Recall at k: the share of test videos with one of their own class among the k nearest training videos. "
         "Band: 95 % interval of MoFore over groups."
     )
     if retrieval.empty:
-        return captioned(title, how, empty(NO_LABELS))
+        return PageFigure(title, how_to_read, why_empty=NO_LABELS)
     chart = Chart(4)
     (ax,) = chart.axes
     for row, curve in retrieval.groupby("encoder", sort=False):
@@ -125,14 +129,17 @@ def retrieval_figure(retrieval: pd.DataFrame) -> str:
     ax.set_xticks([], minor=True)
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     chart.legend()
-    return captioned(title, how, chart.svg("retrieval", f"{title}: {_ends(retrieval, 'encoder', 'k', 'recall')}"))
+    alt = f"{title}: {_ends(retrieval, 'encoder', 'k', 'recall')}"
+    return PageFigure(title, how_to_read, chart.svg("retrieval", alt))
 
 
-def gaps_figure(gaps: pd.DataFrame) -> str:
+def gaps_figure(gaps: pd.DataFrame) -> PageFigure:
     title = "Gaps really drawn"
-    how = "Of the pairs of clips that training saw. Short videos have no room for the longest gaps, so those are rarer."
+    how_to_read = (
+        "Of the pairs of clips that training saw. Short videos have no room for the longest gaps, so those are rarer."
+    )
     if gaps.empty:
-        return captioned(title, how, empty("No gap was drawn."))
+        return PageFigure(title, how_to_read, why_empty="No gap was drawn.")
     chart = Chart(2.4)
     (ax,) = chart.axes
     width = np.diff(gaps["gap"]).min() if len(gaps) > 1 else 1
@@ -141,12 +148,12 @@ def gaps_figure(gaps: pd.DataFrame) -> str:
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     mean = float((gaps["gap"] * gaps["share"]).sum())
     alt = f"{title}: from {gaps['gap'].min():.0f} to {gaps['gap'].max():.0f} frames, {mean:.0f} on average"
-    return captioned(title, how, chart.svg("gaps", alt))
+    return PageFigure(title, how_to_read, chart.svg("gaps", alt))
 
 
-def training_figure(pretrain: pd.DataFrame) -> str:
+def training_figure(pretrain: pd.DataFrame) -> PageFigure:
     title = "Training"
-    how = "By epoch. Losses: lower is better. An effective rank that sinks towards 1 is a collapse."
+    how_to_read = "By epoch. Losses: lower is better. An effective rank that sinks towards 1 is a collapse."
     chart = Chart(6, 3, sharex=True)
     losses, rank, shares = chart.axes
     epoch, alts = pretrain["epoch"], []
@@ -167,7 +174,7 @@ def training_figure(pretrain: pd.DataFrame) -> str:
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     shares.set_ylim(0, 1)
     shares.set_xlabel("epoch")
-    return captioned(title, how, chart.svg("training", f"{title}: {'; '.join(alts)}"))
+    return PageFigure(title, how_to_read, chart.svg("training", f"{title}: {'; '.join(alts)}"))
 
 
 def _lines(ax: Axes, table: pd.DataFrame, key: str, x: str, y: str, looks: dict[str, Look] | None = None) -> None:

@@ -5,12 +5,12 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from html import escape
 from typing import Any, NamedTuple
 
 import matplotlib
 import matplotlib.style
 import pandas as pd
+from markupsafe import Markup
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -71,7 +71,7 @@ class Chart:
         names = [str(drawn.get_label()) for drawn in lines]
         self._figure.legend(lines, names, loc="outside upper left", ncols=columns)
 
-    def svg(self, name: str, alt: str) -> str:
+    def svg(self, name: str, alt: str) -> Markup:
         """The `<svg>` element, without what a page has no use for.
 
         Args:
@@ -87,7 +87,8 @@ class Chart:
         inner = re.sub(r'<g id="[^"]*"', "<g", inner)  # no one refers to these, and other drawings have the same
         inner = re.sub(r'(<text style="[^"]*?)font-family: [^;"]*;? ?', r"\1", inner)
         width, height = self._figure.get_size_inches() * 72
-        return f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(alt)}">{inner.rstrip()}'
+        opening = Markup('<svg viewBox="0 0 {:g} {:g}" role="img" aria-label="{}">').format(width, height, alt)
+        return opening + Markup(inner.rstrip())  # matplotlib has escaped the text in it
 
 
 def line(ax: Axes, x: pd.Series, y: pd.Series, look: Look, label: str, band: Sequence[Any] = ()) -> None:
