@@ -175,6 +175,20 @@ def test_names_and_reasons_are_shown_as_they_are(nasty: Path) -> None:
     assert all(f"{name}.avi" in parsed.texts("th") for name in NASTY[:3])
 
 
+def test_hostile_names_are_escaped_everywhere(nasty: Path) -> None:
+    """Names of classes and videos, and reasons, contain tags, quotes and `&`."""
+    text, parsed = nasty.read_text("utf-8"), Parsed(nasty)
+    for unescaped in ("<script", '"><img src=x', "</style></svg>", "<svg onload", "$5 & co"):
+        assert unescaped not in text
+    assert not any(attribute.startswith("on") for _, attrs in parsed.tags for attribute in attrs)
+    shown = {tag: parsed.texts(tag) for tag in ("h3", "b", "th", "td", "text")}
+    shown["alt"] = [attrs["alt"] for attrs in parsed.named("img")]
+    for name in NASTY[:4]:
+        start = " ".join(name.split())[:11]  # charts cut long names
+        for place, texts in shown.items():
+            assert any(start in " ".join(words.split()) for words in texts), f"{start} as it is in {place}"
+
+
 def test_params_are_all_there_but_the_machine(labelled: Path) -> None:
     (text,) = [data for tag, data in Parsed(labelled).words if tag == "pre"]
     assert "gap_max: 48" in text
