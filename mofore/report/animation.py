@@ -15,7 +15,7 @@ WIDTH, HEIGHT = 128, 96  # pixels, at most
 QUALITY = 40  # 0-100, of WebP
 
 
-def loop(frames: FrameStore, video: int) -> tuple[bytes, bytes, tuple[int, int]]:
+def looping_clip(frames: FrameStore, video: int) -> tuple[bytes, bytes, tuple[int, int]]:
     """The middle of a video at its own speed, as an animated WebP; and one frame of it, as a still one.
 
     Args:

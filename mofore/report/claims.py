@@ -17,9 +17,9 @@ from mofore.report.results import ROW_NAMES, Results
 from mofore.utils.text import counted
 
 Answer = Literal["yes", "no", "not clear", "not measured"]
-MEASURES = {"linear": ("top1", "linear top-1"), "knn": ("r_at_1", "retrieval R@1")}
-UNLABELLED = "that needs training videos of two classes, and test videos with a label"
-WITHOUT = {  # what it means that a control does as well
+MAIN_SCORES = {"linear": ("top1", "linear top-1"), "knn": ("r_at_1", "retrieval R@1")}
+NEEDS_LABELS = "that needs training videos of two classes, and test videos with a label"
+IF_NOT_BEATEN = {  # what it means that a control does as well
     "random_init": "training has added nothing that this score sees",
     "mofore_shuffled": "the order of frames is not used",
     "mofore_still": "motion is not used",
@@ -68,7 +68,7 @@ def decide(low: float, high: float, border: float = 0) -> Answer:
     return "no" if high < border else "not clear"
 
 
-def ranged(scores: dict[str, float], name: str, form: str = ".2f") -> str:
+def with_interval(scores: dict[str, float], name: str, form: str = ".2f") -> str:
     """A score with its interval, in words."""
     value, low, high = (format(scores[name + end], form) for end in ("", "_low", "_high"))
     return f"{value} ({low} to {high})"
@@ -77,8 +77,8 @@ def ranged(scores: dict[str, float], name: str, form: str = ".2f") -> str:
 def comparisons(results: Results) -> list[Comparison]:
     """MoFore beside every control in every main score; none where there are no labels to score with."""
     found = []
-    for row in WITHOUT:
-        for file, (score, measure) in MEASURES.items():
+    for row in IF_NOT_BEATEN:
+        for file, (score, measure) in MAIN_SCORES.items():
             scores = getattr(results, file)
             if scores.get(row):
                 own = scores[row]
@@ -107,9 +107,12 @@ def verdict(results: Results) -> list[str]:
     """A few sentences in plain words: better than its controls? how good? what speaks against it? First comes first."""
     forecast = _forecast_in_words(results)
     if not results.linear["mofore"]:
-        return [f"No verdict on what the embeddings know of classes: {UNLABELLED}.", forecast]
+        return [f"No verdict on what the embeddings know of classes: {NEEDS_LABELS}.", forecast]
     test, by_chance = results.embedded.labelled("test"), chance(results.embedded)
-    linear, knn = ranged(results.linear["mofore"], "top1", ".0%"), ranged(results.knn["mofore"], "r_at_1", ".0%")
+    linear, knn = (
+        with_interval(results.linear["mofore"], "top1", ".0%"),
+        with_interval(results.knn["mofore"], "r_at_1", ".0%"),
+    )
     groups = len(np.unique(test.group))
     few = f" With {counted(groups, 'held-out group')}, that is not settled." if groups < FEW_GROUPS else ""
     sentences = [
@@ -136,7 +139,7 @@ def _against_controls(compared: list[Comparison]) -> str:
             }
             controls = " and ".join(f"{ROW_NAMES[row]} ({scores[row]})" for row in rows)
             return f"MoFore {words} {'a control' if len(rows) == 1 else f'{len(rows)} controls'}: {controls}."
-    best = [max((c for c in compared if c.measure == m), key=lambda c: c.control) for _, m in MEASURES.values()]
+    best = [max((c for c in compared if c.measure == m), key=lambda c: c.control) for _, m in MAIN_SCORES.values()]
     strongest = " and ".join(f"{ROW_NAMES[c.row]} ({c.measure} {c.control:.0%})" for c in best)
     return f"MoFore is clearly better than all {len({c.row for c in compared})} controls; the strongest: {strongest}."
 
@@ -147,7 +150,7 @@ def _forecast_in_words(results: Results) -> str:
         return "Its forecasts could not be scored."
     answer = decide(scores["skill_persistence_low"], scores["skill_persistence_high"])
     closer = {"yes": "closer", "no": "less close", "not clear": "not clearly closer"}[answer]
-    skill = ranged(scores, "skill_persistence")
+    skill = with_interval(scores, "skill_persistence")
     return f"Its forecasts are {closer} to the true future than the present is: skill against persistence {skill}."
 
 
@@ -177,7 +180,7 @@ def claims(results: Results) -> list[Claim]:
 
 def _all_beaten(claim: str, compared: list[Comparison]) -> Claim:
     if not compared:
-        return Claim(claim, "not measured", UNLABELLED)
+        return Claim(claim, "not measured", NEEDS_LABELS)
     for answer in ("no", "not clear"):
         if failed := [c for c in compared if c.answer == answer]:
             return Claim(claim, failed[0].answer, "; ".join(f"{ROW_NAMES[c.row]}: {c}" for c in failed))
@@ -192,7 +195,7 @@ def _forecasting(results: Results) -> Claim:
     if not names:
         return Claim(claim, "not measured", "no video has room for two clips that do not overlap")
     answers = [decide(scores[f"{name}_low"], scores[f"{name}_high"]) for name in names]
-    evidence = "; ".join(f"skill against {name.removeprefix('skill_')} {ranged(scores, name)}" for name in names)
+    evidence = "; ".join(f"skill against {name.removeprefix('skill_')} {with_interval(scores, name)}" for name in names)
     return Claim(claim, _weakest(answers), evidence)
 
 
@@ -203,7 +206,7 @@ def _stability(results: Results) -> Claim:
     if "margin_in_sd" not in mofore:
         return Claim(claim, "not measured", "there are no two clips of a video that do not overlap, or no two groups")
     evidence = (
-        f"clips of one video are more alike than those of others by {ranged(mofore, 'margin')}, that is "
+        f"clips of one video are more alike than those of others by {with_interval(mofore, 'margin')}, that is "
         f"{mofore['margin_in_sd']:.1f} standard deviations of the latter; before training by {random['margin']:.2f}, "
         f"that is {random['margin_in_sd']:.1f}; effective rank {mofore['effective_rank']:.0f}, before "
         f"{random['effective_rank']:.0f}"
@@ -219,7 +222,7 @@ def _structure(results: Results) -> Claim:
     if "silhouette_class" not in mofore:
         return Claim(claim, "not measured", "there are no two classes")
     own, before = mofore["silhouette_class"], random["silhouette_class"]
-    evidence = f"silhouette by class {ranged(mofore, 'silhouette_class')}, before training {before:.2f}"
+    evidence = f"silhouette by class {with_interval(mofore, 'silhouette_class')}, before training {before:.2f}"
     answer = decide(mofore["silhouette_class_low"], mofore["silhouette_class_high"], max(0.0, before))
     if "silhouette_group" in mofore:
         evidence += f"; by group within a class {mofore['silhouette_group']:.2f}"

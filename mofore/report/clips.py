@@ -4,9 +4,9 @@ import base64
 from dataclasses import dataclass
 
 from mofore.frames.store import FrameStore
-from mofore.report.animation import SECONDS, loop
+from mofore.report.animation import SECONDS, looping_clip
 from mofore.report.filmstrips import NEIGHBOURS, Examples, Retrieved
-from mofore.report.style import short
+from mofore.report.style import shorten
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,10 @@ def _tile(
     frames: FrameStore,
     video_index: dict[str, int],
 ) -> Tile:
-    moving, still, (width, height) = loop(frames, video_index[video])
+    moving, still, (width, height) = looping_clip(frames, video_index[video])
     return Tile(
         css_class=css_class,
-        caption=short(words or video, 40),
+        caption=shorten(words or video, 40),
         similarity=similarity,
         moving_uri=_data_uri(moving),
         still_uri=_data_uri(still),

@@ -19,19 +19,19 @@ from matplotlib.patches import Rectangle
 from mofore.embedding.store import Embeddings, TextArray, train_test
 from mofore.evaluation.nearest import nearest
 from mofore.frames.store import FramesArray, FrameStore
-from mofore.report.style import BLUE, INK, RED, SOFT, STYLE, short
+from mofore.report.style import BLUE, INK, RED, SOFT, STYLE, shorten
 from mofore.utils.files import writing
 from mofore.utils.text import counted
 
 QUERIES = 8
-NEIGHBOURS = 5  # found for each query; the picture has room for IN_PICTURE of them
-IN_PICTURE = 3
+NEIGHBOURS = 5  # found for each query; the picture has room for SHOWN_NEIGHBOURS of them
+SHOWN_NEIGHBOURS = 3
 FRAMES = 4  # in a strip
-NAME = 26  # characters that a name has room for
-FRAME_W, FRAME_H, SEAM = 93, 70, 2  # pixels; SEAM: between frames
-STRIP_W = FRAMES * (FRAME_W + SEAM) - SEAM
-LEFT, GAP, HEAD, ROW = 20, 16, 116, FRAME_H + 36  # pixels: margin, between strips, header, one query
-WIDTH = 2 * LEFT + (1 + IN_PICTURE) * STRIP_W + IN_PICTURE * GAP
+NAME_LENGTH = 26  # characters that a name has room for
+FRAME_W, FRAME_H, FRAME_GAP = 93, 70, 2  # pixels; FRAME_GAP: between frames
+STRIP_W = FRAMES * (FRAME_W + FRAME_GAP) - FRAME_GAP
+MARGIN, STRIP_GAP, HEADER_H, ROW_H = 20, 16, 116, FRAME_H + 36  # pixels: margin, between strips, header, one query
+WIDTH = 2 * MARGIN + (1 + SHOWN_NEIGHBOURS) * STRIP_W + SHOWN_NEIGHBOURS * STRIP_GAP
 RIGHT, WRONG = BLUE, RED
 COLUMNS = ["query: a test video", "nearest training video", "second nearest", "third nearest"]
 
@@ -82,7 +82,7 @@ def choose_examples(videos: Embeddings, seed: int) -> Examples:
         rows_N1, _ = nearest(test.x_ND, train.x_ND, 1)
         wrong_N = train.label[rows_N1[:, 0]] != test.label
         classes = _hardest_first(test.label, wrong_N)
-        picked_Q = _by_turns(test.label, classes, rng)
+        picked_Q = _take_turns(test.label, classes, rng)
         choice = f"Queries: drawn at random (seed {seed}) from " + (
             f"the {QUERIES} of {len(classes)} classes that go wrong most often, so harder than average"
             if len(classes) > QUERIES
@@ -115,26 +115,26 @@ def draw_filmstrips(videos: Embeddings, frames: FrameStore, picture: Path, seed:
         seed: of the choice of queries.
     """
     examples = choose_examples(videos, seed)
-    height = HEAD + ROW * len(examples.queries)
+    height = HEADER_H + ROW_H * len(examples.queries)
     with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(WIDTH / 100, height / 100), dpi=100)
         FigureCanvasAgg(figure)
         _write(
-            figure, LEFT, 30, "Retrieval: which training videos does MoFore find most alike?", size=15, weight="bold"
+            figure, MARGIN, 30, "Retrieval: which training videos does MoFore find most alike?", size=15, weight="bold"
         )
         what = f"{FRAMES} frames, evenly spaced, of each video. The number is the cosine similarity to the query."
-        _write(figure, LEFT, 54, what, SOFT)
-        _write(figure, LEFT, 73, examples.choice, SOFT)
+        _write(figure, MARGIN, 54, what, SOFT)
+        _write(figure, MARGIN, 73, examples.choice, SOFT)
         for column, words in enumerate(COLUMNS if examples.queries else []):
-            _write(figure, LEFT + column * (STRIP_W + GAP), 104, words, SOFT, weight="bold")
+            _write(figure, MARGIN + column * (STRIP_W + STRIP_GAP), 104, words, SOFT, weight="bold")
         number = {name: i for i, name in enumerate(frames.table.video)}
         for row, query in enumerate(examples.queries):
-            _draw_query(figure, query, frames, number, HEAD + ROW * row)
+            _draw_query(figure, query, frames, number, HEADER_H + ROW_H * row)
         with writing(picture) as file:
             figure.savefig(file, format="jpg", pil_kwargs={"quality": 82, "optimize": True})
 
 
-def fit(frame_HW3: FramesArray, width: int, height: int) -> FramesArray:
+def fit_into_box(frame_HW3: FramesArray, width: int, height: int) -> FramesArray:
     """A frame scaled, aspect kept, into a box of `width` x `height` pixels; what it leaves free of it is dark gray."""
     h, w = frame_HW3.shape[:2]
     scale = min(width / w, height / h)
@@ -152,7 +152,7 @@ def _hardest_first(label_N: TextArray, wrong_N: npt.NDArray[np.bool_]) -> list[s
     return sorted(share, key=lambda label: (-share[label], label))
 
 
-def _by_turns(label_N: TextArray, classes: list[str], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def _take_turns(label_N: TextArray, classes: list[str], rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """QUERIES rows, or all if fewer: a random one of each class, then a second one of each, and so on."""
     shuffled = [rng.permutation(np.flatnonzero(label_N == label)).tolist() for label in classes]
     turns = [row for turn in itertools.zip_longest(*shuffled) for row in turn if row is not None]
@@ -160,11 +160,11 @@ def _by_turns(label_N: TextArray, classes: list[str], rng: np.random.Generator) 
 
 
 def _draw_query(figure: Figure, query: Retrieved, frames: FrameStore, number: dict[str, int], top: int) -> None:
-    _write(figure, LEFT, top + 18, short(query.label or query.video, NAME), weight="bold")
-    _draw_strip(figure, frames, number[query.video], LEFT, top + 26, INK)
-    for k in range(min(IN_PICTURE, len(query.videos_K))):
-        left = LEFT + (k + 1) * (STRIP_W + GAP)
-        words, colour = short(query.labels_K[k] or query.videos_K[k], NAME), SOFT
+    _write(figure, MARGIN, top + 18, shorten(query.label or query.video, NAME_LENGTH), weight="bold")
+    _draw_strip(figure, frames, number[query.video], MARGIN, top + 26, INK)
+    for k in range(min(SHOWN_NEIGHBOURS, len(query.videos_K))):
+        left = MARGIN + (k + 1) * (STRIP_W + STRIP_GAP)
+        words, colour = shorten(query.labels_K[k] or query.videos_K[k], NAME_LENGTH), SOFT
         if query.right_K is not None:
             words, colour = (f"✓ right: {words}", RIGHT) if query.right_K[k] else (f"✗ wrong: {words}", WRONG)
         _write(figure, left, top + 18, words, colour, weight="bold")
@@ -176,8 +176,8 @@ def _draw_strip(figure: Figure, frames: FrameStore, video: int, left: int, top: 
     times = ((np.arange(FRAMES) + 0.5) / FRAMES * int(frames.table.frames[video])).astype(np.int64)
     strip = np.full((FRAME_H, STRIP_W, 3), 255, np.uint8)
     for t, frame in enumerate(frames.read(video, times)):
-        x = t * (FRAME_W + SEAM)
-        strip[:, x : x + FRAME_W] = fit(frame, FRAME_W, FRAME_H)
+        x = t * (FRAME_W + FRAME_GAP)
+        strip[:, x : x + FRAME_W] = fit_into_box(frame, FRAME_W, FRAME_H)
     w, h = figure.bbox.width, figure.bbox.height
     figure.figimage(strip, left, int(h) - top - FRAME_H)
     corner = (left / w, 1 - (top + FRAME_H) / h)

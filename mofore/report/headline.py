@@ -10,7 +10,7 @@ import pandas as pd
 from mofore.report.results import Results, Scores
 
 DECIMALS = 3
-MEASURES = {  # of results/scores.csv: the file and the name of the score there
+SCORE_SOURCES = {  # of results/scores.csv: the file and the name of the score there
     "linear": ("linear", "top1"),
     "r_at_1": ("knn", "r_at_1"),
     "skill": ("forecast", "skill_persistence"),
@@ -31,15 +31,15 @@ def headline_metrics(results: Results) -> dict[str, float]:
         seconds: of pretraining; clips/s: of pretraining.
     """
     found = {
-        "linear": _of(results.linear, "mofore", "top1"),
-        "lin-rand": _of(results.linear, "random_init", "lead"),
-        "lin-motion": _of(results.linear, "motion", "lead"),
-        "R@1": _of(results.knn, "mofore", "r_at_1"),
-        "R@1-rand": _of(results.knn, "random_init", "lead"),
-        "R@1-motion": _of(results.knn, "motion", "lead"),
-        "skill": _of(results.forecast, "mofore", "skill_persistence"),
-        "gap_use": _of(results.forecast, "mofore", "gap_use"),
-        "margin": _of(results.temporal, "mofore", "margin_in_sd"),
+        "linear": _score_of(results.linear, "mofore", "top1"),
+        "lin-rand": _score_of(results.linear, "random_init", "lead"),
+        "lin-motion": _score_of(results.linear, "motion", "lead"),
+        "R@1": _score_of(results.knn, "mofore", "r_at_1"),
+        "R@1-rand": _score_of(results.knn, "random_init", "lead"),
+        "R@1-motion": _score_of(results.knn, "motion", "lead"),
+        "skill": _score_of(results.forecast, "mofore", "skill_persistence"),
+        "gap_use": _score_of(results.forecast, "mofore", "gap_use"),
+        "margin": _score_of(results.temporal, "mofore", "margin_in_sd"),
         "rank": results.pretrain.get("effective_rank"),
         "seconds": results.pretrain.get("seconds"),
         "clips/s": results.pretrain.get("clips_per_second"),
@@ -48,12 +48,12 @@ def headline_metrics(results: Results) -> dict[str, float]:
 
 
 def score_table(results: Results) -> pd.DataFrame:
-    """The main scores: columns row (a representation), measure (of MEASURES, and effective_rank), score, low, high.
+    """The main scores: columns row (a representation), measure (of SCORE_SOURCES, and effective_rank), score, low, high.
 
     low and high are the 95 % interval over groups; the effective rank has none.
     """
     lines: list[tuple[str, str, float, float | None, float | None]] = []
-    for measure, (file, name) in MEASURES.items():
+    for measure, (file, name) in SCORE_SOURCES.items():
         scores: Scores = getattr(results, file)
         for row, values in scores.items():
             if name in values:
@@ -63,5 +63,5 @@ def score_table(results: Results) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["row", "measure", "score", "low", "high"])
 
 
-def _of(scores: Scores, row: str, name: str) -> float | None:
+def _score_of(scores: Scores, row: str, name: str) -> float | None:
     return scores.get(row, {}).get(name)

@@ -12,17 +12,17 @@ from matplotlib.ticker import PercentFormatter
 from mofore.report.markup import PageFigure
 from mofore.report.results import ROW_NAMES
 from mofore.report.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, SOFT
-from mofore.report.svg import LOOKS, Chart, Look, line
+from mofore.report.svg import LINE_STYLES, Chart, LineStyle, draw_line
 
-ROW_LOOKS = {
-    "mofore": Look(BLUE),
-    "random_init": Look(ORANGE, "^"),
-    "mofore_shuffled": Look(SKY, "s", "--"),
-    "mofore_still": Look(GREEN, "v", "--"),
-    "metadata": Look(SOFT, "x", ":"),
-    "appearance": Look(PINK, "D", ":"),
-    "motion": Look(RED, "P", "-."),
-    "supervised": Look(BLACK, "*", ":"),
+ROW_STYLES = {
+    "mofore": LineStyle(BLUE),
+    "random_init": LineStyle(ORANGE, "^"),
+    "mofore_shuffled": LineStyle(SKY, "s", "--"),
+    "mofore_still": LineStyle(GREEN, "v", "--"),
+    "metadata": LineStyle(SOFT, "x", ":"),
+    "appearance": LineStyle(PINK, "D", ":"),
+    "motion": LineStyle(RED, "P", "-."),
+    "supervised": LineStyle(BLACK, "*", ":"),
 }
 GAP = "gap between the clips (frames)"
 NO_PAIRS = "No video has room for two clips that do not overlap, so there is no gap to measure at."
@@ -40,13 +40,13 @@ def skill_figure(forecast: pd.DataFrame) -> PageFigure:
         return PageFigure(title, how_to_read, why_empty=NO_PAIRS)
     chart = Chart(3.6)
     (ax,) = chart.axes
-    _lines(ax, forecast, "series", "gap", "skill")
+    _draw_lines(ax, forecast, "series", "gap", "skill")
     ax.axhline(0, color=BLACK, linewidth=1)
     ax.set_ylim(max(-1.0, forecast["low"].min() - 0.05), min(1.0, max(0.1, forecast["high"].max() + 0.05)))
     _shade_untrained(ax, forecast)
     ax.set(xlabel=GAP, ylabel="skill (1 - error / error of reference)")
     chart.legend(1)
-    alt = f"{title}: {_ends(forecast, 'series', 'gap', 'skill')}"
+    alt = f"{title}: {_describe_lines(forecast, 'series', 'gap', 'skill')}"
     return PageFigure(title, how_to_read, chart.svg("skill", alt))
 
 
@@ -61,14 +61,14 @@ def accuracy_figure(accuracy: pd.DataFrame) -> PageFigure:
         return PageFigure(title, how_to_read, why_empty=NO_PAIRS)
     chart = Chart(3.6)
     (ax,) = chart.axes
-    _lines(ax, accuracy, "series", "gap", "share")
-    for look, (_, of_series) in zip(LOOKS, accuracy.groupby("series", sort=False), strict=False):
+    _draw_lines(ax, accuracy, "series", "gap", "share")
+    for look, (_, of_series) in zip(LINE_STYLES, accuracy.groupby("series", sort=False), strict=False):
         ax.plot(of_series["gap"], of_series["chance"], ":", color=look.colour, linewidth=1)
     _shade_untrained(ax, accuracy)
     ax.set(xlabel=GAP, ylabel="accuracy", ylim=(0, 1))
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     chart.legend(1)
-    alt = f"{title} {_ends(accuracy, 'series', 'gap', 'share')}"
+    alt = f"{title} {_describe_lines(accuracy, 'series', 'gap', 'share')}"
     return PageFigure(title, how_to_read, chart.svg("forecast_accuracy", alt))
 
 
@@ -84,12 +84,12 @@ def stability_figure(temporal: pd.DataFrame) -> PageFigure:
     encoders = list(dict.fromkeys(parts[0]))
     chart = Chart(3.3, 1, len(encoders), sharey=True)
     for ax, encoder in zip(chart.axes, encoders, strict=True):
-        _lines(ax, temporal[parts[0] == encoder].assign(pairs=parts[2]), "pairs", "gap", "similarity")
+        _draw_lines(ax, temporal[parts[0] == encoder].assign(pairs=parts[2]), "pairs", "gap", "similarity")
         ax.set_title(ROW_NAMES[encoder], loc="left", fontsize=10.5)
         ax.set_xlabel("gap (frames)")
     chart.axes[0].set_ylabel("cosine similarity")
     chart.legend(3)
-    alt = f"{title}: {_ends(temporal, 'series', 'gap', 'similarity')}"
+    alt = f"{title}: {_describe_lines(temporal, 'series', 'gap', 'similarity')}"
     return PageFigure(title, how_to_read, chart.svg("stability", alt))
 
 
@@ -102,11 +102,11 @@ def speed_figure(speed: pd.DataFrame) -> PageFigure:
         return PageFigure(title, how_to_read, why_empty=NO_PAIRS)
     chart = Chart(3)
     (ax,) = chart.axes
-    _lines(ax, speed, "encoder", "position", "speed", ROW_LOOKS)
+    _draw_lines(ax, speed, "encoder", "position", "speed", ROW_STYLES)
     ax.set(xlabel="position in the video (0: start, 1: end)", ylabel="speed (degrees a frame)", xlim=(0, 1))
     ax.set_ylim(bottom=0)
     chart.legend()
-    alt = f"{title}: {_ends(speed, 'encoder', 'position', 'speed')}"
+    alt = f"{title}: {_describe_lines(speed, 'encoder', 'position', 'speed')}"
     return PageFigure(title, how_to_read, chart.svg("speed", alt))
 
 
@@ -122,14 +122,14 @@ def retrieval_figure(retrieval: pd.DataFrame) -> PageFigure:
     (ax,) = chart.axes
     for row, curve in retrieval.groupby("encoder", sort=False):
         band = (curve["low"], curve["high"]) if row == "mofore" else ()
-        line(ax, curve["k"], curve["recall"], ROW_LOOKS[str(row)], ROW_NAMES[str(row)], band)
+        draw_line(ax, curve["k"], curve["recall"], ROW_STYLES[str(row)], ROW_NAMES[str(row)], band)
     ks = sorted(set(retrieval["k"]))
     ax.set(xlabel="k (log scale)", ylabel="share of test videos", xscale="log", ylim=(0, 1.02))
     ax.set_xticks(ks, [f"{k:.0f}" for k in ks])
     ax.set_xticks([], minor=True)
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     chart.legend()
-    alt = f"{title}: {_ends(retrieval, 'encoder', 'k', 'recall')}"
+    alt = f"{title}: {_describe_lines(retrieval, 'encoder', 'k', 'recall')}"
     return PageFigure(title, how_to_read, chart.svg("retrieval", alt))
 
 
@@ -163,10 +163,10 @@ def training_figure(pretrain: pd.DataFrame) -> PageFigure:
         (shares, "share", {"contrastive_accuracy": "contrastive accuracy", "knn": "kNN, training"}),
     )
     for ax, label, columns in panels:
-        for look, (column, name) in zip(LOOKS, columns.items(), strict=False):
+        for look, (column, name) in zip(LINE_STYLES, columns.items(), strict=False):
             if column in pretrain and pretrain[column].notna().any():
                 known = pretrain[column].notna()
-                line(ax, epoch[known], pretrain[column][known], look, name)
+                draw_line(ax, epoch[known], pretrain[column][known], look, name)
                 ends = pretrain[column][known].iloc[[0, -1]]
                 alts.append(f"{name} from {ends.iloc[0]:.3g} to {ends.iloc[1]:.3g}")
         ax.set_ylabel(label)
@@ -177,13 +177,15 @@ def training_figure(pretrain: pd.DataFrame) -> PageFigure:
     return PageFigure(title, how_to_read, chart.svg("training", f"{title}: {'; '.join(alts)}"))
 
 
-def _lines(ax: Axes, table: pd.DataFrame, key: str, x: str, y: str, looks: dict[str, Look] | None = None) -> None:
+def _draw_lines(
+    ax: Axes, table: pd.DataFrame, key: str, x: str, y: str, looks: dict[str, LineStyle] | None = None
+) -> None:
     """One line a value of the column `key`, with its band."""
     names = list(dict.fromkeys(table[key]))
-    looks = looks or {name: LOOKS[i % len(LOOKS)] for i, name in enumerate(names)}
+    looks = looks or {name: LINE_STYLES[i % len(LINE_STYLES)] for i, name in enumerate(names)}
     for name in names:
         of_name = table[table[key] == name]
-        line(ax, of_name[x], of_name[y], looks[name], ROW_NAMES.get(name, name), (of_name["low"], of_name["high"]))
+        draw_line(ax, of_name[x], of_name[y], looks[name], ROW_NAMES.get(name, name), (of_name["low"], of_name["high"]))
 
 
 def _shade_untrained(ax: Axes, table: pd.DataFrame) -> None:
@@ -197,7 +199,7 @@ def _shade_untrained(ax: Axes, table: pd.DataFrame) -> None:
     ax.set_xlim(low, high)
 
 
-def _ends(table: pd.DataFrame, key: str, x: str, y: str) -> str:
+def _describe_lines(table: pd.DataFrame, key: str, x: str, y: str) -> str:
     """Each line in words: where it starts and where it ends."""
     words = []
     for name, of_name in table.groupby(key, sort=False):

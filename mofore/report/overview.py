@@ -23,16 +23,16 @@ from mofore.report.style import (
     RED,
     SOFT,
     STYLE,
-    beside,
+    add_title,
+    class_style,
     darker,
-    line,
-    look_of,
-    name_lines,
-    part,
-    say,
+    draw_line,
+    label_at_right,
+    label_lines,
+    separate_labels,
     shade_confusion,
-    short,
-    title,
+    shorten,
+    show_message,
 )
 from mofore.utils.files import writing
 from mofore.utils.tables import read_table
@@ -98,7 +98,7 @@ def compose(results: Path) -> Figure:
     _draw_confusion(axes["confusion"], confusion)
     names += _draw_training(axes["losses"], axes["rank"], axes["shares"], pretrain)
     figure.draw_without_rendering()  # now it is known which names overlap
-    part(names)
+    separate_labels(names)
     return figure
 
 
@@ -118,31 +118,31 @@ def _classes(points: pd.DataFrame) -> list[str]:
 
 
 def _draw_skill(ax: Axes, forecast: pd.DataFrame) -> list[Text]:
-    title(
+    add_title(
         ax,
         "Forecast skill",
         "1: a perfect forecast; bands: 95 % intervals; hollow dots: gaps that training did not have",
     )
     if forecast.empty:
-        return say(ax, "no video has room for a context and a future")
+        return show_message(ax, "no video has room for a context and a future")
     ax.axhline(0, color=INK, linewidth=2.2)
     names = [(0.0, "no better than\nthe reference", INK)]
     for name, points in forecast.groupby("series", sort=False):
         colour, dashes = SKILL_LINES[str(name)]
-        line(ax, points["gap"], points["skill"], colour, dashes, band=points if dashes == "-" else None)
+        draw_line(ax, points["gap"], points["skill"], colour, dashes, band=points if dashes == "-" else None)
         new = points[points["trained"] == "False"]
         ax.plot(new["gap"], new["skill"], "o", color=colour, markerfacecolor="white", markersize=6, clip_on=False)
         names.append((points["skill"].iloc[-1], str(name).replace(", ", ",\n"), colour))
     ax.set(xlabel="gap between context and future (video frames)", ylabel="skill")
-    return name_lines(ax, names)
+    return label_lines(ax, names)
 
 
 def _draw_scores(ax: Axes, linear: dict[str, Any], knn: dict[str, Any]) -> None:
     if not linear["mofore"]:
-        title(ax, "Scores beside their controls", "")
-        say(ax, NO_LABELS)
+        add_title(ax, "Scores beside their controls", "")
+        show_message(ax, NO_LABELS)
         return
-    title(ax, "Scores beside their controls", "filled: linear top-1; hollow: retrieval R@1; bars: 95 %")
+    add_title(ax, "Scores beside their controls", "filled: linear top-1; hollow: retrieval R@1; bars: 95 %")
     for place, row in enumerate(linear):
         colour = ENCODER_COLOURS.get(row, SOFT)
         for scores, key, shift, face in ((linear[row], "top1", -0.16, colour), (knn[row], "r_at_1", 0.16, "white")):
@@ -150,7 +150,9 @@ def _draw_scores(ax: Axes, linear: dict[str, Any], knn: dict[str, Any]) -> None:
             ax.plot([scores[f"{key}_low"], scores[f"{key}_high"]], [y, y], color=colour)
             ax.plot(scores[key], y, "o", color=colour, markersize=7, markerfacecolor=face, markeredgewidth=1.8)
         verdict = "" if row == "supervised" else _verdict(linear[row], knn[row])  # a ceiling, which may be above
-        beside(ax, place, f"{linear[row]['top1']:.2f}  {knn[row]['r_at_1']:.2f}{verdict}", RED if verdict else INK)
+        label_at_right(
+            ax, place, f"{linear[row]['top1']:.2f}  {knn[row]['r_at_1']:.2f}{verdict}", RED if verdict else INK
+        )
     ax.set(xlabel="share of test videos", xlim=(0, 1.01), ylim=(len(linear) - 0.5, -0.5))
     ax.set_yticks(range(len(linear)), list(linear))
     ax.grid(visible=False, axis="y")
@@ -164,16 +166,16 @@ def _verdict(linear: dict[str, float], knn: dict[str, float]) -> str:
 
 
 def _draw_similarity(ax: Axes, temporal: pd.DataFrame) -> list[Text]:
-    title(ax, "Temporal stability", "clips of one video stay close, others apart")
+    add_title(ax, "Temporal stability", "clips of one video stay close, others apart")
     if temporal.empty:
-        return say(ax, "no video has room for two clips that do not overlap")
+        return show_message(ax, "no video has room for two clips that do not overlap")
     names = []
     for name, points in temporal.groupby("series", sort=False):
         encoder, _, pairs = str(name).partition(", ")
-        line(ax, points["gap"], points["similarity"], ENCODER_COLOURS[encoder], PAIR_DASHES[pairs], band=points)
+        draw_line(ax, points["gap"], points["similarity"], ENCODER_COLOURS[encoder], PAIR_DASHES[pairs], band=points)
         names.append((points["similarity"].iloc[-1], str(name), ENCODER_COLOURS[encoder]))
     ax.set(xlabel="gap between the clips (video frames)", ylabel="cosine similarity")
-    return name_lines(ax, names)
+    return label_lines(ax, names)
 
 
 def _draw_map(ax: Axes, points: pd.DataFrame) -> list[Text]:
@@ -185,17 +187,17 @@ def _draw_map(ax: Axes, points: pd.DataFrame) -> list[Text]:
     spreads, names = [], []
     for i, label in enumerate(classes):
         xy_N2 = points.loc[points["label"] == label, ["x", "y"]].to_numpy()
-        colour, marker = look_of(i)
+        colour, marker = class_style(i)
         ax.plot(*xy_N2.T, marker, color=colour, markersize=6, alpha=0.75, markeredgewidth=0)
         x, y = np.median(xy_N2, axis=0)
         spreads.append(np.linalg.norm(xy_N2 - (x, y), axis=1).mean())
-        names.append((x, y, short(label), darker(colour)))
+        names.append((x, y, shorten(label), darker(colour)))
     how = "a dot is a video; colour and shape tell its class" if classes else "a dot is a video; no labels to colour by"
     if len(classes) > MOST_NAMED_CLASSES:
         # Name the most compact: only their names say something of the place they stand at.
         names = [names[i] for i in sorted(np.argsort(spreads, kind="stable")[:MOST_NAMED_CLASSES])]
         how = f"a dot is a video; most compact {len(names)} of {len(classes)} classes named"
-    title(ax, "Embedding map", how)
+    add_title(ax, "Embedding map", how)
     halo = withStroke(linewidth=3, foreground="white")
     size = 11 if len(names) <= 16 else 8.5
     return [
@@ -217,11 +219,11 @@ def _draw_map(ax: Axes, points: pd.DataFrame) -> list[Text]:
 
 def _draw_confusion(ax: Axes, confusion: pd.DataFrame) -> None:
     if confusion.empty:
-        title(ax, "Confusion of the linear probe", "")
-        say(ax, NO_LABELS)
+        add_title(ax, "Confusion of the linear probe", "")
+        show_message(ax, NO_LABELS)
         return
-    title(ax, "Confusion of the linear probe", "videos; shade: share of the actual class")
-    names = [short(name) for name in shade_confusion(ax, confusion, MOST_NAMED_CLASSES, 9)]
+    add_title(ax, "Confusion of the linear probe", "videos; shade: share of the actual class")
+    names = [shorten(name) for name in shade_confusion(ax, confusion, MOST_NAMED_CLASSES, 9)]
     ax.spines[:].set_visible(True)
     ax.set(xlabel="predicted", ylabel="actual")
     if len(names) > MOST_NAMED_CLASSES:
@@ -234,7 +236,7 @@ def _draw_confusion(ax: Axes, confusion: pd.DataFrame) -> None:
 
 def _draw_training(losses: Axes, rank: Axes, shares: Axes, pretrain: pd.DataFrame) -> list[Text]:
     """Three charts, one above the other, over the same epochs."""
-    title(losses, "Training and health", "losses should fall; a rank that sinks towards 1 is a collapse")
+    add_title(losses, "Training and health", "losses should fall; a rank that sinks towards 1 is a collapse")
     panels = (
         (
             losses,
@@ -250,10 +252,10 @@ def _draw_training(losses: Axes, rank: Axes, shares: Axes, pretrain: pd.DataFram
         for column, (name, colour) in measures.items():
             points = pretrain.dropna(subset=column) if column in pretrain else pretrain[:0]  # no labels, no kNN
             if len(points):
-                line(ax, points["epoch"], points[column], colour)
+                draw_line(ax, points["epoch"], points[column], colour)
                 ends.append((points[column].iloc[-1], name, colour))
         ax.set(ylabel=unit)
-        names += name_lines(ax, ends)
+        names += label_lines(ax, ends)
         ax.tick_params(labelbottom=ax is shares)
     rank.set_ylim(bottom=0)
     shares.set(ylim=(0, 1), xlabel="epoch")

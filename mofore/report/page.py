@@ -24,9 +24,9 @@ from mofore.report.line_charts import (
 )
 from mofore.report.markup import Cell, Table
 from mofore.report.provenance import NO_VALUE, run_section
-from mofore.report.results import ROW_NAMES, ROW_WORDS, Results
+from mofore.report.results import ROW_DESCRIPTIONS, ROW_NAMES, Results
 from mofore.report.score_charts import classes_figure, confusion_figure, map_figure, scores_figure
-from mofore.report.svg import styled
+from mofore.report.svg import svg_style
 from mofore.report.warnings import cautions
 from mofore.utils.files import writing
 from mofore.utils.text import counted
@@ -52,7 +52,7 @@ def write_report(page: Path, results: Results, params: Params, frames: FrameStor
     """
     chance_scores = chance(results.embedded)
     tables = results.tables
-    with styled():
+    with svg_style():
         html = _template().render(
             title=f"MoFore report: {counted(len(results.videos), 'video')} ({params.data.source})",
             verdict=verdict(results),
@@ -112,7 +112,7 @@ def _score_table(results: Results, chance_scores: dict[str, float]) -> Table:
         knn = results.knn[row]
         rows.append(
             [
-                Cell(ROW_NAMES[row], small=ROW_WORDS[row]),
+                Cell(ROW_NAMES[row], small=ROW_DESCRIPTIONS[row]),
                 _percent(linear, "top1"),
                 _lead(linear),
                 _percent(knn, "r_at_1"),

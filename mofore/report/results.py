@@ -27,7 +27,7 @@ ROW_NAMES = {  # rows of the embeddings, in plain words
     "motion": "hand-made motion",
     "supervised": "trained on labels",
 }
-ROW_WORDS = {
+ROW_DESCRIPTIONS = {
     "mofore": "the encoder, pretrained without labels",
     "random_init": "the same network with its first, random weights: what training has added",
     "mofore_shuffled": "the pretrained encoder, frames of each clip in random order: whether order counts",

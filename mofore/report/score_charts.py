@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from mofore.report.line_charts import NO_LABELS, ROW_LOOKS
+from mofore.report.line_charts import NO_LABELS, ROW_STYLES
 from mofore.report.markup import PageFigure
 from mofore.report.results import ROW_NAMES, Scores
-from mofore.report.style import BLACK, INK, SOFT, look_of, shade_confusion, short
+from mofore.report.style import BLACK, INK, SOFT, class_style, shade_confusion, shorten
 from mofore.report.svg import Chart
 
 MOST_CLASSES = 40  # more rows than these are too many to read
@@ -65,11 +65,11 @@ def classes_figure(name: str, title: str, classes: pd.DataFrame) -> PageFigure:
             _interval(ax, y + shift, score, low, high, str(row), ROW_NAMES[str(row)] if y == 0 else "")
     ax.set(xlim=(-0.02, 1.02), ylim=(len(shown) - 0.5, -0.5), xlabel="share of test videos")
     ax.xaxis.set_major_formatter(PercentFormatter(1))
-    ax.set_yticks(range(len(shown)), [short(label) for label in shown], color=INK)
+    ax.set_yticks(range(len(shown)), [shorten(label) for label in shown], color=INK)
     chart.legend()
     worst = classes[(classes["row"] == "mofore") & (classes["label"] == shown[-1])]["score"].iloc[0]
     best = classes[(classes["row"] == "mofore") & (classes["label"] == shown[0])]["score"].iloc[0]
-    alt = f"{title}. Best {short(shown[0])} with {best:.0%}, worst {short(shown[-1])} with {worst:.0%}"
+    alt = f"{title}. Best {shorten(shown[0])} with {best:.0%}, worst {shorten(shown[-1])} with {worst:.0%}"
     return PageFigure(title, how_to_read, chart.svg(name, alt))
 
 
@@ -82,7 +82,7 @@ def confusion_figure(confusion: pd.DataFrame) -> PageFigure:
     (ax,) = chart.axes
     classes = shade_confusion(ax, confusion, MOST_CELLS, 8.5)
     if len(classes) <= MOST_CELLS:
-        names = [short(name, 12) for name in classes]
+        names = [shorten(name, 12) for name in classes]
         ax.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=9, color=INK)
         ax.set_yticks(range(len(names)), names, fontsize=9, color=INK)
     else:
@@ -114,9 +114,9 @@ def map_figure(points: pd.DataFrame, by: str) -> PageFigure:
     lines = []
     for i, value in enumerate(values):
         of_value = points[points[by] == value]
-        colour, marker = look_of(i)
+        colour, marker = class_style(i)
         (drawn,) = ax.plot(of_value["x"], of_value["y"], marker, color=colour, alpha=0.8, markeredgewidth=0)
-        drawn.set_label(short(value, 12))
+        drawn.set_label(shorten(value, 12))
         lines.append(drawn)
     if len(values) > 49:
         how_to_read += f" {len(values)} values share 49 colours and shapes."
@@ -128,6 +128,6 @@ def map_figure(points: pd.DataFrame, by: str) -> PageFigure:
 
 
 def _interval(ax: Axes, y: float, score: float, low: float, high: float, row: str, label: str = "") -> None:
-    look = ROW_LOOKS[row]
+    look = ROW_STYLES[row]
     ax.plot([low, high], [y, y], color=look.colour, linewidth=2.5, alpha=0.5, solid_capstyle="butt")
     ax.plot([score], [y], look.marker, color=look.colour, markersize=6, clip_on=False, label=label or None)

@@ -37,7 +37,7 @@ STYLE: dict[str, Any] = {
 }
 
 
-def title(ax: Axes, name: str, how_to_read: str) -> None:
+def add_title(ax: Axes, name: str, how_to_read: str) -> None:
     """A panel's name in bold, and below it a line in small print."""
     ax.set_title(name, loc="left", fontsize=13, fontweight="bold", pad=24)
     ax.annotate(
@@ -45,31 +45,31 @@ def title(ax: Axes, name: str, how_to_read: str) -> None:
     ).set_in_layout(False)  # else a long one would narrow its column's charts
 
 
-def line(ax: Axes, x: Any, y: Any, colour: str, dashes: Any = "-", band: pd.DataFrame | None = None) -> None:
+def draw_line(ax: Axes, x: Any, y: Any, colour: str, dashes: Any = "-", band: pd.DataFrame | None = None) -> None:
     """A line with some of its points marked, and the interval `low` to `high` of each point as a band."""
     ax.plot(x, y, linestyle=dashes, color=colour, marker="o", markevery=max(1, len(x) // 15), clip_on=False)
     if band is not None:
         ax.fill_between(x, band["low"], band["high"], color=colour, alpha=0.15, linewidth=0)
 
 
-def name_lines(ax: Axes, lines: list[tuple[float, str, str]]) -> list[Text]:
+def label_lines(ax: Axes, lines: list[tuple[float, str, str]]) -> list[Text]:
     """Write each line's name beside its right end: (y of the end, name, colour). Names may overlap until `part`."""
-    return [beside(ax, y, name, colour) for y, name, colour in lines]
+    return [label_at_right(ax, y, name, colour) for y, name, colour in lines]
 
 
-def beside(ax: Axes, y: float, text: str, colour: str) -> Text:
+def label_at_right(ax: Axes, y: float, text: str, colour: str) -> Text:
     """Write beside the right edge of a panel, at a height in the panel's own units."""
     return ax.text(1.02, y, text, color=darker(colour), fontsize=10, va="center", transform=ax.get_yaxis_transform())
 
 
-def say(ax: Axes, text: str) -> list[Text]:
+def show_message(ax: Axes, text: str) -> list[Text]:
     """A panel that has nothing to draw, and why; it has no names to part."""
     ax.axis("off")
     ax.text(0.5, 0.5, text, ha="center", va="center", color=SOFT, transform=ax.transAxes, in_layout=False)
     return []
 
 
-def part(names: list[Text]) -> None:
+def separate_labels(names: list[Text]) -> None:
     """Push overlapping names apart, up and down, by a few rounds of half the overlap each.
 
     The layout must be final: from here on the names stand at places in pixels.
@@ -94,7 +94,7 @@ def darker(colour: str) -> tuple[float, ...]:
     return tuple(0.65 * channel for channel in to_rgb(colour))
 
 
-def look_of(number: int) -> tuple[str, str]:
+def class_style(number: int) -> tuple[str, str]:
     """Colour and marker of the class or group with this number: 49 that differ, then from the beginning."""
     return CLASS_COLOURS[number % 7], CLASS_MARKERS[number // 7 % 7]
 
@@ -123,7 +123,7 @@ def shade_confusion(ax: Axes, confusion: pd.DataFrame, most: int, size: float) -
     return classes
 
 
-def short(name: str, most: int = 16) -> str:
+def shorten(name: str, most: int = 16) -> str:
     """A name from outside on one line, cut if long."""
     name = " ".join(str(name).split())
     return name if len(name) <= most else name[: most - 1] + "…"

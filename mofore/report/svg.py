@@ -32,14 +32,14 @@ SVG_STYLE: dict[str, Any] = STYLE | {
 
 
 @contextmanager
-def styled() -> Iterator[None]:
+def svg_style() -> Iterator[None]:
     """Within, charts look as SVG_STYLE says, whatever the user's own matplotlib settings."""
     with matplotlib.style.context(["default", SVG_STYLE]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # of the font to lay out with: the browser has others
         yield
 
 
-class Look(NamedTuple):
+class LineStyle(NamedTuple):
     """Of a line: told apart not by colour alone."""
 
     colour: str
@@ -47,11 +47,17 @@ class Look(NamedTuple):
     dashes: str = "-"
 
 
-LOOKS = [Look(BLUE), Look(RED, "s", "--"), Look(GREEN, "^", "-."), Look(BLACK, "D", ":"), Look(PINK, "v", "--")]
+LINE_STYLES = [
+    LineStyle(BLUE),
+    LineStyle(RED, "s", "--"),
+    LineStyle(GREEN, "^", "-."),
+    LineStyle(BLACK, "D", ":"),
+    LineStyle(PINK, "v", "--"),
+]
 
 
 class Chart:
-    """A figure of one or more panels on its way to SVG; to be made, drawn on and written within `styled()`.
+    """A figure of one or more panels on its way to SVG; to be made, drawn on and written within `svg_style()`.
 
     Attributes:
         axes: the panels, row by row.
@@ -91,7 +97,7 @@ class Chart:
         return opening + Markup(inner.rstrip())  # matplotlib has escaped the text in it
 
 
-def line(ax: Axes, x: pd.Series, y: pd.Series, look: Look, label: str, band: Sequence[Any] = ()) -> None:
+def draw_line(ax: Axes, x: pd.Series, y: pd.Series, look: LineStyle, label: str, band: Sequence[Any] = ()) -> None:
     """Draw one line; `band` is its lower and upper bound."""
     ax.plot(x, y, look.dashes, color=look.colour, marker=look.marker, markevery=max(1, len(x) // 12), label=label)
     if len(band):

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofore.evaluation.bootstrap import FEW_GROUPS
-from mofore.report.claims import MEASURES, WITHOUT, chance, collapsed, comparisons, decide, ranged
+from mofore.report.claims import IF_NOT_BEATEN, MAIN_SCORES, chance, collapsed, comparisons, decide, with_interval
 from mofore.report.results import ROW_NAMES, Results
 from mofore.utils.text import counted
 
 FEW_VIDEOS = 100  # with fewer, a share of one half is known to no better than 10 points, even if all were independent
 SMALL_LEAD = 0.03  # smaller ones come and go with the seed
 
-LITTLE_USE = 0.01  # skill of forecasts over those told a wrong gap; less is of no use, even if it is surely not 0
+MIN_GAP_USE = 0.01  # skill of forecasts over those told a wrong gap; less is of no use, even if it is surely not 0
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def _controls(results: Results) -> Iterator[Caution]:
     """A control that wins in any score, or that is not clearly beaten in one."""
     compared = comparisons(results)
     for answer, words in (("no", "is beaten by"), ("not clear", "does not clearly beat")):
-        for row, meaning in WITHOUT.items():
+        for row, meaning in IF_NOT_BEATEN.items():
             found = [c for c in compared if c.row == row and c.answer == answer]
             if found:
                 scores = "; ".join(map(str, found))
@@ -52,13 +52,13 @@ def _controls(results: Results) -> Iterator[Caution]:
 def _chance(results: Results) -> Iterator[Caution]:
     by_chance = chance(results.embedded)
     for scores, (name, measure) in (
-        (results.linear["mofore"], MEASURES["linear"]),
-        (results.knn["mofore"], MEASURES["knn"]),
+        (results.linear["mofore"], MAIN_SCORES["linear"]),
+        (results.knn["mofore"], MAIN_SCORES["knn"]),
     ):
         if scores and decide(scores[f"{name}_low"], scores[f"{name}_high"], by_chance[name]) != "yes":
             yield Caution(
                 f"Not clearly better than chance in {measure}",
-                f"{ranged(scores, name, '.1%')}; chance is {by_chance[name]:.1%}.",
+                f"{with_interval(scores, name, '.1%')}; chance is {by_chance[name]:.1%}.",
             )
 
 
@@ -70,16 +70,17 @@ def _forecast(results: Results) -> Iterator[Caution]:
         if answer != "yes":
             how = "are worse than" if answer == "no" else "do not clearly beat"
             yield Caution(
-                f"The forecasts {how} {reference}", f"Skill {ranged(scores, name)}; 0 would be as good as {reference}."
+                f"The forecasts {how} {reference}",
+                f"Skill {with_interval(scores, name)}; 0 would be as good as {reference}.",
             )
 
 
 def _gap_use(results: Results) -> Iterator[Caution]:
     scores = results.forecast["mofore"]
-    if "gap_use" in scores and decide(scores["gap_use_low"], scores["gap_use_high"], LITTLE_USE) != "yes":
+    if "gap_use" in scores and decide(scores["gap_use_low"], scores["gap_use_high"], MIN_GAP_USE) != "yes":
         yield Caution(
             "The predictor hardly uses the gap that it is told",
-            f"Told a wrong one, its forecasts are as good, or nearly: skill {ranged(scores, 'gap_use', '.3f')}. It "
+            f"Told a wrong one, its forecasts are as good, or nearly: skill {with_interval(scores, 'gap_use', '.3f')}. It "
             "forecasts an average future.",
         )
 

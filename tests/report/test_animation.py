@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, WebPImagePlugin
 
 from mofore.frames.store import FrameStore
-from mofore.report.animation import HEIGHT, WIDTH, loop
+from mofore.report.animation import HEIGHT, WIDTH, looping_clip
 from tests.conftest import Packer
 
 MOVING = 1  # this video of a textured pack moves sideways
@@ -46,7 +46,7 @@ def test_shows_the_middle_at_its_own_speed(
     videos = FrameStore(pack([1, frames], texture=True))
     videos.table["fps"] = fps
     with patch.object(videos, "read", wraps=videos.read) as read:
-        animation, still, size = loop(videos, MOVING)
+        animation, still, size = looping_clip(videos, MOVING)
     video, times = read.call_args.args
     assert video == MOVING
     assert (times[0], times[-1], len(times)) == (first, last, count)
@@ -56,13 +56,13 @@ def test_shows_the_middle_at_its_own_speed(
 
 
 def test_a_video_of_one_frame_stands_still(pack: Packer) -> None:
-    animation, still, _ = loop(FrameStore(pack([1])), 0)
+    animation, still, _ = looping_clip(FrameStore(pack([1])), 0)
     assert opened(animation).n_frames == opened(still).n_frames == 1
 
 
 @pytest.mark.parametrize(("height", "width"), [(300, 400), (400, 300), (100, 1000)])
 def test_large_frames_are_made_small_and_keep_their_aspect(pack: Packer, height: int, width: int) -> None:
-    animation, still, size = loop(FrameStore(pack([12], height=height, width=width)), 0)
+    animation, still, size = looping_clip(FrameStore(pack([12], height=height, width=width)), 0)
     assert opened(still).size == opened(animation).size == size
     assert size[0] <= WIDTH
     assert size[1] <= HEIGHT
@@ -72,4 +72,4 @@ def test_large_frames_are_made_small_and_keep_their_aspect(pack: Packer, height:
 
 def test_same_frames_same_bytes(pack: Packer) -> None:
     videos = FrameStore(pack([1, 40], texture=True))
-    assert loop(videos, MOVING) == loop(videos, MOVING)
+    assert looping_clip(videos, MOVING) == looping_clip(videos, MOVING)

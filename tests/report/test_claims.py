@@ -21,7 +21,7 @@ def claim(results: Results, number: int) -> Claim:
 )
 def test_an_interval_decides_only_if_it_lies_on_one_side(low: float, high: float, answer: str) -> None:
     assert decide(low, high) == answer
-    assert decide(low + 0.5, high + 0.5, border=0.5) == answer
+    assert decide(low + 0.5, high + 0.5, threshold=0.5) == answer
 
 
 def test_where_all_is_well_every_claim_shows() -> None:

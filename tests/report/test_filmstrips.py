@@ -10,7 +10,7 @@ from PIL import Image
 from mofore.embedding.store import Embeddings
 from mofore.frames.store import FrameStore
 from mofore.report import filmstrips
-from mofore.report.filmstrips import NEIGHBOURS, QUERIES, WIDTH, choose_examples, draw_filmstrips, fit
+from mofore.report.filmstrips import NEIGHBOURS, QUERIES, WIDTH, choose_examples, draw_filmstrips, fit_into_box
 from tests.helpers.report_project import write_frames
 
 HARD, HALF = "hard", "half"
@@ -122,9 +122,9 @@ def test_picture_shows_the_frames_of_query_and_neighbours(many: Embeddings, tmp_
     assert picture.shape[1] == 1600
     number = {name: i for i, name in enumerate(frames.table.video)}
     for row, query in enumerate(choose_examples(many, seed=1).queries):
-        for column, video in enumerate([query.video, *query.videos_K[: filmstrips.IN_PICTURE]]):
-            top = filmstrips.HEAD + row * filmstrips.ROW + 26
-            left = filmstrips.LEFT + column * (filmstrips.STRIP_W + filmstrips.GAP)
+        for column, video in enumerate([query.video, *query.videos_K[: filmstrips.SHOWN_NEIGHBOURS]]):
+            top = filmstrips.HEADER_H + row * filmstrips.ROW_H + 26
+            left = filmstrips.MARGIN + column * (filmstrips.STRIP_W + filmstrips.STRIP_GAP)
             last_frame = picture[top : top + filmstrips.FRAME_H, left + filmstrips.STRIP_W - filmstrips.FRAME_W :][
                 10:60, 4:20
             ]
@@ -149,8 +149,8 @@ def test_names_of_any_kind_are_drawn(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(24, 32), (100, 20), (20, 100), (500, 700)])
-def test_fit_keeps_the_aspect(height: int, width: int) -> None:
-    box = fit(np.full((height, width, 3), 255, np.uint8), 90, 60)
+def test_fit_into_box_keeps_the_aspect(height: int, width: int) -> None:
+    box = fit_into_box(np.full((height, width, 3), 255, np.uint8), 90, 60)
     assert box.shape == (60, 90, 3)
     rows, columns = np.nonzero(box[:, :, 0] > 200)
     inner_height, inner_width = np.ptp(rows) + 1, np.ptp(columns) + 1
