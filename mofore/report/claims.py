@@ -1,7 +1,7 @@
-"""What the numbers of a run say, by rule: the verdict, the claims of the paper one by one, and warnings.
+"""Decide by fixed rules what the results show: the verdict, and each claim of the paper.
 
-A control counts as beaten where the whole 95 % interval of MoFore's lead over it lies above 0, and beats MoFore where
-it lies below; between, nothing is decided.
+A lead is MoFore's score minus the control's on the same videos. MoFore beats a control if the whole 95 % interval of
+its lead is above 0. The control beats MoFore if the whole interval is below 0. Otherwise nothing is decided.
 """
 
 from collections import Counter
@@ -17,9 +17,12 @@ from mofore.report.results import ROW_NAMES, Results
 from mofore.utils.text import counted
 
 Answer = Literal["yes", "no", "not clear", "not measured"]
-MAIN_SCORES = {"linear": ("top1", "linear top-1"), "knn": ("r_at_1", "retrieval R@1")}
+MAIN_SCORES = {  # by file of results/: key of the score, and its name in the report
+    "linear": ("top1", "linear top-1"),
+    "knn": ("r_at_1", "retrieval R@1"),
+}
 NEEDS_LABELS = "that needs training videos of two classes, and test videos with a label"
-IF_NOT_BEATEN = {  # what it means that a control does as well
+IF_NOT_BEATEN = {  # the conclusion if a control scores as well as MoFore
     "random_init": "training has added nothing that this score sees",
     "mofore_shuffled": "the order of frames is not used",
     "mofore_still": "motion is not used",
@@ -31,7 +34,14 @@ IF_NOT_BEATEN = {  # what it means that a control does as well
 
 @dataclass(frozen=True)
 class Comparison:
-    """MoFore beside a control, in one score; all shares of 1."""
+    """MoFore against one control in one score.
+
+    Attributes:
+        row: the control, a key of ROW_NAMES.
+        measure: name of the score in the report.
+        mofore, control: the two scores, 0 to 1.
+        lead, low, high: MoFore's lead and its 95 % interval, -1 to 1.
+    """
 
     row: str
     measure: str
@@ -43,7 +53,7 @@ class Comparison:
 
     @property
     def answer(self) -> Answer:
-        """Is MoFore better?"""
+        """Whether MoFore is better."""
         return decide(self.low, self.high)
 
     def __str__(self) -> str:
@@ -54,28 +64,28 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Claim:
-    """One thing that the paper says, whether these videos show it, and by which numbers."""
+    """A claim of the paper, whether this run supports it, and the numbers for the answer."""
 
     claim: str
     answer: Answer
     evidence: str
 
 
-def decide(low: float, high: float, border: float = 0) -> Answer:
-    """Is a number above a border, judged by its interval?"""
-    if low > border:
+def decide(low: float, high: float, threshold: float = 0) -> Answer:
+    """Whether a number with the interval from `low` to `high` is above a threshold."""
+    if low > threshold:
         return "yes"
-    return "no" if high < border else "not clear"
+    return "no" if high < threshold else "not clear"
 
 
 def with_interval(scores: dict[str, float], name: str, form: str = ".2f") -> str:
-    """A score with its interval, in words."""
+    """Format a score with its interval, such as `0.91 (0.88 to 0.94)`."""
     value, low, high = (format(scores[name + end], form) for end in ("", "_low", "_high"))
     return f"{value} ({low} to {high})"
 
 
 def comparisons(results: Results) -> list[Comparison]:
-    """MoFore beside every control in every main score; none where there are no labels to score with."""
+    """Compare MoFore with every control in every main score. Empty if there are no labels to score with."""
     found = []
     for row in IF_NOT_BEATEN:
         for file, (score, measure) in MAIN_SCORES.items():
@@ -88,11 +98,12 @@ def comparisons(results: Results) -> list[Comparison]:
 
 
 def chance(videos: Embeddings) -> dict[str, float]:
-    """Shares of test videos that are right without looking at them.
+    """Accuracy of guessing, 0 to 1.
 
     Returns:
-        top1: by always naming the most common class of the training videos;
-        r_at_1: with a random training video as the nearest. Empty where there are no labels to score with.
+        top1: accuracy of always predicting the most common class of the training videos.
+        r_at_1: expected accuracy if a random training video is the nearest.
+        Empty if there are no labels to score with.
     """
     split = train_test(videos)
     if split is None:
@@ -104,7 +115,11 @@ def chance(videos: Embeddings) -> dict[str, float]:
 
 
 def verdict(results: Results) -> list[str]:
-    """A few sentences in plain words: better than its controls? how good? what speaks against it? First comes first."""
+    """Summarise the run in a few sentences, the most important first.
+
+    Returns:
+        MoFore against its controls, its scores, a warning if training collapsed, and its forecasts.
+    """
     forecast = _forecast_in_words(results)
     if not results.linear["mofore"]:
         return [f"No verdict on what the embeddings know of classes: {NEEDS_LABELS}.", forecast]
@@ -155,12 +170,12 @@ def _forecast_in_words(results: Results) -> str:
 
 
 def collapsed(results: Results) -> str:
-    """Why the last epoch of pretraining counts as collapsed; empty if it does not."""
+    """Why the embeddings of the last pretraining epoch count as collapsed; empty if they do not."""
     return collapse(results.pretrain["effective_rank"], results.pretrain["spread"])
 
 
 def claims(results: Results) -> list[Claim]:
-    """What the paper claims, one by one."""
+    """Check each claim of the paper."""
     compared = comparisons(results)
     moving = [
         c
@@ -200,7 +215,7 @@ def _forecasting(results: Results) -> Claim:
 
 
 def _stability(results: Results) -> Claim:
-    """The margin alone would not do: it is large, too, where all of few directions are shared by whole videos."""
+    """Check the margin and the effective rank: a collapsed encoder can also have a large margin."""
     claim = "Embeddings are stable over time: clips of one video stand out, more than before training, not by collapse"
     mofore, random = results.temporal["mofore"], results.temporal["random_init"]
     if "margin_in_sd" not in mofore:

@@ -1,7 +1,6 @@
-"""The report's charts of what changes with the gap, with time and with k.
+"""Draw the report's line charts: against the gap, the time, the epoch and the number of neighbours k.
 
-Each takes a table of `results/` and returns HTML: a title, how to read it, and the drawing; or, of an empty table, why
-there is nothing to draw.
+Each function takes a table of `results/`. If the table is empty, the figure says why there is nothing to draw.
 """
 
 import numpy as np
@@ -30,6 +29,7 @@ NO_LABELS = "There are no labels on both sides of the split: put videos into one
 
 
 def skill_figure(forecast: pd.DataFrame) -> PageFigure:
+    """Forecast skill against the gap, from `forecast.csv`."""
     title = "Forecast skill"
     how_to_read = (
         "How much closer the forecast comes to the true future embedding than a reference: the context's own embedding "
@@ -51,6 +51,7 @@ def skill_figure(forecast: pd.DataFrame) -> PageFigure:
 
 
 def accuracy_figure(accuracy: pd.DataFrame) -> PageFigure:
+    """How often the right future is nearest to the forecast, from `forecast_accuracy.csv`."""
     title = "Is the right future found?"
     how_to_read = (
         "How often the forecast is nearer to its own future than to the others offered: futures of other videos, or "
@@ -62,8 +63,8 @@ def accuracy_figure(accuracy: pd.DataFrame) -> PageFigure:
     chart = Chart(3.6)
     (ax,) = chart.axes
     _draw_lines(ax, accuracy, "series", "gap", "share")
-    for look, (_, of_series) in zip(LINE_STYLES, accuracy.groupby("series", sort=False), strict=False):
-        ax.plot(of_series["gap"], of_series["chance"], ":", color=look.colour, linewidth=1)
+    for style, (_, of_series) in zip(LINE_STYLES, accuracy.groupby("series", sort=False), strict=False):
+        ax.plot(of_series["gap"], of_series["chance"], ":", color=style.colour, linewidth=1)
     _shade_untrained(ax, accuracy)
     ax.set(xlabel=GAP, ylabel="accuracy", ylim=(0, 1))
     ax.yaxis.set_major_formatter(PercentFormatter(1))
@@ -73,6 +74,7 @@ def accuracy_figure(accuracy: pd.DataFrame) -> PageFigure:
 
 
 def stability_figure(temporal: pd.DataFrame) -> PageFigure:
+    """Similarity of two clips against the gap between them, one panel per encoder, from `temporal.csv`."""
     title = "Temporal stability"
     how_to_read = (
         "Cosine similarity of two clips against the gap between them. Clips of one video should stay close, those of "
@@ -94,6 +96,7 @@ def stability_figure(temporal: pd.DataFrame) -> PageFigure:
 
 
 def speed_figure(speed: pd.DataFrame) -> PageFigure:
+    """Change of the embedding along a video, from `speed.csv`."""
     title = "Speed of change along a video"
     how_to_read = (
         "How fast the embedding turns, from the start of a video (0) to its end (1). Bands: 95 % intervals over groups."
@@ -111,6 +114,7 @@ def speed_figure(speed: pd.DataFrame) -> PageFigure:
 
 
 def retrieval_figure(retrieval: pd.DataFrame) -> PageFigure:
+    """Recall at k of every representation, from `retrieval.csv`."""
     title = "Retrieval"
     how_to_read = (
         "Recall at k: the share of test videos with one of their own class among the k nearest training videos. "
@@ -134,6 +138,7 @@ def retrieval_figure(retrieval: pd.DataFrame) -> PageFigure:
 
 
 def gaps_figure(gaps: pd.DataFrame) -> PageFigure:
+    """Histogram of the gaps drawn in pretraining, from `gaps.csv`."""
     title = "Gaps really drawn"
     how_to_read = (
         "Of the pairs of clips that training saw. Short videos have no room for the longest gaps, so those are rarer."
@@ -152,6 +157,7 @@ def gaps_figure(gaps: pd.DataFrame) -> PageFigure:
 
 
 def training_figure(pretrain: pd.DataFrame) -> PageFigure:
+    """Losses, effective rank and accuracies by epoch, from `pretrain.csv`."""
     title = "Training"
     how_to_read = "By epoch. Losses: lower is better. An effective rank that sinks towards 1 is a collapse."
     chart = Chart(6, 3, sharex=True)
@@ -163,10 +169,10 @@ def training_figure(pretrain: pd.DataFrame) -> PageFigure:
         (shares, "share", {"contrastive_accuracy": "contrastive accuracy", "knn": "kNN, training"}),
     )
     for ax, label, columns in panels:
-        for look, (column, name) in zip(LINE_STYLES, columns.items(), strict=False):
+        for style, (column, name) in zip(LINE_STYLES, columns.items(), strict=False):
             if column in pretrain and pretrain[column].notna().any():
                 known = pretrain[column].notna()
-                draw_line(ax, epoch[known], pretrain[column][known], look, name)
+                draw_line(ax, epoch[known], pretrain[column][known], style, name)
                 ends = pretrain[column][known].iloc[[0, -1]]
                 alts.append(f"{name} from {ends.iloc[0]:.3g} to {ends.iloc[1]:.3g}")
         ax.set_ylabel(label)
@@ -178,17 +184,20 @@ def training_figure(pretrain: pd.DataFrame) -> PageFigure:
 
 
 def _draw_lines(
-    ax: Axes, table: pd.DataFrame, key: str, x: str, y: str, looks: dict[str, LineStyle] | None = None
+    ax: Axes, table: pd.DataFrame, key: str, x: str, y: str, styles: dict[str, LineStyle] | None = None
 ) -> None:
-    """One line a value of the column `key`, with its band."""
+    """Draw one line for each value of column `key`, with the band from column `low` to `high`."""
     names = list(dict.fromkeys(table[key]))
-    looks = looks or {name: LINE_STYLES[i % len(LINE_STYLES)] for i, name in enumerate(names)}
+    styles = styles or {name: LINE_STYLES[i % len(LINE_STYLES)] for i, name in enumerate(names)}
     for name in names:
         of_name = table[table[key] == name]
-        draw_line(ax, of_name[x], of_name[y], looks[name], ROW_NAMES.get(name, name), (of_name["low"], of_name["high"]))
+        draw_line(
+            ax, of_name[x], of_name[y], styles[name], ROW_NAMES.get(name, name), (of_name["low"], of_name["high"])
+        )
 
 
 def _shade_untrained(ax: Axes, table: pd.DataFrame) -> None:
+    """Shade the gaps that are longer than those of training."""
     trained = table.loc[table["trained"] == "True", "gap"]
     low, high = ax.get_xlim()
     if trained.empty or table["gap"].max() <= trained.max():
@@ -200,7 +209,7 @@ def _shade_untrained(ax: Axes, table: pd.DataFrame) -> None:
 
 
 def _describe_lines(table: pd.DataFrame, key: str, x: str, y: str) -> str:
-    """Each line in words: where it starts and where it ends."""
+    """Describe the first and last point of each line, for screen readers."""
     words = []
     for name, of_name in table.groupby(key, sort=False):
         first, last = of_name.iloc[0], of_name.iloc[-1]

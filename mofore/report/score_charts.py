@@ -1,6 +1,6 @@
-"""The report's charts of scores, row by row and class by class, and its maps.
+"""Draw the report's charts of scores, by representation and by class, and its embedding maps.
 
-Each returns HTML: a title, how to read it, and the drawing; or why there is nothing to draw.
+If there is nothing to draw, the figure says why.
 """
 
 import pandas as pd
@@ -13,12 +13,13 @@ from mofore.report.results import ROW_NAMES, Scores
 from mofore.report.style import BLACK, INK, SOFT, class_style, shade_confusion, shorten
 from mofore.report.svg import Chart
 
-MOST_CLASSES = 40  # more rows than these are too many to read
-MOST_DOTS = 1500  # on a map: each takes 100 bytes of the page
-MOST_CELLS = 24  # classes of a confusion matrix on a phone
+MAX_CLASSES = 40  # rows of a chart that can still be read
+MAX_DOTS = 1500  # on a map; each takes 100 bytes of the page
+MAX_CELLS = 24  # classes of a confusion matrix that can be read on a phone
 
 
 def scores_figure(linear: Scores, knn: Scores, chance: dict[str, float]) -> PageFigure:
+    """Linear top-1 accuracy and retrieval R@1 of every representation, with chance from `claims.chance`."""
     title = "Main scores with their controls"
     how_to_read = (
         "Share of held-out videos that are right, with 95 % intervals over groups. Left: a linear classifier; right: "
@@ -34,7 +35,7 @@ def scores_figure(linear: Scores, knn: Scores, chance: dict[str, float]) -> Page
     ):
         for y, row in enumerate(rows):
             of_row = scores[row]
-            _interval(ax, y, of_row[score], of_row[f"{score}_low"], of_row[f"{score}_high"], row)
+            _draw_score(ax, y, of_row[score], of_row[f"{score}_low"], of_row[f"{score}_high"], row)
         ax.axvline(chance[score], color=BLACK, linestyle=":", linewidth=1)
         ax.set(xlim=(0, 1), xlabel=label, ylim=(len(rows) - 0.5, -0.5))
         ax.xaxis.set_major_formatter(PercentFormatter(1))
@@ -45,7 +46,13 @@ def scores_figure(linear: Scores, knn: Scores, chance: dict[str, float]) -> Page
 
 
 def classes_figure(name: str, title: str, classes: pd.DataFrame) -> PageFigure:
-    """Scores of each class, best first, of MoFore beside those of random weights."""
+    """Scores of MoFore and of random weights for each class, best class of MoFore first.
+
+    Args:
+        name: of the chart, unique in the page.
+        title: of the figure.
+        classes: columns row, label, score, low, high.
+    """
     how_to_read = (
         "Share of the class's test videos that are right, with 95 % intervals over its groups; best class first."
     )
@@ -53,8 +60,8 @@ def classes_figure(name: str, title: str, classes: pd.DataFrame) -> PageFigure:
         return PageFigure(title, how_to_read, why_empty=NO_LABELS)
     order = classes[classes["row"] == "mofore"].sort_values(["score", "label"], ascending=[False, True])["label"]
     shown = list(order)
-    if len(shown) > MOST_CLASSES:
-        half = MOST_CLASSES // 2
+    if len(shown) > MAX_CLASSES:
+        half = MAX_CLASSES // 2
         shown = shown[:half] + shown[-half:]
         how_to_read += f" Of {len(order)} classes, the best {half} and the worst {half}."
     chart = Chart(1.1 + 0.27 * len(shown))
@@ -62,7 +69,7 @@ def classes_figure(name: str, title: str, classes: pd.DataFrame) -> PageFigure:
     for shift, (row, of_row) in zip((-0.17, 0.17), classes.groupby("row", sort=False), strict=False):
         at = of_row.set_index("label").loc[shown]
         for y, (score, low, high) in enumerate(zip(at["score"], at["low"], at["high"], strict=True)):
-            _interval(ax, y + shift, score, low, high, str(row), ROW_NAMES[str(row)] if y == 0 else "")
+            _draw_score(ax, y + shift, score, low, high, str(row), ROW_NAMES[str(row)] if y == 0 else "")
     ax.set(xlim=(-0.02, 1.02), ylim=(len(shown) - 0.5, -0.5), xlabel="share of test videos")
     ax.xaxis.set_major_formatter(PercentFormatter(1))
     ax.set_yticks(range(len(shown)), [shorten(label) for label in shown], color=INK)
@@ -74,14 +81,15 @@ def classes_figure(name: str, title: str, classes: pd.DataFrame) -> PageFigure:
 
 
 def confusion_figure(confusion: pd.DataFrame) -> PageFigure:
+    """Confusion matrix of the linear classifier; columns actual, predicted, one row per test video."""
     title = "Confusion of the linear classifier"
     how_to_read = "Test videos by their class (rows) and the class named (columns). Shade: share of the row."
     if confusion.empty:
         return PageFigure(title, how_to_read, why_empty=NO_LABELS)
     chart = Chart(4.6)
     (ax,) = chart.axes
-    classes = shade_confusion(ax, confusion, MOST_CELLS, 8.5)
-    if len(classes) <= MOST_CELLS:
+    classes = shade_confusion(ax, confusion, MAX_CELLS, 8.5)
+    if len(classes) <= MAX_CELLS:
         names = [shorten(name, 12) for name in classes]
         ax.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=9, color=INK)
         ax.set_yticks(range(len(names)), names, fontsize=9, color=INK)
@@ -95,7 +103,7 @@ def confusion_figure(confusion: pd.DataFrame) -> PageFigure:
 
 
 def map_figure(points: pd.DataFrame, by: str) -> PageFigure:
-    """The embedding map, coloured by the column `by`: label or group."""
+    """The embedding map, coloured by column `by`, which is "label" or "group"."""
     what = {"label": "class", "group": "group"}[by]
     title = f"Embedding map by {what}"
     values = sorted(set(points[by]) - {""})
@@ -104,8 +112,8 @@ def map_figure(points: pd.DataFrame, by: str) -> PageFigure:
     )
     if not values:
         return PageFigure(title, how_to_read, why_empty=f"There is no {what} to colour by.")
-    if len(points) > MOST_DOTS:
-        points = points.iloc[:: -(-len(points) // MOST_DOTS)]
+    if len(points) > MAX_DOTS:
+        points = points.iloc[:: -(-len(points) // MAX_DOTS)]
         how_to_read += f" {len(points):,} of the test videos, evenly picked."
     chart = Chart(4.4)
     (ax,) = chart.axes
@@ -121,13 +129,14 @@ def map_figure(points: pd.DataFrame, by: str) -> PageFigure:
     if len(values) > 49:
         how_to_read += f" {len(values)} values share 49 colours and shapes."
     ax.set(xticks=[], yticks=[], xlabel="t-SNE (no unit)")
-    if len(values) <= MOST_CELLS:
+    if len(values) <= MAX_CELLS:
         chart.legend(3 if max(map(len, values)) < 12 else 2, lines)
     alt = f"{title}: {len(points)} videos, {len(values)} values of {what}"
     return PageFigure(title, how_to_read, chart.svg(f"map_{by}", alt))
 
 
-def _interval(ax: Axes, y: float, score: float, low: float, high: float, row: str, label: str = "") -> None:
-    look = ROW_STYLES[row]
-    ax.plot([low, high], [y, y], color=look.colour, linewidth=2.5, alpha=0.5, solid_capstyle="butt")
-    ax.plot([score], [y], look.marker, color=look.colour, markersize=6, clip_on=False, label=label or None)
+def _draw_score(ax: Axes, y: float, score: float, low: float, high: float, row: str, label: str = "") -> None:
+    """Draw a score at height `y` with its interval, in the style of its representation."""
+    style = ROW_STYLES[row]
+    ax.plot([low, high], [y, y], color=style.colour, linewidth=2.5, alpha=0.5, solid_capstyle="butt")
+    ax.plot([score], [y], style.marker, color=style.colour, markersize=6, clip_on=False, label=label or None)

@@ -1,4 +1,4 @@
-"""Warnings of the report: what stands against believing the numbers, by rule, the gravest first."""
+"""Warnings of the report: reasons to doubt the results, found by fixed rules, the most serious first."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,22 +10,23 @@ from mofore.report.claims import IF_NOT_BEATEN, MAIN_SCORES, chance, collapsed, 
 from mofore.report.results import ROW_NAMES, Results
 from mofore.utils.text import counted
 
-FEW_VIDEOS = 100  # with fewer, a share of one half is known to no better than 10 points, even if all were independent
-SMALL_LEAD = 0.03  # smaller ones come and go with the seed
-
-MIN_GAP_USE = 0.01  # skill of forecasts over those told a wrong gap; less is of no use, even if it is surely not 0
+FEW_VIDEOS = (
+    100  # with fewer, the interval of an accuracy of 50 % is wider than +-10 points, even for independent videos
+)
+SMALL_LEAD = 0.03  # a smaller lead may come from the seed alone
+MIN_GAP_USE = 0.01  # skill over forecasts with a shuffled gap; below this the gap hardly matters
 
 
 @dataclass(frozen=True)
 class Caution:
-    """One line in bold, and why it matters or what to do."""
+    """A warning: what is wrong, and why it matters or what to do."""
 
     what: str
     why: str
 
 
 def cautions(results: Results) -> list[Caution]:
-    """All warnings; an empty list is good news."""
+    """All warnings, the most serious first; empty if there is no reason to doubt the results."""
     rules = (_collapse, _controls, _chance, _forecast, _gap_use, _scene, _few, _small_lead, _unlabelled, _lost)
     return [caution for rule in rules for caution in rule(results)]
 
@@ -39,7 +40,7 @@ def _collapse(results: Results) -> Iterator[Caution]:
 
 
 def _controls(results: Results) -> Iterator[Caution]:
-    """A control that wins in any score, or that is not clearly beaten in one."""
+    """Warn of every control that beats MoFore in a score, or that MoFore does not clearly beat."""
     compared = comparisons(results)
     for answer, words in (("no", "is beaten by"), ("not clear", "does not clearly beat")):
         for row, meaning in IF_NOT_BEATEN.items():
@@ -68,9 +69,9 @@ def _forecast(results: Results) -> Iterator[Caution]:
         name = f"skill_{reference}"
         answer = decide(scores[f"{name}_low"], scores[f"{name}_high"]) if name in scores else "yes"
         if answer != "yes":
-            how = "are worse than" if answer == "no" else "do not clearly beat"
+            relation = "are worse than" if answer == "no" else "do not clearly beat"
             yield Caution(
-                f"The forecasts {how} {reference}",
+                f"The forecasts {relation} {reference}",
                 f"Skill {with_interval(scores, name)}; 0 would be as good as {reference}.",
             )
 
@@ -80,8 +81,8 @@ def _gap_use(results: Results) -> Iterator[Caution]:
     if "gap_use" in scores and decide(scores["gap_use_low"], scores["gap_use_high"], MIN_GAP_USE) != "yes":
         yield Caution(
             "The predictor hardly uses the gap that it is told",
-            f"Told a wrong one, its forecasts are as good, or nearly: skill {with_interval(scores, 'gap_use', '.3f')}. It "
-            "forecasts an average future.",
+            f"Told a wrong one, its forecasts are as good, or nearly: skill {with_interval(scores, 'gap_use', '.3f')}. "
+            "It forecasts an average future.",
         )
 
 
