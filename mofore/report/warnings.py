@@ -10,9 +10,7 @@ from mofore.report.claims import IF_NOT_BEATEN, MAIN_SCORES, chance, collapsed, 
 from mofore.report.results import ROW_NAMES, Results
 from mofore.utils.text import counted
 
-FEW_VIDEOS = (
-    100  # with fewer, the interval of an accuracy of 50 % is wider than +-10 points, even for independent videos
-)
+FEW_VIDEOS = 100  # with fewer, the interval of an accuracy of 50 % reaches 10 points or more to either side
 SMALL_LEAD = 0.03  # a smaller lead may come from the seed alone
 MIN_GAP_USE = 0.01  # skill over forecasts with a shuffled gap; below this the gap hardly matters
 
