@@ -91,9 +91,9 @@ def comparisons(results: Results) -> list[Comparison]:
         for file, (score, measure) in MAIN_SCORES.items():
             scores = getattr(results, file)
             if scores.get(row):
-                own = scores[row]
-                lead = own["lead"], own["lead_low"], own["lead_high"]
-                found.append(Comparison(row, measure, scores["mofore"][score], own[score], *lead))
+                control = scores[row]
+                lead = control["lead"], control["lead_low"], control["lead_high"]
+                found.append(Comparison(row, measure, scores["mofore"][score], control[score], *lead))
     return found
 
 
@@ -123,18 +123,16 @@ def verdict(results: Results) -> list[str]:
     forecast = _forecast_in_words(results)
     if not results.linear["mofore"]:
         return [f"No verdict on what the embeddings know of classes: {NEEDS_LABELS}.", forecast]
-    test, by_chance = results.embedded.labelled("test"), chance(results.embedded)
-    linear, knn = (
-        with_interval(results.linear["mofore"], "top1", ".0%"),
-        with_interval(results.knn["mofore"], "r_at_1", ".0%"),
-    )
-    groups = len(np.unique(test.group))
-    few = f" With {counted(groups, 'held-out group')}, that is not settled." if groups < FEW_GROUPS else ""
+    test, chance_scores = results.embedded.labelled("test"), chance(results.embedded)
+    top1 = with_interval(results.linear["mofore"], "top1", ".0%")
+    r_at_1 = with_interval(results.knn["mofore"], "r_at_1", ".0%")
+    n_groups = len(np.unique(test.group))
+    few = f" With {counted(n_groups, 'held-out group')}, that is not settled." if n_groups < FEW_GROUPS else ""
     sentences = [
         _against_controls(comparisons(results)) + few,
-        f"A linear classifier on its frozen embeddings names {linear} of {len(test.label):,} held-out videos right, by "
-        f"chance {by_chance['top1']:.0%}; the nearest training video is of the right class for {knn}, by chance "
-        f"{by_chance['r_at_1']:.0%}. (In brackets: 95 % intervals.)",
+        f"A linear classifier on its frozen embeddings names {top1} of {len(test.label):,} held-out videos right, by "
+        f"chance {chance_scores['top1']:.0%}; the nearest training video is of the right class for {r_at_1}, by chance "
+        f"{chance_scores['r_at_1']:.0%}. (In brackets: 95 % intervals.)",
     ]
     if collapsed(results):
         sentences.append("The training collapsed.")
@@ -142,6 +140,7 @@ def verdict(results: Results) -> list[str]:
 
 
 def _against_controls(compared: list[Comparison]) -> str:
+    """Name the controls that beat MoFore; or those not clearly beaten; or, if all are beaten, the strongest ones."""
     for answer, words in (("no", "is beaten by"), ("not clear", "is not clearly better than")):
         found = [c for c in compared if c.answer == answer]
         rows = list(dict.fromkeys(c.row for c in found))
@@ -177,23 +176,25 @@ def collapsed(results: Results) -> str:
 def claims(results: Results) -> list[Claim]:
     """Check each claim of the paper."""
     compared = comparisons(results)
-    moving = [
+    without_motion = [
         c
         for c in compared
         if c.measure == "retrieval R@1" and c.row in ("mofore_shuffled", "mofore_still", "appearance")
     ]
     return [
-        _all_beaten("Linear classification and nearest neighbours beat every control", compared),
-        _all_beaten(
-            "Retrieval goes by motion: it is worse from a still frame, from shuffled frames and by look alone", moving
+        _controls_claim("Linear classification and nearest neighbours beat every control", compared),
+        _controls_claim(
+            "Retrieval goes by motion: it is worse from a still frame, from shuffled frames and by look alone",
+            without_motion,
         ),
-        _forecasting(results),
-        _stability(results),
-        _structure(results),
+        _forecast_claim(results),
+        _stability_claim(results),
+        _structure_claim(results),
     ]
 
 
-def _all_beaten(claim: str, compared: list[Comparison]) -> Claim:
+def _controls_claim(claim: str, compared: list[Comparison]) -> Claim:
+    """Check that MoFore clearly beats every control in `compared`."""
     if not compared:
         return Claim(claim, "not measured", NEEDS_LABELS)
     for answer in ("no", "not clear"):
@@ -203,7 +204,7 @@ def _all_beaten(claim: str, compared: list[Comparison]) -> Claim:
     return Claim(claim, "yes", f"smallest lead, over {ROW_NAMES[least.row]}: {least}")
 
 
-def _forecasting(results: Results) -> Claim:
+def _forecast_claim(results: Results) -> Claim:
     claim = "Forecasts are closer to the true future than persistence and climatology are"
     scores = results.forecast["mofore"]
     names = [name for name in ("skill_persistence", "skill_climatology") if name in scores]
@@ -214,7 +215,7 @@ def _forecasting(results: Results) -> Claim:
     return Claim(claim, _weakest(answers), evidence)
 
 
-def _stability(results: Results) -> Claim:
+def _stability_claim(results: Results) -> Claim:
     """Check the margin and the effective rank: a collapsed encoder can also have a large margin."""
     claim = "Embeddings are stable over time: clips of one video stand out, more than before training, not by collapse"
     mofore, random = results.temporal["mofore"], results.temporal["random_init"]
@@ -231,20 +232,21 @@ def _stability(results: Results) -> Claim:
     return Claim(claim, decide(mofore["margin_low"], mofore["margin_high"]), evidence)
 
 
-def _structure(results: Results) -> Claim:
+def _structure_claim(results: Results) -> Claim:
     claim = "Classes form islands in the embedding space, more than before training and more than recordings do"
     mofore, random = results.structure["mofore"], results.structure["random_init"]
     if "silhouette_class" not in mofore:
         return Claim(claim, "not measured", "there are no two classes")
-    own, before = mofore["silhouette_class"], random["silhouette_class"]
+    trained, before = mofore["silhouette_class"], random["silhouette_class"]
     evidence = f"silhouette by class {with_interval(mofore, 'silhouette_class')}, before training {before:.2f}"
     answer = decide(mofore["silhouette_class_low"], mofore["silhouette_class_high"], max(0.0, before))
     if "silhouette_group" in mofore:
         evidence += f"; by group within a class {mofore['silhouette_group']:.2f}"
-        answer = "no" if mofore["silhouette_group"] >= own else answer
+        answer = "no" if mofore["silhouette_group"] >= trained else answer
     return Claim(claim, answer, evidence)
 
 
 def _weakest(answers: list[Answer]) -> Answer:
+    """The answer that supports a claim least."""
     order: list[Answer] = ["no", "not clear", "not measured", "yes"]
     return min(answers, key=order.index)

@@ -25,7 +25,18 @@ class Caution:
 
 def cautions(results: Results) -> list[Caution]:
     """All warnings, the most serious first; empty if there is no reason to doubt the results."""
-    rules = (_collapse, _controls, _chance, _forecast, _gap_use, _scene, _few, _small_lead, _unlabelled, _lost)
+    rules = (
+        _collapse,
+        _controls,
+        _chance,
+        _forecast,
+        _gap_use,
+        _groups_over_classes,
+        _few_test_videos,
+        _small_lead,
+        _unlabelled,
+        _unusable_videos,
+    )
     return [caution for rule in rules for caution in rule(results)]
 
 
@@ -49,15 +60,15 @@ def _controls(results: Results) -> Iterator[Caution]:
 
 
 def _chance(results: Results) -> Iterator[Caution]:
-    by_chance = chance(results.embedded)
+    chance_scores = chance(results.embedded)
     for scores, (name, measure) in (
         (results.linear["mofore"], MAIN_SCORES["linear"]),
         (results.knn["mofore"], MAIN_SCORES["knn"]),
     ):
-        if scores and decide(scores[f"{name}_low"], scores[f"{name}_high"], by_chance[name]) != "yes":
+        if scores and decide(scores[f"{name}_low"], scores[f"{name}_high"], chance_scores[name]) != "yes":
             yield Caution(
                 f"Not clearly better than chance in {measure}",
-                f"{with_interval(scores, name, '.1%')}; chance is {by_chance[name]:.1%}.",
+                f"{with_interval(scores, name, '.1%')}; chance is {chance_scores[name]:.1%}.",
             )
 
 
@@ -84,7 +95,7 @@ def _gap_use(results: Results) -> Iterator[Caution]:
         )
 
 
-def _scene(results: Results) -> Iterator[Caution]:
+def _groups_over_classes(results: Results) -> Iterator[Caution]:
     scores = results.structure["mofore"]
     by_class, by_group = scores.get("silhouette_class"), scores.get("silhouette_group")
     if by_class is not None and by_group is not None and by_group > by_class:
@@ -95,18 +106,18 @@ def _scene(results: Results) -> Iterator[Caution]:
         )
 
 
-def _few(results: Results) -> Iterator[Caution]:
+def _few_test_videos(results: Results) -> Iterator[Caution]:
     test = results.embedded.labelled("test")
     if not results.linear["mofore"]:
         return
-    groups, videos = len(np.unique(test.group)), len(test.video)
-    if groups < FEW_GROUPS:
+    n_groups, n_videos = len(np.unique(test.group)), len(test.video)
+    if n_groups < FEW_GROUPS:
         yield Caution(
-            f"Too few groups for a claim: {counted(groups, 'held-out group')}",
+            f"Too few groups for a claim: {counted(n_groups, 'held-out group')}",
             f"Intervals are drawn over groups; with fewer than {FEW_GROUPS} they are too narrow to be believed.",
         )
-    if videos < FEW_VIDEOS:
-        yield Caution(f"Few test videos: {videos}", f"One video more or less is {1 / videos:.1%} of every score.")
+    if n_videos < FEW_VIDEOS:
+        yield Caution(f"Few test videos: {n_videos}", f"One video more or less is {1 / n_videos:.1%} of every score.")
 
 
 def _small_lead(results: Results) -> Iterator[Caution]:
@@ -120,20 +131,20 @@ def _small_lead(results: Results) -> Iterator[Caution]:
 
 
 def _unlabelled(results: Results) -> Iterator[Caution]:
-    missing = int((results.embedded.label == "").sum())
+    n_unlabelled = int((results.embedded.label == "").sum())
     if not results.linear["mofore"]:
         yield Caution(
             "No labels to score with",
             "Scores of classes need training videos of two classes, and test videos with a label: put videos into one "
             "folder a class, or add videos.csv.",
         )
-    elif missing:
-        yield Caution(f"{counted(missing, 'video')} without a label", "They count in no score of classes.")
+    elif n_unlabelled:
+        yield Caution(f"{counted(n_unlabelled, 'video')} without a label", "They count in no score of classes.")
 
 
-def _lost(results: Results) -> Iterator[Caution]:
+def _unusable_videos(results: Results) -> Iterator[Caution]:
     for status, words in (("unreadable", "could not be read"), ("truncated", "could be read in part only")):
-        if number := int((results.videos["status"] == status).sum()):
-            yield Caution(f"{counted(number, 'video')} {words}", "Named with the reason under 'What was run'.")
-    if short := len(results.too_short):
-        yield Caution(f"{counted(short, 'video')} too short", "Without room for one clip, they are in no score.")
+        if n_videos := int((results.videos["status"] == status).sum()):
+            yield Caution(f"{counted(n_videos, 'video')} {words}", "Named with the reason under 'What was run'.")
+    if n_short := len(results.too_short):
+        yield Caution(f"{counted(n_short, 'video')} too short", "Without room for one clip, they are in no score.")
