@@ -20,7 +20,18 @@ from matplotlib.style import context
 from objective_run import Point, Trained
 
 from mofore.evaluation.bootstrap import group_interval
-from mofore.report.style import BLACK, BLUE, GREEN, ORANGE, PINK, SOFT, STYLE, beside, part, title
+from mofore.report.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PINK,
+    SOFT,
+    STYLE,
+    add_title,
+    label_at_right,
+    separate_labels,
+)
 from mofore.utils.files import writing
 
 SCORES = {"linear": "linear top-1", "r_at_1": "R@1"}
@@ -152,15 +163,15 @@ def draw(points: pd.DataFrame, summary: pd.DataFrame, picture: Path) -> None:
         names = []
         for place, (score, name) in enumerate(SCORES.items(), start=1):
             ax = figure.add_subplot(1, 2, place)
-            title(ax, name, HOW_TO_READ[place - 1])
+            add_title(ax, name, HOW_TO_READ[place - 1])
             ends = draw_lines(ax, points, summary, score)
             ax.set_xscale("log", base=2)
             ax.xaxis.set_major_formatter("{x:g}")
             ax.set(xlabel="seconds of training", ylabel="share of test videos", ylim=(0, 1.08))
-            names.append([beside(ax, y, LOOKS[method][2], LOOKS[method][0]) for method, y in ends.items()])
+            names.append([label_at_right(ax, y, LOOKS[method][2], LOOKS[method][0]) for method, y in ends.items()])
         figure.draw_without_rendering()
         for panel in names:
-            part(panel)
+            separate_labels(panel)
         with writing(picture) as file:
             figure.savefig(file, format="png", metadata={"Software": None})
 

@@ -1,7 +1,7 @@
-"""What the numbers of a run say, by rule: the verdict, the claims of the paper one by one, and warnings.
+"""Decide by fixed rules what the results show: the verdict, and each claim of the paper.
 
-A control counts as beaten where the whole 95 % interval of MoFore's lead over it lies above 0, and beats MoFore where
-it lies below; between, nothing is decided.
+A lead is MoFore's score minus the control's on the same videos. MoFore beats a control if the whole 95 % interval of
+its lead is above 0. The control beats MoFore if the whole interval is below 0. Otherwise nothing is decided.
 """
 
 from collections import Counter
@@ -17,9 +17,12 @@ from mofore.report.results import ROW_NAMES, Results
 from mofore.utils.text import counted
 
 Answer = Literal["yes", "no", "not clear", "not measured"]
-MEASURES = {"linear": ("top1", "linear top-1"), "knn": ("r_at_1", "retrieval R@1")}
-UNLABELLED = "that needs training videos of two classes, and test videos with a label"
-WITHOUT = {  # what it means that a control does as well
+MAIN_SCORES = {  # by file of results/: key of the score, and its name in the report
+    "linear": ("top1", "linear top-1"),
+    "knn": ("r_at_1", "retrieval R@1"),
+}
+NEEDS_LABELS = "that needs training videos of two classes, and test videos with a label"
+IF_NOT_BEATEN = {  # the conclusion if a control scores as well as MoFore
     "random_init": "training has added nothing that this score sees",
     "mofore_shuffled": "the order of frames is not used",
     "mofore_still": "motion is not used",
@@ -31,7 +34,14 @@ WITHOUT = {  # what it means that a control does as well
 
 @dataclass(frozen=True)
 class Comparison:
-    """MoFore beside a control, in one score; all shares of 1."""
+    """MoFore against one control in one score.
+
+    Attributes:
+        row: the control, a key of ROW_NAMES.
+        measure: name of the score in the report.
+        mofore, control: the two scores, 0 to 1.
+        lead, low, high: MoFore's lead and its 95 % interval, -1 to 1.
+    """
 
     row: str
     measure: str
@@ -43,7 +53,7 @@ class Comparison:
 
     @property
     def answer(self) -> Answer:
-        """Is MoFore better?"""
+        """Whether MoFore is better."""
         return decide(self.low, self.high)
 
     def __str__(self) -> str:
@@ -54,45 +64,46 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Claim:
-    """One thing that the paper says, whether these videos show it, and by which numbers."""
+    """A claim of the paper, whether this run supports it, and the numbers for the answer."""
 
     claim: str
     answer: Answer
     evidence: str
 
 
-def decide(low: float, high: float, border: float = 0) -> Answer:
-    """Is a number above a border, judged by its interval?"""
-    if low > border:
+def decide(low: float, high: float, threshold: float = 0) -> Answer:
+    """Whether a number with the interval from `low` to `high` is above a threshold."""
+    if low > threshold:
         return "yes"
-    return "no" if high < border else "not clear"
+    return "no" if high < threshold else "not clear"
 
 
-def ranged(scores: dict[str, float], name: str, form: str = ".2f") -> str:
-    """A score with its interval, in words."""
+def with_interval(scores: dict[str, float], name: str, form: str = ".2f") -> str:
+    """Format a score with its interval, such as `0.91 (0.88 to 0.94)`."""
     value, low, high = (format(scores[name + end], form) for end in ("", "_low", "_high"))
     return f"{value} ({low} to {high})"
 
 
 def comparisons(results: Results) -> list[Comparison]:
-    """MoFore beside every control in every main score; none where there are no labels to score with."""
+    """Compare MoFore with every control in every main score. Empty if there are no labels to score with."""
     found = []
-    for row in WITHOUT:
-        for file, (score, measure) in MEASURES.items():
+    for row in IF_NOT_BEATEN:
+        for file, (score, measure) in MAIN_SCORES.items():
             scores = getattr(results, file)
             if scores.get(row):
-                own = scores[row]
-                lead = own["lead"], own["lead_low"], own["lead_high"]
-                found.append(Comparison(row, measure, scores["mofore"][score], own[score], *lead))
+                control = scores[row]
+                lead = control["lead"], control["lead_low"], control["lead_high"]
+                found.append(Comparison(row, measure, scores["mofore"][score], control[score], *lead))
     return found
 
 
 def chance(videos: Embeddings) -> dict[str, float]:
-    """Shares of test videos that are right without looking at them.
+    """Accuracy of guessing, 0 to 1.
 
     Returns:
-        top1: by always naming the most common class of the training videos;
-        r_at_1: with a random training video as the nearest. Empty where there are no labels to score with.
+        top1: accuracy of always predicting the most common class of the training videos.
+        r_at_1: expected accuracy if a random training video is the nearest.
+        Empty if there are no labels to score with.
     """
     split = train_test(videos)
     if split is None:
@@ -104,19 +115,24 @@ def chance(videos: Embeddings) -> dict[str, float]:
 
 
 def verdict(results: Results) -> list[str]:
-    """A few sentences in plain words: better than its controls? how good? what speaks against it? First comes first."""
+    """Summarise the run in a few sentences, the most important first.
+
+    Returns:
+        MoFore against its controls, its scores, a warning if training collapsed, and its forecasts.
+    """
     forecast = _forecast_in_words(results)
     if not results.linear["mofore"]:
-        return [f"No verdict on what the embeddings know of classes: {UNLABELLED}.", forecast]
-    test, by_chance = results.embedded.labelled("test"), chance(results.embedded)
-    linear, knn = ranged(results.linear["mofore"], "top1", ".0%"), ranged(results.knn["mofore"], "r_at_1", ".0%")
-    groups = len(np.unique(test.group))
-    few = f" With {counted(groups, 'held-out group')}, that is not settled." if groups < FEW_GROUPS else ""
+        return [f"No verdict on what the embeddings know of classes: {NEEDS_LABELS}.", forecast]
+    test, chance_scores = results.embedded.labelled("test"), chance(results.embedded)
+    top1 = with_interval(results.linear["mofore"], "top1", ".0%")
+    r_at_1 = with_interval(results.knn["mofore"], "r_at_1", ".0%")
+    n_groups = len(np.unique(test.group))
+    few = f" With {counted(n_groups, 'held-out group')}, that is not settled." if n_groups < FEW_GROUPS else ""
     sentences = [
         _against_controls(comparisons(results)) + few,
-        f"A linear classifier on its frozen embeddings names {linear} of {len(test.label):,} held-out videos right, by "
-        f"chance {by_chance['top1']:.0%}; the nearest training video is of the right class for {knn}, by chance "
-        f"{by_chance['r_at_1']:.0%}. (In brackets: 95 % intervals.)",
+        f"A linear classifier on its frozen embeddings names {top1} of {len(test.label):,} held-out videos right, by "
+        f"chance {chance_scores['top1']:.0%}; the nearest training video is of the right class for {r_at_1}, by chance "
+        f"{chance_scores['r_at_1']:.0%}. (In brackets: 95 % intervals.)",
     ]
     if collapsed(results):
         sentences.append("The training collapsed.")
@@ -124,6 +140,7 @@ def verdict(results: Results) -> list[str]:
 
 
 def _against_controls(compared: list[Comparison]) -> str:
+    """Name the controls that beat MoFore; or those not clearly beaten; or, if all are beaten, the strongest ones."""
     for answer, words in (("no", "is beaten by"), ("not clear", "is not clearly better than")):
         found = [c for c in compared if c.answer == answer]
         rows = list(dict.fromkeys(c.row for c in found))
@@ -136,7 +153,7 @@ def _against_controls(compared: list[Comparison]) -> str:
             }
             controls = " and ".join(f"{ROW_NAMES[row]} ({scores[row]})" for row in rows)
             return f"MoFore {words} {'a control' if len(rows) == 1 else f'{len(rows)} controls'}: {controls}."
-    best = [max((c for c in compared if c.measure == m), key=lambda c: c.control) for _, m in MEASURES.values()]
+    best = [max((c for c in compared if c.measure == m), key=lambda c: c.control) for _, m in MAIN_SCORES.values()]
     strongest = " and ".join(f"{ROW_NAMES[c.row]} ({c.measure} {c.control:.0%})" for c in best)
     return f"MoFore is clearly better than all {len({c.row for c in compared})} controls; the strongest: {strongest}."
 
@@ -147,37 +164,39 @@ def _forecast_in_words(results: Results) -> str:
         return "Its forecasts could not be scored."
     answer = decide(scores["skill_persistence_low"], scores["skill_persistence_high"])
     closer = {"yes": "closer", "no": "less close", "not clear": "not clearly closer"}[answer]
-    skill = ranged(scores, "skill_persistence")
+    skill = with_interval(scores, "skill_persistence")
     return f"Its forecasts are {closer} to the true future than the present is: skill against persistence {skill}."
 
 
 def collapsed(results: Results) -> str:
-    """Why the last epoch of pretraining counts as collapsed; empty if it does not."""
+    """Why the embeddings of the last pretraining epoch count as collapsed; empty if they do not."""
     return collapse(results.pretrain["effective_rank"], results.pretrain["spread"])
 
 
 def claims(results: Results) -> list[Claim]:
-    """What the paper claims, one by one."""
+    """Check each claim of the paper."""
     compared = comparisons(results)
-    moving = [
+    without_motion = [
         c
         for c in compared
         if c.measure == "retrieval R@1" and c.row in ("mofore_shuffled", "mofore_still", "appearance")
     ]
     return [
-        _all_beaten("Linear classification and nearest neighbours beat every control", compared),
-        _all_beaten(
-            "Retrieval goes by motion: it is worse from a still frame, from shuffled frames and by look alone", moving
+        _controls_claim("Linear classification and nearest neighbours beat every control", compared),
+        _controls_claim(
+            "Retrieval goes by motion: it is worse from a still frame, from shuffled frames and by look alone",
+            without_motion,
         ),
-        _forecasting(results),
-        _stability(results),
-        _structure(results),
+        _forecast_claim(results),
+        _stability_claim(results),
+        _structure_claim(results),
     ]
 
 
-def _all_beaten(claim: str, compared: list[Comparison]) -> Claim:
+def _controls_claim(claim: str, compared: list[Comparison]) -> Claim:
+    """Check that MoFore clearly beats every control in `compared`."""
     if not compared:
-        return Claim(claim, "not measured", UNLABELLED)
+        return Claim(claim, "not measured", NEEDS_LABELS)
     for answer in ("no", "not clear"):
         if failed := [c for c in compared if c.answer == answer]:
             return Claim(claim, failed[0].answer, "; ".join(f"{ROW_NAMES[c.row]}: {c}" for c in failed))
@@ -185,25 +204,25 @@ def _all_beaten(claim: str, compared: list[Comparison]) -> Claim:
     return Claim(claim, "yes", f"smallest lead, over {ROW_NAMES[least.row]}: {least}")
 
 
-def _forecasting(results: Results) -> Claim:
+def _forecast_claim(results: Results) -> Claim:
     claim = "Forecasts are closer to the true future than persistence and climatology are"
     scores = results.forecast["mofore"]
     names = [name for name in ("skill_persistence", "skill_climatology") if name in scores]
     if not names:
         return Claim(claim, "not measured", "no video has room for two clips that do not overlap")
     answers = [decide(scores[f"{name}_low"], scores[f"{name}_high"]) for name in names]
-    evidence = "; ".join(f"skill against {name.removeprefix('skill_')} {ranged(scores, name)}" for name in names)
+    evidence = "; ".join(f"skill against {name.removeprefix('skill_')} {with_interval(scores, name)}" for name in names)
     return Claim(claim, _weakest(answers), evidence)
 
 
-def _stability(results: Results) -> Claim:
-    """The margin alone would not do: it is large, too, where all of few directions are shared by whole videos."""
+def _stability_claim(results: Results) -> Claim:
+    """Check the margin and the effective rank: a collapsed encoder can also have a large margin."""
     claim = "Embeddings are stable over time: clips of one video stand out, more than before training, not by collapse"
     mofore, random = results.temporal["mofore"], results.temporal["random_init"]
     if "margin_in_sd" not in mofore:
         return Claim(claim, "not measured", "there are no two clips of a video that do not overlap, or no two groups")
     evidence = (
-        f"clips of one video are more alike than those of others by {ranged(mofore, 'margin')}, that is "
+        f"clips of one video are more alike than those of others by {with_interval(mofore, 'margin')}, that is "
         f"{mofore['margin_in_sd']:.1f} standard deviations of the latter; before training by {random['margin']:.2f}, "
         f"that is {random['margin_in_sd']:.1f}; effective rank {mofore['effective_rank']:.0f}, before "
         f"{random['effective_rank']:.0f}"
@@ -213,20 +232,21 @@ def _stability(results: Results) -> Claim:
     return Claim(claim, decide(mofore["margin_low"], mofore["margin_high"]), evidence)
 
 
-def _structure(results: Results) -> Claim:
+def _structure_claim(results: Results) -> Claim:
     claim = "Classes form islands in the embedding space, more than before training and more than recordings do"
     mofore, random = results.structure["mofore"], results.structure["random_init"]
     if "silhouette_class" not in mofore:
         return Claim(claim, "not measured", "there are no two classes")
-    own, before = mofore["silhouette_class"], random["silhouette_class"]
-    evidence = f"silhouette by class {ranged(mofore, 'silhouette_class')}, before training {before:.2f}"
+    trained, before = mofore["silhouette_class"], random["silhouette_class"]
+    evidence = f"silhouette by class {with_interval(mofore, 'silhouette_class')}, before training {before:.2f}"
     answer = decide(mofore["silhouette_class_low"], mofore["silhouette_class_high"], max(0.0, before))
     if "silhouette_group" in mofore:
         evidence += f"; by group within a class {mofore['silhouette_group']:.2f}"
-        answer = "no" if mofore["silhouette_group"] >= own else answer
+        answer = "no" if mofore["silhouette_group"] >= trained else answer
     return Claim(claim, answer, evidence)
 
 
 def _weakest(answers: list[Answer]) -> Answer:
+    """The answer that supports a claim least."""
     order: list[Answer] = ["no", "not clear", "not measured", "yes"]
     return min(answers, key=order.index)

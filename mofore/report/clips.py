@@ -1,50 +1,101 @@
-"""The report's retrieval filmstrips, as short looping clips."""
+"""The report's retrieval examples as short looping clips."""
 
 import base64
-from html import escape
+from dataclasses import dataclass
 
 from mofore.frames.store import FrameStore
-from mofore.report.animation import SECONDS, loop
+from mofore.report.animation import SECONDS, looping_clip
 from mofore.report.filmstrips import NEIGHBOURS, Examples, Retrieved
-from mofore.report.markup import details, empty, section
-from mofore.report.style import short
+from mofore.report.style import shorten
 
 
-def clips_section(examples: Examples, frames: FrameStore) -> str:
-    """Every query beside its neighbours, each a clip that plays again and again until it is folded away."""
+@dataclass(frozen=True)
+class Tile:
+    """A looping clip of one video, with its caption.
+
+    Attributes:
+        css_class: "asked" for the query; "right" or "wrong" for a neighbour; empty without labels.
+        caption: text below the clip.
+        similarity: cosine similarity to the query, two decimals; empty for the query.
+        moving_uri, still_uri: the animation, and one frame of it for readers who prefer no motion, as data URIs.
+        width, height: pixels.
+        alt: description for screen readers.
+    """
+
+    css_class: str
+    caption: str
+    similarity: str
+    moving_uri: str
+    still_uri: str
+    width: int
+    height: int
+    alt: str
+
+
+@dataclass(frozen=True)
+class QueryClips:
+    """One query: its class or name, its own clip first, then its neighbours, nearest first."""
+
+    title: str
+    tiles: list[Tile]
+
+
+@dataclass(frozen=True)
+class ClipsSection:
+    """All queries, and how to read them; without queries, `how_to_read` says why there are none."""
+
+    how_to_read: str
+    queries: list[QueryClips]
+
+
+def clips_section(examples: Examples, frames: FrameStore) -> ClipsSection:
+    """Make the looping clips of every query and its neighbours.
+
+    Args:
+        examples: the queries and their neighbours.
+        frames: holds every video of the examples, found by name.
+    """
     if not examples.queries:
-        return section("clips", "Retrieval filmstrips", empty(examples.choice))
-    number = {name: video for video, name in enumerate(frames.table["video"])}
-    how = (
+        return ClipsSection(examples.choice, [])
+    video_index = {name: index for index, name in enumerate(frames.table["video"])}
+    how_to_read = (
         f"Each test video and the {NEIGHBOURS} training videos that MoFore finds most alike, with their cosine "
         f"similarity: the middle {SECONDS:g} seconds, again and again, at their own speed. {examples.choice}"
     )
-    queries = "".join(_query(query, frames, number) for query in examples.queries)
-    return section("clips", "Retrieval filmstrips", f"<p>{escape(how)}</p>", details("Clips", queries, unfolded=True))
+    return ClipsSection(how_to_read, [_query_clips(query, frames, video_index) for query in examples.queries])
 
 
-def _query(query: Retrieved, frames: FrameStore, number: dict[str, int]) -> str:
-    tiles = [_tile("asked", "query", "", query.video, query.label, frames, number)]
+def _query_clips(query: Retrieved, frames: FrameStore, video_index: dict[str, int]) -> QueryClips:
+    tiles = [_tile("asked", "query", "", query.video, query.label, frames, video_index)]
     for k, (video, label) in enumerate(zip(query.videos_K.tolist(), query.labels_K.tolist(), strict=True)):
-        kind, words = "", label
+        css_class, words = "", label
         if query.right_K is not None:
-            kind, words = ("right", f"✓ right: {label}") if query.right_K[k] else ("wrong", f"✗ wrong: {label}")
-        tiles.append(_tile(kind, words, f"{query.similarity_K[k]:.2f}", video, label, frames, number))
-    title = f"<h3>{escape(query.label or query.video)}</h3>"
-    return f'<div class="query">{title}<ol class="clips">{"".join(tiles)}</ol></div>\n'
+            css_class, words = ("right", f"✓ right: {label}") if query.right_K[k] else ("wrong", f"✗ wrong: {label}")
+        tiles.append(_tile(css_class, words, f"{query.similarity_K[k]:.2f}", video, label, frames, video_index))
+    return QueryClips(query.label or query.video, tiles)
 
 
 def _tile(
-    kind: str, words: str, similarity: str, video: str, label: str, frames: FrameStore, number: dict[str, int]
-) -> str:
-    moving, still, (width, height) = loop(frames, number[video])
-    alt = ", ".join(filter(None, (words, f"video {video}", label and f"class {label}")))
-    return (
-        f'<li class="{kind}"><picture><source media="(prefers-reduced-motion: reduce)" srcset="{_uri(still)}">'
-        f'<img src="{_uri(moving)}" width="{width}" height="{height}" alt="{escape(alt)}"></picture>'
-        f"<span><b>{escape(short(words or video, 40))}</b> {similarity}</span></li>"
+    css_class: str,
+    words: str,
+    similarity: str,
+    video: str,
+    label: str,
+    frames: FrameStore,
+    video_index: dict[str, int],
+) -> Tile:
+    moving, still, (width, height) = looping_clip(frames, video_index[video])
+    return Tile(
+        css_class=css_class,
+        caption=shorten(words or video, 40),
+        similarity=similarity,
+        moving_uri=_data_uri(moving),
+        still_uri=_data_uri(still),
+        width=width,
+        height=height,
+        alt=", ".join(filter(None, (words, f"video {video}", label and f"class {label}"))),
     )
 
 
-def _uri(webp: bytes) -> str:
+def _data_uri(webp: bytes) -> str:
     return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"

@@ -1,6 +1,6 @@
-"""A 2-D map of videos: the neighbours in the embedding space, laid out on paper.
+"""Lay out the embeddings of videos in two dimensions with t-SNE.
 
-Shapes: N videos, D dimensions of an embedding.
+Shapes: N videos, D dimensions of an embedding, K principal components.
 """
 
 import numpy as np
@@ -16,15 +16,15 @@ FloatArray = npt.NDArray[np.floating]
 
 
 def map_videos(videos: Embeddings, seed: int) -> pd.DataFrame:
-    """Lay out the test videos (all videos where none is held out).
+    """Lay out the test videos, or all videos if none is held out.
 
     Args:
-        videos: one embedding a video.
-        seed: of t-SNE.
+        videos: one embedding per video.
+        seed: seed of t-SNE.
 
     Returns:
-        One row a video shown, in the order of `videos`, columns `video,label,group,split,x,y`. x and y have no unit;
-        label is empty for unlabelled videos.
+        One row per video, in the order of `videos`, with columns `video,label,group,split,x,y`. x and y have no unit.
+        The label is empty for unlabelled videos.
     """
     shown = videos.rows(videos.held_out())
     x, y = lay_out(shown.x_ND, seed).T
@@ -33,29 +33,29 @@ def map_videos(videos: Embeddings, seed: int) -> pd.DataFrame:
 
 
 def lay_out(x_ND: FloatArray, seed: int) -> FloatArray:
-    """Put nearby directions near one another: L2 norm, PCA to 50 dimensions, t-SNE (van der Maaten and Hinton, 2008).
+    """Map embeddings to 2-D by L2 normalisation, PCA to 50 dimensions and t-SNE (van der Maaten and Hinton, 2008).
 
-    Runs on one thread: with several, the order of their sums would change the map from run to run.
+    It uses one thread, because the order of sums on several threads changes the map from run to run.
 
     Args:
-        x_ND: finite, one embedding a row, at least one row and two columns.
-        seed: of t-SNE.
+        x_ND: finite embeddings, at least one row and two columns.
+        seed: seed of t-SNE.
 
     Returns:
-        [N, 2], finite. Fewer than 5 videos get their principal components, which t-SNE's neighbourhoods do not suit;
-        so do a collapsed encoder's embeddings, all of them equal.
+        [N, 2], finite. The first two principal components if there are fewer than 5 videos, too few for t-SNE, or if
+        all embeddings are equal, as those of a collapsed encoder.
     """
     x_ND = unit(x_ND.astype(np.float64))
     with threadpool_limits(1):
         u_NK, s_K, _ = np.linalg.svd(x_ND - x_ND.mean(axis=0), full_matrices=False)
         pca_NK = (u_NK * s_K)[:, :50]
-        first_N2 = np.zeros((len(x_ND), 2))
-        first_N2[:, : pca_NK.shape[1]] = pca_NK[:, :2]
+        pca_N2 = np.zeros((len(x_ND), 2))
+        pca_N2[:, : pca_NK.shape[1]] = pca_NK[:, :2]
         if len(x_ND) < 5 or s_K[0] < 1e-6:
-            return first_N2
-        # A small start lets t-SNE sort out the neighbours first (its own default for init="pca").
-        start_N2 = 1e-4 * first_N2 / first_N2[:, 0].std()
-        # Few videos, few neighbours of each class: t-SNE's usual 30 would blur them into one cloud.
+            return pca_N2
+        # Small initial coordinates, as scikit-learn uses for init="pca".
+        start_N2 = 1e-4 * pca_N2 / pca_N2[:, 0].std()
+        # With few videos a class has few neighbours. The default perplexity of 30 would merge the classes.
         perplexity = min(30, 5 + len(x_ND) / 20, (len(x_ND) - 1) / 3)
         tsne = TSNE(perplexity=perplexity, init=start_N2.astype(np.float32), random_state=seed)
         xy_N2: FloatArray = tsne.fit_transform(pca_NK)

@@ -1,4 +1,4 @@
-"""Retrieval filmstrips: held-out videos and their nearest training videos, as strips of frames.
+"""Draw retrieval filmstrips: test videos and their nearest training videos, as strips of frames.
 
 Shapes: Q queries, K neighbours, N test videos, M training videos, D dimensions, T frames, H height, W width.
 """
@@ -19,31 +19,31 @@ from matplotlib.patches import Rectangle
 from mofore.embedding.store import Embeddings, TextArray, train_test
 from mofore.evaluation.nearest import nearest
 from mofore.frames.store import FramesArray, FrameStore
-from mofore.report.style import BLUE, INK, RED, SOFT, STYLE, short
+from mofore.report.style import BLUE, INK, RED, SOFT, STYLE, shorten
 from mofore.utils.files import writing
 from mofore.utils.text import counted
 
 QUERIES = 8
-NEIGHBOURS = 5  # found for each query; the picture has room for IN_PICTURE of them
-IN_PICTURE = 3
-FRAMES = 4  # in a strip
-NAME = 26  # characters that a name has room for
-FRAME_W, FRAME_H, SEAM = 93, 70, 2  # pixels; SEAM: between frames
-STRIP_W = FRAMES * (FRAME_W + SEAM) - SEAM
-LEFT, GAP, HEAD, ROW = 20, 16, 116, FRAME_H + 36  # pixels: margin, between strips, header, one query
-WIDTH = 2 * LEFT + (1 + IN_PICTURE) * STRIP_W + IN_PICTURE * GAP
+NEIGHBOURS = 5  # found for each query
+SHOWN_NEIGHBOURS = 3  # drawn in the picture
+FRAMES = 4  # per strip
+NAME_LENGTH = 26  # characters; longer names are cut
+FRAME_W, FRAME_H, FRAME_GAP = 93, 70, 2  # pixels; FRAME_GAP is between the frames of a strip
+STRIP_W = FRAMES * (FRAME_W + FRAME_GAP) - FRAME_GAP
+MARGIN, STRIP_GAP, HEADER_H, ROW_H = 20, 16, 116, FRAME_H + 36  # pixels; a row holds one query
+WIDTH = 2 * MARGIN + (1 + SHOWN_NEIGHBOURS) * STRIP_W + SHOWN_NEIGHBOURS * STRIP_GAP
 RIGHT, WRONG = BLUE, RED
 COLUMNS = ["query: a test video", "nearest training video", "second nearest", "third nearest"]
 
 
 @dataclass(frozen=True)
 class Retrieved:
-    """A query and what was found for it.
+    """A query and its nearest training videos.
 
     Attributes:
-        video, label: of the query.
-        videos_K, labels_K, similarity_K: of its neighbours, nearest first; similarity is the cosine.
-        right_K: whether each is of the query's class; None where there are no labels to tell.
+        video, label: name and class of the query.
+        videos_K, labels_K, similarity_K: names, classes and cosine similarities of the neighbours, nearest first.
+        right_K: whether each neighbour has the query's class; None without labels.
     """
 
     video: str
@@ -56,39 +56,46 @@ class Retrieved:
 
 @dataclass(frozen=True)
 class Examples:
-    """Some queries, and in words how they were chosen."""
+    """The queries, and a description of how they were chosen."""
 
     queries: list[Retrieved]
     choice: str
 
 
 def choose_examples(videos: Embeddings, seed: int) -> Examples:
-    """Find the neighbours of a few test videos, chosen by a rule that never looks at how well these videos do.
+    """Choose a few test videos and find their nearest training videos.
 
-    Labelled: classes in the order of how often the nearest neighbour is wrong, most often first, so that mistakes show;
-    of each a random test video, and once more round where there are fewer classes than QUERIES. Unlabelled: random
-    test videos. No queries where a side of the split is empty.
+    With labels, classes are taken in the order of their retrieval error (R@1), largest first, so that mistakes are
+    shown. Each class gives a random test video. With fewer classes than QUERIES, each gives a second one, and so on.
+    Without labels, the test videos are random. The choice within a class ignores whether retrieval is right.
+
+    Args:
+        videos: one embedding per video, of both sides of the split.
+        seed: seed of the random choice.
+
+    Returns:
+        QUERIES examples, or one for each test video if there are fewer; none if a side of the split is empty.
     """
     split = train_test(videos)
     train, test = split or (videos.rows(videos.split == "train"), videos.rows(videos.split == "test"))
     if not len(train.video) or not len(test.video):
         return Examples([], "There are no held-out videos to search with.")
     rng = np.random.default_rng(seed)
-    tests = counted(len(test.video), "test video")
+    n_tests = counted(len(test.video), "test video")
     if split is None:
         picked_Q = rng.permutation(len(test.video))[:QUERIES]
-        choice = f"Queries: drawn at random (seed {seed}) of {tests}. There are no labels to tell right from wrong."
+        choice = f"Queries: drawn at random (seed {seed}) of {n_tests}. There are no labels to tell right from wrong."
     else:
         rows_N1, _ = nearest(test.x_ND, train.x_ND, 1)
         wrong_N = train.label[rows_N1[:, 0]] != test.label
         classes = _hardest_first(test.label, wrong_N)
-        picked_Q = _by_turns(test.label, classes, rng)
+        picked_Q = _take_turns(test.label, classes, rng)
         choice = f"Queries: drawn at random (seed {seed}) from " + (
             f"the {QUERIES} of {len(classes)} classes that go wrong most often, so harder than average"
             if len(classes) > QUERIES
             else "each class"
         )
-        choice += f". Of all {tests}, {1 - wrong_N.mean():.0%} find their own class first."
+        choice += f". Of all {n_tests}, {1 - wrong_N.mean():.0%} find their own class first."
     queries = test.rows(picked_Q)
     rows_QK, similarity_QK = nearest(queries.x_ND, train.x_ND, NEIGHBOURS)
     found = [
@@ -106,36 +113,36 @@ def choose_examples(videos: Embeddings, seed: int) -> Examples:
 
 
 def draw_filmstrips(videos: Embeddings, frames: FrameStore, picture: Path, seed: int) -> None:
-    """Draw each query beside its nearest training videos, right and wrong ones marked.
+    """Draw each query beside its nearest training videos, marked as right or wrong.
 
     Args:
-        videos: one embedding a video, of both splits.
-        frames: their frames; found by the video's name.
-        picture: JPEG to write, 1600 pixels wide; the same bytes for the same input.
-        seed: of the choice of queries.
+        videos: one embedding per video, of both sides of the split.
+        frames: frames of the same videos, matched by name.
+        picture: JPEG file to write, 1600 pixels wide. The same input gives the same bytes.
+        seed: seed of the choice of queries.
     """
     examples = choose_examples(videos, seed)
-    height = HEAD + ROW * len(examples.queries)
+    height = HEADER_H + ROW_H * len(examples.queries)
     with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(WIDTH / 100, height / 100), dpi=100)
         FigureCanvasAgg(figure)
         _write(
-            figure, LEFT, 30, "Retrieval: which training videos does MoFore find most alike?", size=15, weight="bold"
+            figure, MARGIN, 30, "Retrieval: which training videos does MoFore find most alike?", size=15, weight="bold"
         )
-        what = f"{FRAMES} frames, evenly spaced, of each video. The number is the cosine similarity to the query."
-        _write(figure, LEFT, 54, what, SOFT)
-        _write(figure, LEFT, 73, examples.choice, SOFT)
+        subtitle = f"{FRAMES} frames, evenly spaced, of each video. The number is the cosine similarity to the query."
+        _write(figure, MARGIN, 54, subtitle, SOFT)
+        _write(figure, MARGIN, 73, examples.choice, SOFT)
         for column, words in enumerate(COLUMNS if examples.queries else []):
-            _write(figure, LEFT + column * (STRIP_W + GAP), 104, words, SOFT, weight="bold")
-        number = {name: i for i, name in enumerate(frames.table.video)}
+            _write(figure, MARGIN + column * (STRIP_W + STRIP_GAP), 104, words, SOFT, weight="bold")
+        video_index = {name: i for i, name in enumerate(frames.table.video)}
         for row, query in enumerate(examples.queries):
-            _draw_query(figure, query, frames, number, HEAD + ROW * row)
+            _draw_query(figure, query, frames, video_index, HEADER_H + ROW_H * row)
         with writing(picture) as file:
             figure.savefig(file, format="jpg", pil_kwargs={"quality": 82, "optimize": True})
 
 
-def fit(frame_HW3: FramesArray, width: int, height: int) -> FramesArray:
-    """A frame scaled, aspect kept, into a box of `width` x `height` pixels; what it leaves free of it is dark gray."""
+def fit_into_box(frame_HW3: FramesArray, width: int, height: int) -> FramesArray:
+    """Scale a frame into a box of `width` x `height` pixels. The aspect ratio is kept; the rest is dark gray."""
     h, w = frame_HW3.shape[:2]
     scale = min(width / w, height / h)
     size = (max(1, round(w * scale)), max(1, round(h * scale)))
@@ -147,42 +154,42 @@ def fit(frame_HW3: FramesArray, width: int, height: int) -> FramesArray:
 
 
 def _hardest_first(label_N: TextArray, wrong_N: npt.NDArray[np.bool_]) -> list[str]:
-    """Classes by their share of wrong videos, largest first; of equals, by name."""
+    """Classes by their share of wrong videos, largest first; equal shares are ordered by name."""
     share = {str(label): float(wrong_N[label_N == label].mean()) for label in np.unique(label_N)}
     return sorted(share, key=lambda label: (-share[label], label))
 
 
-def _by_turns(label_N: TextArray, classes: list[str], rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """QUERIES rows, or all if fewer: a random one of each class, then a second one of each, and so on."""
+def _take_turns(label_N: TextArray, classes: list[str], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """QUERIES rows, or all if there are fewer: a random one of each class, then a second one of each, and so on."""
     shuffled = [rng.permutation(np.flatnonzero(label_N == label)).tolist() for label in classes]
     turns = [row for turn in itertools.zip_longest(*shuffled) for row in turn if row is not None]
     return np.array(turns[:QUERIES], dtype=np.int64)
 
 
-def _draw_query(figure: Figure, query: Retrieved, frames: FrameStore, number: dict[str, int], top: int) -> None:
-    _write(figure, LEFT, top + 18, short(query.label or query.video, NAME), weight="bold")
-    _draw_strip(figure, frames, number[query.video], LEFT, top + 26, INK)
-    for k in range(min(IN_PICTURE, len(query.videos_K))):
-        left = LEFT + (k + 1) * (STRIP_W + GAP)
-        words, colour = short(query.labels_K[k] or query.videos_K[k], NAME), SOFT
+def _draw_query(figure: Figure, query: Retrieved, frames: FrameStore, video_index: dict[str, int], top: int) -> None:
+    _write(figure, MARGIN, top + 18, shorten(query.label or query.video, NAME_LENGTH), weight="bold")
+    _draw_strip(figure, frames, video_index[query.video], MARGIN, top + 26, INK)
+    for k in range(min(SHOWN_NEIGHBOURS, len(query.videos_K))):
+        left = MARGIN + (k + 1) * (STRIP_W + STRIP_GAP)
+        words, colour = shorten(query.labels_K[k] or query.videos_K[k], NAME_LENGTH), SOFT
         if query.right_K is not None:
             words, colour = (f"✓ right: {words}", RIGHT) if query.right_K[k] else (f"✗ wrong: {words}", WRONG)
         _write(figure, left, top + 18, words, colour, weight="bold")
         _write(figure, left + STRIP_W, top + 18, f"{query.similarity_K[k]:.2f}", SOFT, ha="right")
-        _draw_strip(figure, frames, number[str(query.videos_K[k])], left, top + 26, colour)
+        _draw_strip(figure, frames, video_index[str(query.videos_K[k])], left, top + 26, colour)
 
 
 def _draw_strip(figure: Figure, frames: FrameStore, video: int, left: int, top: int, colour: str) -> None:
     times = ((np.arange(FRAMES) + 0.5) / FRAMES * int(frames.table.frames[video])).astype(np.int64)
     strip = np.full((FRAME_H, STRIP_W, 3), 255, np.uint8)
     for t, frame in enumerate(frames.read(video, times)):
-        x = t * (FRAME_W + SEAM)
-        strip[:, x : x + FRAME_W] = fit(frame, FRAME_W, FRAME_H)
+        x = t * (FRAME_W + FRAME_GAP)
+        strip[:, x : x + FRAME_W] = fit_into_box(frame, FRAME_W, FRAME_H)
     w, h = figure.bbox.width, figure.bbox.height
     figure.figimage(strip, left, int(h) - top - FRAME_H)
     corner = (left / w, 1 - (top + FRAME_H) / h)
     figure.add_artist(Rectangle(corner, STRIP_W / w, FRAME_H / h, fill=False, ec=colour, lw=2.5))
 
 
-def _write(figure: Figure, x: int, y: int, words: str, colour: str = INK, size: float = 11, **how: Any) -> None:
-    figure.text(x / figure.bbox.width, 1 - y / figure.bbox.height, words, color=colour, size=size, **how)
+def _write(figure: Figure, x: int, y: int, words: str, colour: str = INK, size: float = 11, **options: Any) -> None:
+    figure.text(x / figure.bbox.width, 1 - y / figure.bbox.height, words, color=colour, size=size, **options)

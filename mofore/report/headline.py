@@ -1,8 +1,8 @@
-"""The few numbers by which experiments are compared, out of all results of a run.
+"""Select the headline numbers by which experiments are compared.
 
-`results/metrics.json` is what `dvc exp show` and `dvc metrics diff` print: one column or line for each number, so there
-are a dozen. `results/scores.csv` has the main scores of every representation with their intervals; sweeps and ablations
-read it from the commits of experiments.
+`dvc exp show` and `dvc metrics diff` print every number of `results/metrics.json`, so there are only twelve.
+`results/scores.csv` has the main scores of every representation with their intervals. Sweeps and ablations read it
+from the commits of experiments.
 """
 
 import pandas as pd
@@ -10,7 +10,7 @@ import pandas as pd
 from mofore.report.results import Results, Scores
 
 DECIMALS = 3
-MEASURES = {  # of results/scores.csv: the file and the name of the score there
+SCORE_SOURCES = {  # column `measure` of results/scores.csv: the results file and the key of the score in it
     "linear": ("linear", "top1"),
     "r_at_1": ("knn", "r_at_1"),
     "skill": ("forecast", "skill_persistence"),
@@ -18,7 +18,7 @@ MEASURES = {  # of results/scores.csv: the file and the name of the score there
 
 
 def headline_metrics(results: Results) -> dict[str, float]:
-    """The headline numbers, the most important first; those that the run has no labels or pairs for are absent.
+    """The headline numbers, the most important first. Numbers that the run could not measure are absent.
 
     Returns:
         linear: top-1 accuracy of the linear probe, 0 to 1;
@@ -28,18 +28,19 @@ def headline_metrics(results: Results) -> dict[str, float]:
         gap_use: skill against the same forecast with a shuffled gap, at most 1;
         margin: temporal stability, in standard deviations of the similarity of unlike clips;
         rank: effective rank of the last targets of pretraining;
-        seconds: of pretraining; clips/s: of pretraining.
+        seconds: duration of pretraining;
+        clips/s: speed of pretraining.
     """
     found = {
-        "linear": _of(results.linear, "mofore", "top1"),
-        "lin-rand": _of(results.linear, "random_init", "lead"),
-        "lin-motion": _of(results.linear, "motion", "lead"),
-        "R@1": _of(results.knn, "mofore", "r_at_1"),
-        "R@1-rand": _of(results.knn, "random_init", "lead"),
-        "R@1-motion": _of(results.knn, "motion", "lead"),
-        "skill": _of(results.forecast, "mofore", "skill_persistence"),
-        "gap_use": _of(results.forecast, "mofore", "gap_use"),
-        "margin": _of(results.temporal, "mofore", "margin_in_sd"),
+        "linear": _score_of(results.linear, "mofore", "top1"),
+        "lin-rand": _score_of(results.linear, "random_init", "lead"),
+        "lin-motion": _score_of(results.linear, "motion", "lead"),
+        "R@1": _score_of(results.knn, "mofore", "r_at_1"),
+        "R@1-rand": _score_of(results.knn, "random_init", "lead"),
+        "R@1-motion": _score_of(results.knn, "motion", "lead"),
+        "skill": _score_of(results.forecast, "mofore", "skill_persistence"),
+        "gap_use": _score_of(results.forecast, "mofore", "gap_use"),
+        "margin": _score_of(results.temporal, "mofore", "margin_in_sd"),
         "rank": results.pretrain.get("effective_rank"),
         "seconds": results.pretrain.get("seconds"),
         "clips/s": results.pretrain.get("clips_per_second"),
@@ -48,12 +49,14 @@ def headline_metrics(results: Results) -> dict[str, float]:
 
 
 def score_table(results: Results) -> pd.DataFrame:
-    """The main scores: columns row (a representation), measure (of MEASURES, and effective_rank), score, low, high.
+    """The main scores of every representation.
 
-    low and high are the 95 % interval over groups; the effective rank has none.
+    Returns:
+        Columns row (the representation), measure (a key of SCORE_SOURCES, or effective_rank), score, low, high. low
+        and high are the 95 % interval over groups; the effective rank has none.
     """
     lines: list[tuple[str, str, float, float | None, float | None]] = []
-    for measure, (file, name) in MEASURES.items():
+    for measure, (file, name) in SCORE_SOURCES.items():
         scores: Scores = getattr(results, file)
         for row, values in scores.items():
             if name in values:
@@ -63,5 +66,5 @@ def score_table(results: Results) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["row", "measure", "score", "low", "high"])
 
 
-def _of(scores: Scores, row: str, name: str) -> float | None:
+def _score_of(scores: Scores, row: str, name: str) -> float | None:
     return scores.get(row, {}).get(name)

@@ -1,42 +1,58 @@
-"""HTML from plain values. Words from outside (names of classes and videos, reasons) have to go through `escape`."""
+"""Parts of the report page as plain values. `page.html.j2` turns them into HTML and escapes all of their text."""
 
-from collections.abc import Iterable, Sequence
-from html import escape
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-
-def section(name: str, title: str, *parts: str) -> str:
-    """A section of the page, to be linked to by `#name`; the parts are HTML."""
-    return f'<section id="{name}"><h2>{escape(title)}</h2>{"".join(parts)}</section>\n'
+from markupsafe import Markup
 
 
-def captioned(title: str, how_to_read: str, drawing: str) -> str:
-    """A figure with its title and, in words, how to read it; the drawing is HTML."""
-    return f"<figure><figcaption><h3>{escape(title)}</h3><p>{escape(how_to_read)}</p></figcaption>{drawing}</figure>\n"
+@dataclass(frozen=True)
+class PageFigure:
+    """A chart with its title and an explanation of how to read it.
 
-
-def empty(why: str) -> str:
-    """In place of what cannot be shown."""
-    return f'<p class="empty">{escape(why)}</p>'
-
-
-def details(summary: str, content: str, unfolded: bool = False) -> str:
-    """What folds and unfolds at a click; the content is HTML."""
-    return f"<details{' open' if unfolded else ''}><summary>{escape(summary)}</summary>{content}</details>\n"
-
-
-def scrolling_table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
-    """A table that scrolls in a box of its own where the screen is narrower; the first cell of a row is its header.
-
-    Args:
-        caption: plain words.
-        head, rows: HTML of each cell.
-        kind: class of CSS: "numbers" are set flush right.
+    Attributes:
+        title, how_to_read: plain text.
+        svg: the chart; None if there is nothing to draw.
+        why_empty: the reason for a missing chart, shown in its place.
     """
-    top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-    body = "".join(
-        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>\n'
-        for first, *rest in rows
-    )
-    parts = f"<caption><span>{escape(caption)}</span></caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody>"
-    table = f'<table class="{kind}">{parts}</table>'
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}">{table}</div>\n'
+
+    title: str
+    how_to_read: str
+    svg: Markup | None = None
+    why_empty: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table cell of several parts, shown in this order; a cell of plain text is a `str`.
+
+    Attributes:
+        text: the value.
+        mark: a judgement of the value, such as "better".
+        mark_class: CSS class that colours the mark.
+        small: small print on a line of its own.
+        small_class: CSS class of the small print; "range" keeps it on one line.
+    """
+
+    text: str
+    mark: str = ""
+    mark_class: str = ""
+    small: str = ""
+    small_class: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the page.
+
+    Attributes:
+        caption: plain text above the table, also its name for screen readers.
+        head: the column headers; a line feed breaks the line.
+        rows: the cells; the first cell of a row is its header.
+        css_class: "numbers" aligns the cells right.
+    """
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell | str]]
+    css_class: str = ""

@@ -1,4 +1,4 @@
-"""The overview picture: one figure that tells what a run has learnt."""
+"""Draw the overview picture: the main results of a run in one figure."""
 
 import json
 from pathlib import Path
@@ -23,16 +23,16 @@ from mofore.report.style import (
     RED,
     SOFT,
     STYLE,
-    beside,
+    add_title,
+    class_style,
     darker,
-    line,
-    look_of,
-    name_lines,
-    part,
-    say,
+    draw_line,
+    label_at_right,
+    label_lines,
+    separate_labels,
     shade_confusion,
-    short,
-    title,
+    shorten,
+    show_message,
 )
 from mofore.utils.files import writing
 from mofore.utils.tables import read_table
@@ -49,13 +49,13 @@ PAIR_DASHES = {
     "other videos": (0, (1, 1.5)),
 }
 
-MOST_NAMED_CLASSES = 24  # more names than these cannot be read in one panel
+MAX_NAMED_CLASSES = 24  # names that can be read in one panel
 
 NO_LABELS = "no labels on both sides of the split:\nput videos into one folder a class,\nor add videos.csv with labels"
 
-# Left, bottom, width, height, as shares of the picture. Set by hand: matplotlib's layout engine gives up where many
-# names stand beside the charts.
-PLACES = {
+# Left, bottom, width and height of each panel, as shares of the picture. They are fixed because matplotlib's layout
+# engine fails with many labels beside the charts.
+PANELS = {
     "skill": (0.055, 0.555, 0.235, 0.325),
     "scores": (0.515, 0.555, 0.135, 0.325),
     "stability": (0.765, 0.555, 0.11, 0.325),
@@ -68,12 +68,12 @@ PLACES = {
 
 
 def draw_overview(results: Path, picture: Path) -> None:
-    """Draw forecast skill, scores beside their controls, similarity against gap, map, confusion and training.
+    """Draw forecast skill, scores and controls, temporal stability, embedding map, confusion matrix and training.
 
     Args:
-        results: a folder with `pretrain.csv`, `forecast.csv`, `temporal.csv`, `map.csv`, `confusion.csv`,
-            `linear.json` and `knn.json`. A table without rows (as unlabelled videos give) gets a panel that says why.
-        picture: PNG to write, 1600x1000 pixels; the same bytes for the same results.
+        results: folder with `pretrain.csv`, `forecast.csv`, `temporal.csv`, `map.csv`, `confusion.csv`,
+            `linear.json` and `knn.json`. If a table has no rows, its panel says why.
+        picture: PNG file to write, 1600x1000 pixels. The same results give the same bytes.
     """
     with matplotlib.style.context(["default", STYLE]):
         figure = compose(results)
@@ -82,7 +82,7 @@ def draw_overview(results: Path, picture: Path) -> None:
 
 
 def compose(results: Path) -> Figure:
-    """The figure of `draw_overview`, to be drawn and saved under STYLE."""
+    """Compose the figure of `draw_overview`. Call this and save the figure within the context of STYLE."""
     pretrain, forecast, temporal, points, confusion = (
         read_table(results / f"{name}.csv") for name in ("pretrain", "forecast", "temporal", "map", "confusion")
     )
@@ -90,15 +90,15 @@ def compose(results: Path) -> Figure:
     figure = Figure(figsize=(16, 10), dpi=100)
     FigureCanvasAgg(figure)
     figure.suptitle(_headline(points, linear, knn), x=0.012, y=0.985, ha="left", fontsize=15, fontweight="bold")
-    axes = {name: figure.add_axes(place) for name, place in PLACES.items()}
+    axes = {name: figure.add_axes(rectangle) for name, rectangle in PANELS.items()}
     names = _draw_skill(axes["skill"], forecast)
     _draw_scores(axes["scores"], linear, knn)
     names += _draw_similarity(axes["stability"], temporal)
     names += _draw_map(axes["map"], points)
     _draw_confusion(axes["confusion"], confusion)
     names += _draw_training(axes["losses"], axes["rank"], axes["shares"], pretrain)
-    figure.draw_without_rendering()  # now it is known which names overlap
-    part(names)
+    figure.draw_without_rendering()  # computes the extents of the labels
+    separate_labels(names)
     return figure
 
 
@@ -118,66 +118,78 @@ def _classes(points: pd.DataFrame) -> list[str]:
 
 
 def _draw_skill(ax: Axes, forecast: pd.DataFrame) -> list[Text]:
-    title(
+    add_title(
         ax,
         "Forecast skill",
         "1: a perfect forecast; bands: 95 % intervals; hollow dots: gaps that training did not have",
     )
     if forecast.empty:
-        return say(ax, "no video has room for a context and a future")
+        return show_message(ax, "no video has room for a context and a future")
     ax.axhline(0, color=INK, linewidth=2.2)
     names = [(0.0, "no better than\nthe reference", INK)]
     for name, points in forecast.groupby("series", sort=False):
         colour, dashes = SKILL_LINES[str(name)]
-        line(ax, points["gap"], points["skill"], colour, dashes, band=points if dashes == "-" else None)
-        new = points[points["trained"] == "False"]
-        ax.plot(new["gap"], new["skill"], "o", color=colour, markerfacecolor="white", markersize=6, clip_on=False)
+        draw_line(ax, points["gap"], points["skill"], colour, dashes, band=points if dashes == "-" else None)
+        untrained = points[points["trained"] == "False"]
+        ax.plot(
+            untrained["gap"],
+            untrained["skill"],
+            "o",
+            color=colour,
+            markerfacecolor="white",
+            markersize=6,
+            clip_on=False,
+        )
         names.append((points["skill"].iloc[-1], str(name).replace(", ", ",\n"), colour))
     ax.set(xlabel="gap between context and future (video frames)", ylabel="skill")
-    return name_lines(ax, names)
+    return label_lines(ax, names)
 
 
 def _draw_scores(ax: Axes, linear: dict[str, Any], knn: dict[str, Any]) -> None:
     if not linear["mofore"]:
-        title(ax, "Scores beside their controls", "")
-        say(ax, NO_LABELS)
+        add_title(ax, "Scores beside their controls", "")
+        show_message(ax, NO_LABELS)
         return
-    title(ax, "Scores beside their controls", "filled: linear top-1; hollow: retrieval R@1; bars: 95 %")
-    for place, row in enumerate(linear):
+    add_title(ax, "Scores beside their controls", "filled: linear top-1; hollow: retrieval R@1; bars: 95 %")
+    for index, row in enumerate(linear):
         colour = ENCODER_COLOURS.get(row, SOFT)
         for scores, key, shift, face in ((linear[row], "top1", -0.16, colour), (knn[row], "r_at_1", 0.16, "white")):
-            y = place + shift
+            y = index + shift
             ax.plot([scores[f"{key}_low"], scores[f"{key}_high"]], [y, y], color=colour)
             ax.plot(scores[key], y, "o", color=colour, markersize=7, markerfacecolor=face, markeredgewidth=1.8)
-        verdict = "" if row == "supervised" else _verdict(linear[row], knn[row])  # a ceiling, which may be above
-        beside(ax, place, f"{linear[row]['top1']:.2f}  {knn[row]['r_at_1']:.2f}{verdict}", RED if verdict else INK)
+        verdict = (
+            "" if row == "supervised" else _verdict(linear[row], knn[row])
+        )  # a ceiling, which may score above MoFore
+        label_at_right(
+            ax, index, f"{linear[row]['top1']:.2f}  {knn[row]['r_at_1']:.2f}{verdict}", RED if verdict else INK
+        )
     ax.set(xlabel="share of test videos", xlim=(0, 1.01), ylim=(len(linear) - 0.5, -0.5))
     ax.set_yticks(range(len(linear)), list(linear))
     ax.grid(visible=False, axis="y")
 
 
 def _verdict(linear: dict[str, float], knn: dict[str, float]) -> str:
-    """What to say of a control whose scores are not clearly below those of mofore."""
+    """A note on a control that MoFore does not clearly beat; empty if it does."""
     if any(scores.get("lead_high", 1) < 0 for scores in (linear, knn)):
         return "\nbeats mofore"
     return "\nno clear lead" if any(scores.get("lead_low", 1) <= 0 for scores in (linear, knn)) else ""
 
 
 def _draw_similarity(ax: Axes, temporal: pd.DataFrame) -> list[Text]:
-    title(ax, "Temporal stability", "clips of one video stay close, others apart")
+    add_title(ax, "Temporal stability", "clips of one video stay close, others apart")
     if temporal.empty:
-        return say(ax, "no video has room for two clips that do not overlap")
+        return show_message(ax, "no video has room for two clips that do not overlap")
     names = []
     for name, points in temporal.groupby("series", sort=False):
         encoder, _, pairs = str(name).partition(", ")
-        line(ax, points["gap"], points["similarity"], ENCODER_COLOURS[encoder], PAIR_DASHES[pairs], band=points)
+        draw_line(ax, points["gap"], points["similarity"], ENCODER_COLOURS[encoder], PAIR_DASHES[pairs], band=points)
         names.append((points["similarity"].iloc[-1], str(name), ENCODER_COLOURS[encoder]))
     ax.set(xlabel="gap between the clips (video frames)", ylabel="cosine similarity")
-    return name_lines(ax, names)
+    return label_lines(ax, names)
 
 
 def _draw_map(ax: Axes, points: pd.DataFrame) -> list[Text]:
-    """Returns the classes' names, each at its class's median; they may overlap as yet."""
+    """Draw the map. Returns the class names, each at the median of its class; they may still overlap."""
     ax.set(xticks=[], yticks=[], xlabel="t-SNE of the mofore embeddings (no unit)")
     classes = _classes(points)
     unlabelled = points[points["label"] == ""]
@@ -185,17 +197,17 @@ def _draw_map(ax: Axes, points: pd.DataFrame) -> list[Text]:
     spreads, names = [], []
     for i, label in enumerate(classes):
         xy_N2 = points.loc[points["label"] == label, ["x", "y"]].to_numpy()
-        colour, marker = look_of(i)
+        colour, marker = class_style(i)
         ax.plot(*xy_N2.T, marker, color=colour, markersize=6, alpha=0.75, markeredgewidth=0)
         x, y = np.median(xy_N2, axis=0)
         spreads.append(np.linalg.norm(xy_N2 - (x, y), axis=1).mean())
-        names.append((x, y, short(label), darker(colour)))
-    how = "a dot is a video; colour and shape tell its class" if classes else "a dot is a video; no labels to colour by"
-    if len(classes) > MOST_NAMED_CLASSES:
-        # Name the most compact: only their names say something of the place they stand at.
-        names = [names[i] for i in sorted(np.argsort(spreads, kind="stable")[:MOST_NAMED_CLASSES])]
-        how = f"a dot is a video; most compact {len(names)} of {len(classes)} classes named"
-    title(ax, "Embedding map", how)
+        names.append((x, y, shorten(label), darker(colour)))
+    how_to_read = f"a dot is a video; {'colour and shape tell its class' if classes else 'no labels to colour by'}"
+    if len(classes) > MAX_NAMED_CLASSES:
+        # Name only the most compact classes: the videos of the others are too spread out for one label.
+        names = [names[i] for i in sorted(np.argsort(spreads, kind="stable")[:MAX_NAMED_CLASSES])]
+        how_to_read = f"a dot is a video; most compact {len(names)} of {len(classes)} classes named"
+    add_title(ax, "Embedding map", how_to_read)
     halo = withStroke(linewidth=3, foreground="white")
     size = 11 if len(names) <= 16 else 8.5
     return [
@@ -217,14 +229,14 @@ def _draw_map(ax: Axes, points: pd.DataFrame) -> list[Text]:
 
 def _draw_confusion(ax: Axes, confusion: pd.DataFrame) -> None:
     if confusion.empty:
-        title(ax, "Confusion of the linear probe", "")
-        say(ax, NO_LABELS)
+        add_title(ax, "Confusion of the linear probe", "")
+        show_message(ax, NO_LABELS)
         return
-    title(ax, "Confusion of the linear probe", "videos; shade: share of the actual class")
-    names = [short(name) for name in shade_confusion(ax, confusion, MOST_NAMED_CLASSES, 9)]
+    add_title(ax, "Confusion of the linear probe", "videos; shade: share of the actual class")
+    names = [shorten(name) for name in shade_confusion(ax, confusion, MAX_NAMED_CLASSES, 9)]
     ax.spines[:].set_visible(True)
     ax.set(xlabel="predicted", ylabel="actual")
-    if len(names) > MOST_NAMED_CLASSES:
+    if len(names) > MAX_NAMED_CLASSES:
         ax.set(xlabel=f"predicted class (number of {len(names)}, by name)", ylabel="actual class")
         return
     ax.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=9)
@@ -233,8 +245,8 @@ def _draw_confusion(ax: Axes, confusion: pd.DataFrame) -> None:
 
 
 def _draw_training(losses: Axes, rank: Axes, shares: Axes, pretrain: pd.DataFrame) -> list[Text]:
-    """Three charts, one above the other, over the same epochs."""
-    title(losses, "Training and health", "losses should fall; a rank that sinks towards 1 is a collapse")
+    """Draw losses, effective rank and accuracies, one chart above the other, by epoch."""
+    add_title(losses, "Training and health", "losses should fall; a rank that sinks towards 1 is a collapse")
     panels = (
         (
             losses,
@@ -248,12 +260,12 @@ def _draw_training(losses: Axes, rank: Axes, shares: Axes, pretrain: pd.DataFram
     for ax, unit, measures in panels:
         ends = []
         for column, (name, colour) in measures.items():
-            points = pretrain.dropna(subset=column) if column in pretrain else pretrain[:0]  # no labels, no kNN
+            points = pretrain.dropna(subset=column) if column in pretrain else pretrain[:0]  # kNN needs labels
             if len(points):
-                line(ax, points["epoch"], points[column], colour)
+                draw_line(ax, points["epoch"], points[column], colour)
                 ends.append((points[column].iloc[-1], name, colour))
         ax.set(ylabel=unit)
-        names += name_lines(ax, ends)
+        names += label_lines(ax, ends)
         ax.tick_params(labelbottom=ax is shares)
     rank.set_ylim(bottom=0)
     shares.set(ylim=(0, 1), xlabel="epoch")

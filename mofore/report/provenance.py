@@ -1,9 +1,8 @@
-"""The report's last section: what was run, on what, with what."""
+"""The report's last section: parameters, videos, and versions of the code and its packages."""
 
 import hashlib
 import platform
-from dataclasses import asdict
-from html import escape
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -14,106 +13,132 @@ import yaml
 import mofore
 from mofore.config import Params
 from mofore.frames.store import USABLE
-from mofore.report.markup import details, scrolling_table, section
+from mofore.report.markup import Cell, Table
 from mofore.report.results import Results
 from mofore.utils.text import counted
 
 ENCODER = Path("data/model/encoder.safetensors")
 PACKAGES = ("torch", "torchvision", "dvc", "numpy", "scikit-learn", "pandas", "matplotlib")
-MOST_BAD = 50  # videos named in the page
+MAX_UNUSABLE = 50  # videos listed in the page
+NO_VALUE = "\N{EN DASH}"
 
 
-def run_section(results: Results, params: Params) -> str:
-    """Parameters, videos, versions and times, as HTML.
+@dataclass(frozen=True)
+class RunSection:
+    """What was run, in plain text and tables.
 
-    Only what the results follow from: no date, and of the machine no more than the time that training took.
+    Attributes:
+        training: duration and speed of pretraining.
+        split_table: videos on both sides of the split.
+        class_count, class_table: the number of classes and the videos of each; None without labels.
+        unusable_table: videos that were not used as a whole, with the reason; None if there are none.
+        params_yaml: params.yaml without section `runtime`.
+        versions: Python, MoFore and the packages.
+        encoder: path and hash of the encoder's weights.
     """
-    return section(
-        "run",
-        "What was run",
-        _times(results),
-        _videos(results),
-        _classes(results),
-        _bad(results),
-        _params(params),
-        _versions(),
+
+    training: str
+    split_table: Table
+    class_count: str
+    class_table: Table | None
+    unusable_table: Table | None
+    params_yaml: str
+    versions: str
+    encoder: str
+
+
+def run_section(results: Results, params: Params) -> RunSection:
+    """Collect parameters, videos and versions.
+
+    Dates and the machine are left out, so that the same results give the same page. The only exception is the
+    duration of pretraining.
+    """
+    class_table = _class_table(results)
+    return RunSection(
+        training=_training(results),
+        split_table=_split_table(results),
+        class_count=counted(len(class_table.rows), "class", "classes") if class_table else "",
+        class_table=class_table,
+        unusable_table=_unusable_table(results),
+        params_yaml=_params_yaml(params),
+        versions=_versions(),
+        encoder=_encoder(),
     )
 
 
-def _times(results: Results) -> str:
+def _training(results: Results) -> str:
     p = results.pretrain
-    words = (
+    return (
         f"Training took {p['seconds']:,.0f} s: {p['clips_per_second']:,.0f} clips a second, {p['data_wait']:.1%} of "
         f"the time spent waiting for data; {counted(int(p['videos']), 'training video')}, "
         f"{counted(int(p['videos_too_short']), 'more', 'more')} too short for a pair of clips."
     )
-    return f"<p>{escape(words)}</p>"
 
 
-def _videos(results: Results) -> str:
+def _split_table(results: Results) -> Table:
     usable = results.videos[results.videos["status"].isin(USABLE)]
-    rows = []
+    rows: list[list[Cell | str]] = []
     for name, side in (("training", usable[usable["split"] == "train"]), ("test", usable[usable["split"] == "test"])):
-        lengths = side["frames"]
+        labelled = side[side["label"] != ""]
         rows.append(
             [
                 name,
                 f"{len(side):,}",
-                f"{(side['label'] != '').sum():,}",
-                f"{side.loc[side['label'] != '', 'label'].nunique():,}",
+                f"{len(labelled):,}",
+                f"{labelled['label'].nunique():,}",
                 f"{side['group'].nunique():,}",
-                f"{lengths.median():.0f}<small>{lengths.min():.0f} to {lengths.max():.0f}</small>"
-                if len(side)
-                else "\N{EN DASH}",
-                escape(_sizes(side)),
+                _length_cell(side["frames"]),
+                _frame_sizes(side),
             ]
         )
     head = ["side", "usable videos", "labelled", "classes", "groups", "frames, median", "size in pixels"]
-    return scrolling_table("Both sides of the split.", head, rows, "numbers")
+    return Table("Both sides of the split.", head, rows, "numbers")
 
 
-def _sizes(videos: pd.DataFrame) -> str:
+def _length_cell(frames: "pd.Series[int]") -> Cell | str:
+    """Median, shortest and longest length in frames."""
+    if frames.empty:
+        return NO_VALUE
+    return Cell(f"{frames.median():.0f}", small=f"{frames.min():.0f} to {frames.max():.0f}")
+
+
+def _frame_sizes(videos: pd.DataFrame) -> str:
+    """The most common frame size, and how many others there are."""
     sizes = (videos["width"].astype(int).astype(str) + " x " + videos["height"].astype(int).astype(str)).value_counts()
     if len(sizes) > 1:
         return f"{sizes.index[0]} and {counted(len(sizes) - 1, 'other')}"
-    return str(sizes.index[0]) if len(sizes) else "\N{EN DASH}"
+    return str(sizes.index[0]) if len(sizes) else NO_VALUE
 
 
-def _classes(results: Results) -> str:
+def _class_table(results: Results) -> Table | None:
     usable = results.videos[results.videos["status"].isin(USABLE) & (results.videos["label"] != "")]
     if usable.empty:
-        return ""
+        return None
     rows = [
         [
-            escape(str(label)),
+            str(label),
             *(f"{(of_class['split'] == side).sum():,}" for side in ("train", "test")),
             f"{of_class['group'].nunique():,}",
         ]
         for label, of_class in usable.groupby("label")
     ]
-    table = scrolling_table("Usable videos.", ["class", "training videos", "test videos", "groups"], rows, "numbers")
-    return details(f"{counted(len(rows), 'class', 'classes')}", table)
+    return Table("Usable videos.", ["class", "training videos", "test videos", "groups"], rows, "numbers")
 
 
-def _bad(results: Results) -> str:
-    bad = results.videos.loc[results.videos["status"] != "ok", ["video", "status", "reason"]]
-    bad = pd.concat([bad, results.too_short[["video", "reason"]].assign(status="too short")])
-    if bad.empty:
-        return "<p>Every video found could be read to its end and was long enough.</p>"
-    rows = [
-        [escape(cell) for cell in row] for row in bad[["video", "status", "reason"]][:MOST_BAD].itertuples(index=False)
-    ]
-    more = f" The first {MOST_BAD}; all are in data/frames/videos.csv." if len(bad) > MOST_BAD else ""
-    return scrolling_table(
-        f"{counted(len(bad), 'video')} not used, or not as a whole.{more}", ["video", "", "why"], rows
-    )
+def _unusable_table(results: Results) -> Table | None:
+    unusable = results.videos.loc[results.videos["status"] != "ok", ["video", "status", "reason"]]
+    unusable = pd.concat([unusable, results.too_short[["video", "reason"]].assign(status="too short")])
+    if unusable.empty:
+        return None
+    rows = unusable[["video", "status", "reason"]][:MAX_UNUSABLE].to_numpy().tolist()
+    more = f" The first {MAX_UNUSABLE}; all are in data/frames/videos.csv." if len(unusable) > MAX_UNUSABLE else ""
+    return Table(f"{counted(len(unusable), 'video')} not used, or not as a whole.{more}", ["video", "", "why"], rows)
 
 
-def _params(params: Params) -> str:
+def _params_yaml(params: Params) -> str:
     sections = asdict(params)
-    del sections["runtime"]  # of the machine: changes no result
-    text = yaml.safe_dump(sections, sort_keys=False, allow_unicode=True)
-    return details("Parameters: params.yaml, without the machine's section runtime", f"<pre>{escape(text)}</pre>")
+    del sections["runtime"]  # settings of the machine, which change no result
+    return yaml.safe_dump(sections, sort_keys=False, allow_unicode=True)
 
 
 def _versions() -> str:
@@ -123,5 +148,9 @@ def _versions() -> str:
             names.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             names.append(f"{package} not installed")
-    encoder = hashlib.sha256(ENCODER.read_bytes()).hexdigest()[:16] if ENCODER.exists() else "not there"
-    return f"<p>Written with {escape(', '.join(names))}.</p><p>Encoder: {ENCODER}, sha256 {encoder}…</p>"
+    return ", ".join(names)
+
+
+def _encoder() -> str:
+    digest = hashlib.sha256(ENCODER.read_bytes()).hexdigest()[:16] if ENCODER.exists() else "not there"
+    return f"{ENCODER}, sha256 {digest}…"

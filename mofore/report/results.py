@@ -1,4 +1,4 @@
-"""All that the stages before `report` have written of numbers and names, read once."""
+"""Read the results of all stages before `report`."""
 
 import json
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ TABLES = (
     *("pretrain", "gaps", "forecast", "forecast_accuracy", "temporal", "speed", "retrieval"),
     *("classes_linear", "classes_knn", "confusion", "map"),
 )
-ROW_NAMES = {  # rows of the embeddings, in plain words
+ROW_NAMES = {  # names of the representations in the report
     "mofore": "MoFore",
     "random_init": "random weights",
     "mofore_shuffled": "shuffled frames",
@@ -28,7 +28,7 @@ ROW_NAMES = {  # rows of the embeddings, in plain words
     "motion_appearance": "motion + mean frame",
     "supervised": "trained on labels",
 }
-ROW_WORDS = {
+ROW_DESCRIPTIONS = {
     "mofore": "the encoder, pretrained without labels",
     "random_init": "the same network with its first, random weights: what training has added",
     "mofore_shuffled": "the pretrained encoder, frames of each clip in random order: whether order counts",
@@ -40,20 +40,20 @@ ROW_WORDS = {
     "supervised": "the same network trained on the labels: a ceiling, not a control",
 }
 
-Scores = dict[str, dict[str, float]]  # {row: {score: number}}; a row is empty where there was nothing to score
+Scores = dict[str, dict[str, float]]  # {representation: {score: value}}; empty if it could not be scored
 
 
 @dataclass
 class Results:
-    """What a run has come to.
+    """The results of a run.
 
     Attributes:
         linear, knn, temporal, forecast, structure: `results/NAME.json`.
         pretrain: `results/pretrain.json`, the numbers of the last epoch.
-        tables: `results/NAME.csv` by name; without rows where there was nothing to measure.
+        tables: `results/NAME.csv` by name; a table has no rows if there was nothing to measure.
         videos: `data/frames/videos.csv`, every video found, used or not.
-        embedded: the videos that were embedded, hence scored.
-        too_short: usable videos without room for one clip: video, frames, reason.
+        embedded: the embedded videos, which are those that were scored.
+        too_short: usable videos shorter than one clip, with columns video, frames, reason.
     """
 
     linear: Scores
@@ -69,10 +69,10 @@ class Results:
 
 
 def read_results() -> Results:
-    """Read `results/` and the lists of videos of the project in the working directory.
+    """Read `results/` and the lists of videos in the working directory.
 
     Raises:
-        UserError: a file is missing; names it.
+        UserError: a file is missing.
     """
     scores = {name: json.loads(_existing(RESULTS / f"{name}.json").read_text("utf-8")) for name in SCORES}
     return Results(

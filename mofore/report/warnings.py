@@ -1,4 +1,4 @@
-"""Warnings of the report: what stands against believing the numbers, by rule, the gravest first."""
+"""Warnings of the report: reasons to doubt the results, found by fixed rules, the most serious first."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,27 +6,37 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofore.evaluation.bootstrap import FEW_GROUPS
-from mofore.report.claims import MEASURES, WITHOUT, chance, collapsed, comparisons, decide, ranged
+from mofore.report.claims import IF_NOT_BEATEN, MAIN_SCORES, chance, collapsed, comparisons, decide, with_interval
 from mofore.report.results import ROW_NAMES, Results
 from mofore.utils.text import counted
 
-FEW_VIDEOS = 100  # with fewer, a share of one half is known to no better than 10 points, even if all were independent
-SMALL_LEAD = 0.03  # smaller ones come and go with the seed
-
-LITTLE_USE = 0.01  # skill of forecasts over those told a wrong gap; less is of no use, even if it is surely not 0
+FEW_VIDEOS = 100  # with fewer, the interval of an accuracy of 50 % reaches 10 points or more to either side
+SMALL_LEAD = 0.03  # a smaller lead may come from the seed alone
+MIN_GAP_USE = 0.01  # skill over forecasts with a shuffled gap; below this the gap hardly matters
 
 
 @dataclass(frozen=True)
 class Caution:
-    """One line in bold, and why it matters or what to do."""
+    """A warning: what is wrong, and why it matters or what to do."""
 
     what: str
     why: str
 
 
 def cautions(results: Results) -> list[Caution]:
-    """All warnings; an empty list is good news."""
-    rules = (_collapse, _controls, _chance, _forecast, _gap_use, _scene, _few, _small_lead, _unlabelled, _lost)
+    """All warnings, the most serious first; empty if there is no reason to doubt the results."""
+    rules = (
+        _collapse,
+        _controls,
+        _chance,
+        _forecast,
+        _gap_use,
+        _groups_over_classes,
+        _few_test_videos,
+        _small_lead,
+        _unlabelled,
+        _unusable_videos,
+    )
     return [caution for rule in rules for caution in rule(results)]
 
 
@@ -39,10 +49,10 @@ def _collapse(results: Results) -> Iterator[Caution]:
 
 
 def _controls(results: Results) -> Iterator[Caution]:
-    """A control that wins in any score, or that is not clearly beaten in one."""
+    """Warn of every control that beats MoFore in a score, or that MoFore does not clearly beat."""
     compared = comparisons(results)
     for answer, words in (("no", "is beaten by"), ("not clear", "does not clearly beat")):
-        for row, meaning in WITHOUT.items():
+        for row, meaning in IF_NOT_BEATEN.items():
             found = [c for c in compared if c.row == row and c.answer == answer]
             if found:
                 scores = "; ".join(map(str, found))
@@ -50,15 +60,15 @@ def _controls(results: Results) -> Iterator[Caution]:
 
 
 def _chance(results: Results) -> Iterator[Caution]:
-    by_chance = chance(results.embedded)
+    chance_scores = chance(results.embedded)
     for scores, (name, measure) in (
-        (results.linear["mofore"], MEASURES["linear"]),
-        (results.knn["mofore"], MEASURES["knn"]),
+        (results.linear["mofore"], MAIN_SCORES["linear"]),
+        (results.knn["mofore"], MAIN_SCORES["knn"]),
     ):
-        if scores and decide(scores[f"{name}_low"], scores[f"{name}_high"], by_chance[name]) != "yes":
+        if scores and decide(scores[f"{name}_low"], scores[f"{name}_high"], chance_scores[name]) != "yes":
             yield Caution(
                 f"Not clearly better than chance in {measure}",
-                f"{ranged(scores, name, '.1%')}; chance is {by_chance[name]:.1%}.",
+                f"{with_interval(scores, name, '.1%')}; chance is {chance_scores[name]:.1%}.",
             )
 
 
@@ -68,23 +78,24 @@ def _forecast(results: Results) -> Iterator[Caution]:
         name = f"skill_{reference}"
         answer = decide(scores[f"{name}_low"], scores[f"{name}_high"]) if name in scores else "yes"
         if answer != "yes":
-            how = "are worse than" if answer == "no" else "do not clearly beat"
+            relation = "are worse than" if answer == "no" else "do not clearly beat"
             yield Caution(
-                f"The forecasts {how} {reference}", f"Skill {ranged(scores, name)}; 0 would be as good as {reference}."
+                f"The forecasts {relation} {reference}",
+                f"Skill {with_interval(scores, name)}; 0 would be as good as {reference}.",
             )
 
 
 def _gap_use(results: Results) -> Iterator[Caution]:
     scores = results.forecast["mofore"]
-    if "gap_use" in scores and decide(scores["gap_use_low"], scores["gap_use_high"], LITTLE_USE) != "yes":
+    if "gap_use" in scores and decide(scores["gap_use_low"], scores["gap_use_high"], MIN_GAP_USE) != "yes":
         yield Caution(
             "The predictor hardly uses the gap that it is told",
-            f"Told a wrong one, its forecasts are as good, or nearly: skill {ranged(scores, 'gap_use', '.3f')}. It "
-            "forecasts an average future.",
+            f"Told a wrong one, its forecasts are as good, or nearly: skill {with_interval(scores, 'gap_use', '.3f')}. "
+            "It forecasts an average future.",
         )
 
 
-def _scene(results: Results) -> Iterator[Caution]:
+def _groups_over_classes(results: Results) -> Iterator[Caution]:
     scores = results.structure["mofore"]
     by_class, by_group = scores.get("silhouette_class"), scores.get("silhouette_group")
     if by_class is not None and by_group is not None and by_group > by_class:
@@ -95,18 +106,18 @@ def _scene(results: Results) -> Iterator[Caution]:
         )
 
 
-def _few(results: Results) -> Iterator[Caution]:
+def _few_test_videos(results: Results) -> Iterator[Caution]:
     test = results.embedded.labelled("test")
     if not results.linear["mofore"]:
         return
-    groups, videos = len(np.unique(test.group)), len(test.video)
-    if groups < FEW_GROUPS:
+    n_groups, n_videos = len(np.unique(test.group)), len(test.video)
+    if n_groups < FEW_GROUPS:
         yield Caution(
-            f"Too few groups for a claim: {counted(groups, 'held-out group')}",
+            f"Too few groups for a claim: {counted(n_groups, 'held-out group')}",
             f"Intervals are drawn over groups; with fewer than {FEW_GROUPS} they are too narrow to be believed.",
         )
-    if videos < FEW_VIDEOS:
-        yield Caution(f"Few test videos: {videos}", f"One video more or less is {1 / videos:.1%} of every score.")
+    if n_videos < FEW_VIDEOS:
+        yield Caution(f"Few test videos: {n_videos}", f"One video more or less is {1 / n_videos:.1%} of every score.")
 
 
 def _small_lead(results: Results) -> Iterator[Caution]:
@@ -120,20 +131,20 @@ def _small_lead(results: Results) -> Iterator[Caution]:
 
 
 def _unlabelled(results: Results) -> Iterator[Caution]:
-    missing = int((results.embedded.label == "").sum())
+    n_unlabelled = int((results.embedded.label == "").sum())
     if not results.linear["mofore"]:
         yield Caution(
             "No labels to score with",
             "Scores of classes need training videos of two classes, and test videos with a label: put videos into one "
             "folder a class, or add videos.csv.",
         )
-    elif missing:
-        yield Caution(f"{counted(missing, 'video')} without a label", "They count in no score of classes.")
+    elif n_unlabelled:
+        yield Caution(f"{counted(n_unlabelled, 'video')} without a label", "They count in no score of classes.")
 
 
-def _lost(results: Results) -> Iterator[Caution]:
+def _unusable_videos(results: Results) -> Iterator[Caution]:
     for status, words in (("unreadable", "could not be read"), ("truncated", "could be read in part only")):
-        if number := int((results.videos["status"] == status).sum()):
-            yield Caution(f"{counted(number, 'video')} {words}", "Named with the reason under 'What was run'.")
-    if short := len(results.too_short):
-        yield Caution(f"{counted(short, 'video')} too short", "Without room for one clip, they are in no score.")
+        if n_videos := int((results.videos["status"] == status).sum()):
+            yield Caution(f"{counted(n_videos, 'video')} {words}", "Named with the reason under 'What was run'.")
+    if n_short := len(results.too_short):
+        yield Caution(f"{counted(n_short, 'video')} too short", "Without room for one clip, they are in no score.")

@@ -1,4 +1,4 @@
-"""The verdict and the claims, with numbers on both sides of each border."""
+"""The verdict and the claims, tested with numbers on both sides of each threshold."""
 
 import numpy as np
 import pytest
@@ -8,23 +8,23 @@ from mofore.report.results import ROW_NAMES, Results
 from tests.helpers.made_results import CONTROLS, make_results, make_videos
 
 TINY = 1e-9
-BEATEN, MOTION, FORECASTS, STABLE, ISLANDS = range(5)  # places in the list of claims
+BEATS_CONTROLS, MOTION, FORECASTS, STABLE, CLASS_CLUSTERS = range(5)  # indices in the list of claims
 
 
-def claim(results: Results, number: int) -> Claim:
-    return claims(results)[number]
+def claim(results: Results, index: int) -> Claim:
+    return claims(results)[index]
 
 
 @pytest.mark.parametrize(
     ("low", "high", "answer"),
     [(TINY, 1, "yes"), (0, 1, "not clear"), (-1, 0, "not clear"), (-1, -TINY, "no"), (0, 0, "not clear")],
 )
-def test_an_interval_decides_only_if_it_lies_on_one_side(low: float, high: float, answer: str) -> None:
+def test_an_interval_decides_only_if_all_of_it_is_on_one_side(low: float, high: float, answer: str) -> None:
     assert decide(low, high) == answer
-    assert decide(low + 0.5, high + 0.5, border=0.5) == answer
+    assert decide(low + 0.5, high + 0.5, threshold=0.5) == answer
 
 
-def test_where_all_is_well_every_claim_shows() -> None:
+def test_every_claim_holds_for_good_results() -> None:
     results = make_results()
     assert [one.answer for one in claims(results)] == ["yes"] * 5
     first, *rest = verdict(results)
@@ -41,16 +41,16 @@ def test_a_control_that_wins_is_named_in_the_first_sentence(row: str, measure: s
     scores = getattr(results, measure)[row]
     scores |= {"lead": -0.1, "lead_low": -0.2, "lead_high": -TINY}
     assert verdict(results)[0].startswith(f"MoFore is beaten by a control: {ROW_NAMES[row]} (")
-    assert claim(results, BEATEN).answer == "no"
+    assert claim(results, BEATS_CONTROLS).answer == "no"
     scores |= {"lead_high": 0.0}
     assert verdict(results)[0].startswith(f"MoFore is not clearly better than a control: {ROW_NAMES[row]} (")
-    assert claim(results, BEATEN).answer == "not clear"
+    assert claim(results, BEATS_CONTROLS).answer == "not clear"
     scores |= {"lead": 0.1, "lead_low": TINY, "lead_high": 0.2}
     assert verdict(results)[0].startswith("MoFore is clearly better")
-    assert claim(results, BEATEN).answer == "yes"
+    assert claim(results, BEATS_CONTROLS).answer == "yes"
 
 
-def test_several_winners_are_all_named_and_the_undecided_are_not_among_them() -> None:
+def test_verdict_names_every_control_that_wins_and_no_undecided_one() -> None:
     results = make_results()
     results.linear["metadata"] |= {"top1": 0.97, "lead_low": -0.2, "lead_high": -0.1}
     results.knn["motion"] |= {"r_at_1": 0.96, "lead_low": -0.2, "lead_high": -0.1}
@@ -62,7 +62,7 @@ def test_several_winners_are_all_named_and_the_undecided_are_not_among_them() ->
     assert ROW_NAMES["appearance"] not in first
 
 
-def test_training_on_labels_is_a_ceiling_and_no_control() -> None:
+def test_supervised_training_is_a_ceiling_not_a_control() -> None:
     results = make_results()
     assert results.linear["supervised"]["lead_high"] < 0
     assert "supervised" not in {one.row for one in comparisons(results)}
@@ -72,14 +72,14 @@ def test_training_on_labels_is_a_ceiling_and_no_control() -> None:
 @pytest.mark.parametrize(
     ("row", "counts"), [(row, row in ("mofore_shuffled", "mofore_still", "appearance")) for row in CONTROLS]
 )
-def test_motion_is_claimed_against_what_has_none(row: str, counts: bool) -> None:
+def test_motion_claim_compares_with_representations_without_motion(row: str, counts: bool) -> None:
     results = make_results()
     results.knn[row] |= {"lead_low": -0.2, "lead_high": -0.1}
     assert claim(results, MOTION).answer == ("no" if counts else "yes")
 
 
 @pytest.mark.parametrize("name", ["skill_persistence", "skill_climatology"])
-def test_forecasts_have_to_beat_both_references(name: str) -> None:
+def test_forecasts_must_beat_both_references(name: str) -> None:
     results = make_results()
     for low, high, answer in ((TINY, 1.0, "yes"), (0.0, 1.0, "not clear"), (-1.0, -TINY, "no")):
         results.forecast["mofore"] |= {f"{name}_low": low, f"{name}_high": high}
@@ -89,13 +89,13 @@ def test_forecasts_have_to_beat_both_references(name: str) -> None:
 @pytest.mark.parametrize(
     ("low", "high", "words"), [(TINY, 1, "are closer"), (0, 1, "are not clearly closer"), (-1, -TINY, "are less close")]
 )
-def test_verdict_tells_of_the_forecasts(low: float, high: float, words: str) -> None:
+def test_verdict_mentions_the_forecasts(low: float, high: float, words: str) -> None:
     results = make_results()
     results.forecast["mofore"] |= {"skill_persistence_low": low, "skill_persistence_high": high}
     assert words in verdict(results)[-1]
 
 
-def test_stability_counts_only_where_it_stands_out_more_than_before_training() -> None:
+def test_stability_must_exceed_that_before_training() -> None:
     results = make_results()
     for before, answer in ((3.0 - TINY, "yes"), (3.0, "no")):
         results.temporal["random_init"]["margin_in_sd"] = before
@@ -107,13 +107,13 @@ def test_stability_counts_only_where_it_stands_out_more_than_before_training() -
 
 
 @pytest.mark.parametrize(("rank", "spread", "answer"), [(5, 0.25, "yes"), (4.9, 0.25, "no"), (5, 0.24, "no")])
-def test_stability_by_collapse_does_not_count(rank: float, spread: float, answer: str) -> None:
+def test_a_collapsed_encoder_is_not_stable(rank: float, spread: float, answer: str) -> None:
     results = make_results()
     results.temporal["mofore"] |= {"effective_rank": rank, "spread": spread}
     assert claim(results, STABLE).answer == answer
 
 
-def test_islands_of_classes_have_to_beat_random_weights_and_groups() -> None:
+def test_class_clusters_must_beat_random_weights_and_groups() -> None:
     results = make_results()
     mofore, random = results.structure["mofore"], results.structure["random_init"]
     for before, answer in (
@@ -123,29 +123,31 @@ def test_islands_of_classes_have_to_beat_random_weights_and_groups() -> None:
         (-0.1, "yes"),
     ):
         random["silhouette_class"] = before
-        assert claim(results, ISLANDS).answer == answer
+        assert claim(results, CLASS_CLUSTERS).answer == answer
     for by_group, answer in ((0.3 - TINY, "yes"), (0.3, "no")):
         mofore["silhouette_group"] = by_group
-        assert claim(results, ISLANDS).answer == answer
+        assert claim(results, CLASS_CLUSTERS).answer == answer
     del mofore["silhouette_group"]
-    assert claim(results, ISLANDS).answer == "yes", "groups of one video each have no silhouette"
+    assert claim(results, CLASS_CLUSTERS).answer == "yes", (
+        "the silhouette by group is absent if every group has one video"
+    )
 
 
 @pytest.mark.parametrize(("groups", "settled"), [(9, False), (10, True)])
-def test_few_groups_settle_nothing(groups: int, settled: bool) -> None:
+def test_verdict_is_not_settled_with_few_groups(groups: int, settled: bool) -> None:
     results = make_results()
     results.embedded = make_videos(groups=groups)
     assert ("not settled" not in verdict(results)[0]) == settled
 
 
-@pytest.mark.parametrize(("rank", "spread", "said"), [(4.9, 0.8, True), (5, 0.25, False), (40, 0.24, True)])
-def test_verdict_tells_of_a_collapse(rank: float, spread: float, said: bool) -> None:
+@pytest.mark.parametrize(("rank", "spread", "mentioned"), [(4.9, 0.8, True), (5, 0.25, False), (40, 0.24, True)])
+def test_verdict_mentions_a_collapse(rank: float, spread: float, mentioned: bool) -> None:
     results = make_results()
     results.pretrain |= {"effective_rank": rank, "spread": spread}
-    assert ("The training collapsed." in verdict(results)) == said
+    assert ("The training collapsed." in verdict(results)) == mentioned
 
 
-def test_without_labels_nothing_is_claimed_of_classes() -> None:
+def test_claims_about_classes_are_not_measured_without_labels() -> None:
     results = make_results()
     results.linear = {row: {} for row in results.linear}
     results.knn = {row: {} for row in results.knn}
@@ -157,16 +159,16 @@ def test_without_labels_nothing_is_claimed_of_classes() -> None:
     assert chance(results.embedded) == {}
 
 
-def test_without_pairs_of_clips_nothing_is_claimed_of_time() -> None:
+def test_claims_about_time_are_not_measured_without_pairs_of_clips() -> None:
     results = make_results()
     results.forecast = {"mofore": {}}
     for scores in results.temporal.values():
         del scores["margin"], scores["margin_in_sd"]
-    assert [claim(results, one).answer for one in (FORECASTS, STABLE)] == ["not measured"] * 2
+    assert [claim(results, index).answer for index in (FORECASTS, STABLE)] == ["not measured"] * 2
     assert verdict(results)[-1] == "Its forecasts could not be scored."
 
 
-def test_chance_is_that_of_guessing() -> None:
+def test_chance_is_the_accuracy_of_guessing() -> None:
     videos = make_videos(classes=4, videos=400, train=800)
     train = np.flatnonzero(videos.split == "train")
     videos.label[train[: len(train) // 2]] = "class1"  # now by far the most common one

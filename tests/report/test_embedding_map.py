@@ -1,4 +1,4 @@
-"""The embedding map: neighbours stay neighbours, whatever comes in."""
+"""The embedding map keeps neighbours together and is finite for any input."""
 
 from pathlib import Path
 
@@ -28,22 +28,22 @@ def test_shows_the_test_videos_in_their_order(videos: Embeddings) -> None:
     assert points["group"].tolist() == test.group.tolist()
 
 
-def test_shows_all_videos_where_none_is_held_out(videos: Embeddings) -> None:
+def test_shows_all_videos_if_none_is_held_out(videos: Embeddings) -> None:
     train = videos.rows(videos.split == "train")
     assert map_videos(train, seed=1)["video"].tolist() == train.video.tolist()
 
 
-def test_classes_that_are_apart_stay_apart() -> None:
+def test_separate_classes_stay_separate() -> None:
     rng = np.random.default_rng(0)
     label = np.repeat(np.arange(6), 12)
     x_ND = rng.normal(size=(6, 20))[label] + 0.1 * rng.normal(size=(72, 20))
-    x_ND *= rng.uniform(0.1, 10, size=(72, 1))  # length means nothing: only the direction counts
+    x_ND *= rng.uniform(0.1, 10, size=(72, 1))  # only the direction of an embedding counts
     xy_N2 = lay_out(x_ND, seed=0)
     distance_NN = np.linalg.norm(xy_N2[:, None] - xy_N2, axis=2) + np.diag(np.full(72, np.inf))
     assert (label[distance_NN.argmin(axis=1)] == label).mean() > 0.95
 
 
-def test_depends_on_the_seed_only() -> None:
+def test_does_not_depend_on_the_number_of_threads() -> None:
     x_ND = np.random.default_rng(0).normal(size=(60, 16))
     first = lay_out(x_ND, seed=1)
     with threadpool_limits(1):

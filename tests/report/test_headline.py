@@ -1,4 +1,4 @@
-"""The headline numbers: what they are taken from, and what becomes of those that a run does not have."""
+"""The headline numbers come from the right results; numbers that a run does not have are absent."""
 
 from mofore.report.headline import headline_metrics, score_table
 from mofore.report.results import Scores
@@ -10,7 +10,7 @@ NAMES = [
 ]
 
 
-def test_each_number_is_that_of_its_file() -> None:
+def test_each_number_comes_from_its_results() -> None:
     results = make_results()
     results.pretrain |= {"seconds": 71.23456, "clips_per_second": 600.0}
     results.linear["random_init"]["lead"], results.knn["motion"]["lead"] = 0.12345, -0.04
@@ -27,7 +27,7 @@ def test_each_number_is_that_of_its_file() -> None:
     assert (found["seconds"], found["clips/s"]) == (71.235, 600)
 
 
-def test_a_run_without_labels_or_pairs_has_only_the_others() -> None:
+def test_numbers_that_need_labels_or_pairs_are_absent_without_them() -> None:
     results = make_results()
     no_scores: Scores = {row: {} for row in results.linear}
     results.linear, results.knn, results.forecast = no_scores, no_scores, {"mofore": {}}
@@ -35,7 +35,7 @@ def test_a_run_without_labels_or_pairs_has_only_the_others() -> None:
     assert score_table(results)["measure"].tolist() == ["effective_rank"]
 
 
-def test_the_table_has_every_representation_with_its_interval() -> None:
+def test_score_table_has_every_representation_with_its_interval() -> None:
     results = make_results()
     table = score_table(results)
     linear = table[table.measure == "linear"].set_index("row")

@@ -1,4 +1,4 @@
-"""The report in a real browser without network. PROBE looks at it from within, and tells the page around it."""
+"""Open the report in a real browser without network. The script PROBE inspects it and posts what it finds to AROUND."""
 
 import html
 import json
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs chromium")
 
 PROBE = """<script>
 addEventListener("load", async () => {
-  const root = document.documentElement, sticking = [];
+  const root = document.documentElement, overflowing = [];
   for (const details of document.querySelectorAll("details")) details.open = true;
   await Promise.all([...document.images].map(image => image.decode().catch(() => 0)));
   for (const svg of document.querySelectorAll("svg")) {
@@ -26,7 +26,7 @@ addEventListener("load", async () => {
     for (const text of svg.querySelectorAll("text")) {
       const t = text.getBoundingClientRect();
       if (t.left < box.left - 3 || t.right > box.right + 3 || t.top < box.top - 3 || t.bottom > box.bottom + 3)
-        sticking.push(text.textContent);
+        overflowing.push(text.textContent);
     }
   }
   const scale = svg => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
@@ -35,7 +35,7 @@ addEventListener("load", async () => {
   parent.postMessage({
     images: document.images.length, broken: [...document.images].filter(image => !image.naturalWidth).length,
     hidden: [...document.querySelectorAll("img, svg")].filter(one => one.getBoundingClientRect().width < 60).length,
-    width: root.scrollWidth, inner: innerWidth, sticking: sticking, smallest: Math.min(...sizes),
+    width: root.scrollWidth, inner: innerWidth, overflowing: overflowing, smallest: Math.min(...sizes),
     hacked: root.dataset.hacked || "",
   }, "*");
 });
@@ -60,7 +60,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def browse(page: Path, tmp_path: Path) -> tuple[str, str]:
-    """The page's tags after loading, in a browser for which no host exists, and what the browser logged."""
+    """Load a page in a browser without network. Returns the DOM after loading, and the log of the browser."""
     command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     command += [f"--user-data-dir={tmp_path / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND"]
     command += ["--enable-logging=stderr", "--v=0", "--virtual-time-budget=10000", "--dump-dom", page.as_uri()]
@@ -68,12 +68,12 @@ def browse(page: Path, tmp_path: Path) -> tuple[str, str]:
     return done.stdout.decode("utf-8"), done.stderr.decode("utf-8", "replace")
 
 
-def complaints(log: str) -> list[str]:
+def console_messages(log: str) -> list[str]:
     return [line for line in log.splitlines() if "CONSOLE" in line]
 
 
-def look(page: Path, tmp_path: Path) -> list[dict[str, Any]]:
-    """What PROBE sees on a phone and on a wide screen, with scripts allowed."""
+def probe(page: Path, tmp_path: Path) -> list[dict[str, Any]]:
+    """What PROBE finds on a phone and on a wide screen. PROBE replaces the policy that forbids scripts."""
     text = page.read_text("utf-8")
     policy = re.findall(r'<meta http-equiv="Content-Security-Policy"[^>]*>', text)
     assert len(policy) == 1
@@ -85,40 +85,40 @@ def look(page: Path, tmp_path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_browser_has_nothing_to_complain_of(page: Path, tmp_path: Path) -> None:
+def test_browser_logs_nothing(page: Path, tmp_path: Path) -> None:
     dom, log = browse(page, tmp_path)
-    assert complaints(log) == []
+    assert console_messages(log) == []
     assert "What was run" in dom
     assert "data-hacked" not in dom
 
 
 @pytest.mark.slow
-def test_browser_complains_of_what_is_wrong(labelled: Path, tmp_path: Path) -> None:
+def test_browser_logs_flaws(labelled: Path, tmp_path: Path) -> None:
     flaws = '<img src="http://example.com/x.png"><script>1</script><img src="absent.png">'
     flawed = tmp_path / "flawed.html"
     flawed.write_text(labelled.read_text("utf-8").replace("</main>", f"{flaws}</main>"), "utf-8")
-    assert len(complaints(browse(flawed, tmp_path)[1])) == 3
+    assert len(console_messages(browse(flawed, tmp_path)[1])) == 3
 
 
 @pytest.mark.slow
-def test_browser_shows_every_picture_in_a_page_that_fits(page: Path, tmp_path: Path) -> None:
-    seen = look(page, tmp_path)
+def test_every_picture_is_shown_and_the_page_fits_the_screen(page: Path, tmp_path: Path) -> None:
+    seen = probe(page, tmp_path)
     assert [one["inner"] for one in seen] == [360, 1280]
     for one in seen:
-        assert one["width"] <= one["inner"], "nothing sticks out to the right"
+        assert one["width"] <= one["inner"], "the page is not wider than the screen"
         assert one["images"] >= 48
         assert one["broken"] == one["hidden"] == 0
-        assert one["sticking"] == [], "no words outside of a chart"
-        assert one["smallest"] >= 7.5, "pixels of the smallest letters in charts"
-        assert one["hacked"] == "", "no name ran as a script, though scripts may run here"
+        assert one["overflowing"] == [], "no text outside its chart"
+        assert one["smallest"] >= 7.5, "smallest font in charts, in pixels"
+        assert one["hacked"] == "", "no name ran as a script, although scripts are allowed here"
 
 
 @pytest.mark.slow
-def test_the_probe_sees_flaws(labelled: Path, tmp_path: Path) -> None:
+def test_probe_finds_flaws(labelled: Path, tmp_path: Path) -> None:
     flawed = tmp_path / "flawed.html"
     flaw = f'<img src="data:image/webp;base64,AAAA"><div style="width:2000px">wide</div><script>{HACK}</script>'
     flawed.write_text(labelled.read_text("utf-8").replace("</main>", f"{flaw}</main>"), "utf-8")
-    phone, _ = look(flawed, tmp_path)
+    phone, _ = probe(flawed, tmp_path)
     assert phone["broken"] == 1
     assert phone["width"] > 360
     assert phone["hacked"] == "1"

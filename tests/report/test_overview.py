@@ -1,4 +1,4 @@
-"""The overview picture: what it says, and that its bytes depend on the results alone."""
+"""The overview picture shows the results, and its bytes depend only on them."""
 
 import json
 from pathlib import Path
@@ -49,7 +49,7 @@ def words(part: Figure | Axes) -> list[str]:
 
 
 @pytest.mark.slow
-def test_same_results_same_bytes_whatever_the_users_style(results: Path) -> None:
+def test_same_results_give_same_bytes_under_any_user_style(results: Path) -> None:
     first, second = results / "first.png", results / "second.png"
     draw_overview(results, first)
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black", "savefig.dpi": 300}):
@@ -60,7 +60,7 @@ def test_same_results_same_bytes_whatever_the_users_style(results: Path) -> None
     assert first.stat().st_size < 400_000
 
 
-def test_headline_sets_the_scores_beside_those_of_random_init(results: Path) -> None:
+def test_headline_compares_the_scores_with_random_init(results: Path) -> None:
     change(results / "linear.json", "mofore", top1=0.912)
     change(results / "knn.json", "random_init", r_at_1=0.441)
     headline = figure_of(results).get_suptitle()
@@ -69,7 +69,7 @@ def test_headline_sets_the_scores_beside_those_of_random_init(results: Path) -> 
     assert "retrieval R@1 0.89 (random init 0.44)" in headline
 
 
-def test_skill_is_that_of_the_file_and_zero_is_drawn(results: Path) -> None:
+def test_skill_lines_match_the_file_and_zero_is_drawn(results: Path) -> None:
     ax = panel(figure_of(results), "Forecast skill")
     forecast = pd.read_csv(results / "forecast.csv")
     lines = [np.asarray(drawn.get_xydata()) for drawn in ax.lines]
@@ -78,7 +78,7 @@ def test_skill_is_that_of_the_file_and_zero_is_drawn(results: Path) -> None:
     assert any(np.array_equal(drawn.get_ydata(), [0, 0]) for drawn in ax.lines)
     hollow = [drawn for drawn in ax.lines if drawn.get_markerfacecolor() == "white"]
     assert [np.asarray(drawn.get_xdata()).tolist() for drawn in hollow] == [[52, 57]] * 3, (
-        "those that training did not have"
+        "gaps that training did not have"
     )
     bands = [band for band in ax.collections if isinstance(band, PolyCollection)]
     ends = [path.get_extents().extents for band in bands for path in band.get_paths()]
@@ -93,26 +93,26 @@ def test_each_row_has_its_scores_and_intervals(results: Path) -> None:
     rows = [label.get_text() for label in ax.get_yticklabels()]
     assert rows == list(json.loads((results / "linear.json").read_text()))
     assert "0.91  0.89" in words(ax)
-    place = rows.index("motion")
+    index = rows.index("motion")
     drawn = [np.asarray(part.get_xydata()) for part in ax.lines]
-    own = [xy_N2[:, 0].tolist() for xy_N2 in drawn if abs(xy_N2[0, 1] - place) < 0.5]
+    own = [xy_N2[:, 0].tolist() for xy_N2 in drawn if abs(xy_N2[0, 1] - index) < 0.5]
     assert [0.5, 0.8] in own
     assert [0.61] in own
 
 
 @pytest.mark.slow
-def test_a_control_that_is_not_clearly_worse_is_named_so(results: Path) -> None:
+def test_controls_that_are_not_clearly_worse_are_marked(results: Path) -> None:
     for control in ("random_init", "motion", "supervised"):
         for name in ("linear", "knn"):
             change(results / f"{name}.json", control, lead=0.3, lead_low=0.2, lead_high=0.4)
     assert not [word for word in words(panel(figure_of(results), "Scores")) if "\n" in word]
     change(results / "linear.json", "motion", lead=0.02, lead_low=-0.03, lead_high=0.06)
     change(results / "knn.json", "metadata", lead=-0.2, lead_low=-0.3, lead_high=-0.1)
-    said = [word.split("\n") for word in words(panel(figure_of(results), "Scores")) if "\n" in word]
-    assert said == [["0.11  0.09", "beats mofore"], ["0.63  0.61", "no clear lead"]]
+    notes = [word.split("\n") for word in words(panel(figure_of(results), "Scores")) if "\n" in word]
+    assert notes == [["0.11  0.09", "beats mofore"], ["0.63  0.61", "no clear lead"]]
 
 
-def test_a_ceiling_that_is_above_is_no_news(results: Path) -> None:
+def test_supervised_ceiling_is_not_marked(results: Path) -> None:
     for name in ("linear", "knn"):
         for row in ("random_init", "motion"):
             change(results / f"{name}.json", row, lead=0.3, lead_low=0.2, lead_high=0.4)
@@ -120,7 +120,7 @@ def test_a_ceiling_that_is_above_is_no_news(results: Path) -> None:
     assert not [word for word in words(panel(figure_of(results), "Scores")) if "\n" in word]
 
 
-def test_confusion_counts_are_those_of_the_file(results: Path) -> None:
+def test_confusion_counts_match_the_file(results: Path) -> None:
     pairs = [("Bow", "Bow")] * 5 + [("Bow", "Clap")] * 2 + [("Clap", "Kick")] * 3
     pd.DataFrame(pairs, columns=["actual", "predicted"]).to_csv(results / "confusion.csv", index=False)
     ax = panel(figure_of(results), "Confusion")
@@ -143,7 +143,7 @@ def test_without_labels_the_panels_say_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_names_of_classes_are_written_as_they_are(results: Path) -> None:
+def test_class_names_are_drawn_unchanged(results: Path) -> None:
     names = ["NA", "1", "$x$", "a,b", "Größe", "ActionWithAVeryLongName"]
     write_map(results, names)
     shown = words(panel(figure_of(results), "Embedding map"))
@@ -169,10 +169,10 @@ def test_names_do_not_overlap(results: Path) -> None:
             for other in boxes[:i]:
                 across = min(box.x1, other.x1) - max(box.x0, other.x0)
                 along = min(box.y1, other.y1) - max(box.y0, other.y0)
-                assert across <= 0 or along <= 1, "a pixel at most"
+                assert across <= 0 or along <= 1, "overlap of at most a pixel"
 
 
-def test_all_that_is_written_is_within_the_picture(results: Path) -> None:
+def test_all_text_is_within_the_picture(results: Path) -> None:
     for text in figure_of(results).findobj(Text):
         assert isinstance(text, Text)
         box = text.get_window_extent()
@@ -180,8 +180,8 @@ def test_all_that_is_written_is_within_the_picture(results: Path) -> None:
             assert min(box.x0, box.y0, 1600 - box.x1, 1000 - box.y1) >= 0, text.get_text()
 
 
-def test_charts_stay_where_their_names_stand(results: Path) -> None:
-    """Names that crowd at the bottom of a chart reach beyond it once they are parted: no reason to lay out anew."""
+def test_charts_do_not_move_after_their_labels_are_placed(results: Path) -> None:
+    """Separated labels may reach below their chart. That must not trigger a new layout."""
     forecast = pd.read_csv(results / "forecast.csv").assign(skill=0.0)
     forecast.loc[forecast["gap"] == 2, "skill"] = 1.0
     forecast.to_csv(results / "forecast.csv", index=False)
@@ -193,7 +193,7 @@ def test_charts_stay_where_their_names_stand(results: Path) -> None:
 
 
 @pytest.mark.slow
-def test_of_many_classes_only_some_are_named(results: Path) -> None:
+def test_only_some_of_many_classes_are_named(results: Path) -> None:
     many = [f"Class{i}" for i in range(101)]
     write_results(results, many)
     write_map(results, many)

@@ -1,4 +1,4 @@
-"""The report: what it says, and that it needs nothing but itself."""
+"""The report page: its content, and that it needs no other file."""
 
 import html
 import json
@@ -42,7 +42,12 @@ def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Parsed(HTMLParser):
-    """The tags of a page, and its words outside of charts by the tag that they stand in."""
+    """The tags of a page, and its text with the tag around it.
+
+    Attributes:
+        tags: name and attributes of every tag, in order.
+        words: the enclosing tag of each piece of text, and the text.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -50,7 +55,7 @@ class Parsed(HTMLParser):
         self.open: list[str] = []
         self.words: list[tuple[str, str]] = []
         self.feed(path.read_text("utf-8"))
-        assert self.open == [], "every tag is closed"
+        assert self.open == [], "a tag is not closed"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, {name: value or "" for name, value in attrs}))
@@ -75,7 +80,7 @@ class Parsed(HTMLParser):
 
 
 @pytest.mark.slow
-def test_page_is_well_formed_and_says_what_it_shows(page: Path) -> None:
+def test_page_is_well_formed_and_accessible(page: Path) -> None:
     parsed = Parsed(page)
     ids = Counter(attrs["id"] for _, attrs in parsed.tags if "id" in attrs)
     assert max(ids.values()) == 1
@@ -92,8 +97,8 @@ def test_page_is_well_formed_and_says_what_it_shows(page: Path) -> None:
 
 def test_page_refers_to_nothing_outside_itself(page: Path) -> None:
     parsed = Parsed(page)
-    refers = ("src", "srcset", "href", "xlink:href", "action", "data", "poster")
-    urls = [attrs[name] for _, attrs in parsed.tags for name in refers if name in attrs]
+    link_attributes = ("src", "srcset", "href", "xlink:href", "action", "data", "poster")
+    urls = [attrs[name] for _, attrs in parsed.tags for name in link_attributes if name in attrs]
     assert urls
     assert all(url.startswith(("#", "data:image/")) for url in urls)
     assert {name for name, _ in parsed.tags} & {"script", "link", "iframe", "object", "base", "form"} == set()
@@ -106,12 +111,12 @@ def test_page_refers_to_nothing_outside_itself(page: Path) -> None:
 
 
 @pytest.mark.slow
-def test_nothing_but_the_input_decides_the_bytes(labelled: Path) -> None:
+def test_same_input_gives_same_bytes(labelled: Path) -> None:
     before = labelled.read_bytes()
     assert page_of(labelled.parents[1]).read_bytes() == before
 
 
-def test_table_has_every_row_with_scores_leads_and_what_it_is(labelled: Path) -> None:
+def test_score_table_has_every_representation_with_scores_and_leads(labelled: Path) -> None:
     project = labelled.parents[1]
     linear, knn = (json.loads((project / "results" / f"{name}.json").read_text()) for name in ("linear", "knn"))
     rows = re.findall(r"<tr><th scope=\"row\">(.*?)</tr>", labelled.read_text("utf-8"), re.DOTALL)
@@ -126,7 +131,7 @@ def test_table_has_every_row_with_scores_leads_and_what_it_is(labelled: Path) ->
 
 
 @pytest.mark.slow
-def test_cross_validated_and_centred_scores_stand_in_the_table(labelled: Path, tmp_path: Path) -> None:
+def test_score_table_has_cross_validated_and_centred_scores(labelled: Path, tmp_path: Path) -> None:
     project = shutil.copytree(labelled.parents[1], tmp_path / "copy")
     new = {
         "linear": {"cv_top1": 0.123, "cv_top1_std": 0.045},
@@ -155,7 +160,7 @@ def test_verdict_and_warnings_come_first(nasty: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_control_that_wins_stands_in_the_first_paragraph(labelled: Path, tmp_path: Path) -> None:
+def test_verdict_names_a_control_that_beats_mofore(labelled: Path, tmp_path: Path) -> None:
     project = shutil.copytree(labelled.parents[1], tmp_path / "copy")
     linear = json.loads((project / "results" / "linear.json").read_text())
     linear["metadata"] |= {"top1": 0.99, "lead": -0.08, "lead_low": -0.12, "lead_high": -0.02}
@@ -167,21 +172,35 @@ def test_a_control_that_wins_stands_in_the_first_paragraph(labelled: Path, tmp_p
     assert "MoFore is beaten by file metadata" in run.stdout
 
 
-def test_names_and_reasons_are_shown_as_they_are(nasty: Path) -> None:
+def test_hostile_names_are_shown_unchanged(nasty: Path) -> None:
     parsed = Parsed(nasty)
     words = {html.unescape(data) for _, data in parsed.words}
     for name in NASTY:
-        assert name in words, "as the title of a query, and as a class"
+        assert name in words, "shown as the title of a query and as a class"
     assert all(f"{name}.avi" in parsed.texts("th") for name in NASTY[:3])
 
 
-def test_params_are_all_there_but_the_machine(labelled: Path) -> None:
+def test_hostile_names_are_escaped_everywhere(nasty: Path) -> None:
+    """Names of classes and videos, and reasons, contain tags, quotes and `&`."""
+    text, parsed = nasty.read_text("utf-8"), Parsed(nasty)
+    for unescaped in ("<script", '"><img src=x', "</style></svg>", "<svg onload", "$5 & co"):
+        assert unescaped not in text
+    assert not any(attribute.startswith("on") for _, attrs in parsed.tags for attribute in attrs)
+    shown = {tag: parsed.texts(tag) for tag in ("h3", "b", "th", "td", "text")}
+    shown["alt"] = [attrs["alt"] for attrs in parsed.named("img")]
+    for name in NASTY[:4]:
+        start = " ".join(name.split())[:11]  # charts cut long names
+        for place, texts in shown.items():
+            assert any(start in " ".join(words.split()) for words in texts), f"{start} as it is in {place}"
+
+
+def test_params_are_shown_without_section_runtime(labelled: Path) -> None:
     (text,) = [data for tag, data in Parsed(labelled).words if tag == "pre"]
     assert "gap_max: 48" in text
     assert "runtime" not in text
 
 
-def test_what_cannot_be_scored_is_said(unlabelled: Path) -> None:
+def test_page_says_what_cannot_be_scored(unlabelled: Path) -> None:
     text = unlabelled.read_text("utf-8")
     assert "No verdict on what the embeddings know of classes" in text
     assert "No labels to score with" in text
@@ -190,16 +209,18 @@ def test_what_cannot_be_scored_is_said(unlabelled: Path) -> None:
 
 
 @pytest.mark.slow
-def test_tables_without_rows_and_no_held_out_videos(tmp_path: Path) -> None:
-    """No video has room for two clips, and none is held out."""
+def test_page_without_pairs_of_clips_and_without_test_videos(tmp_path: Path) -> None:
+    """Every video is too short for two clips, and none is held out."""
     project = make_project(tmp_path, [])
     for name in ("forecast", "forecast_accuracy", "temporal", "speed", "gaps"):
         path = project / "results" / f"{name}.csv"
         pd.read_csv(path).iloc[:0].to_csv(path, index=False)
     (project / "results" / "forecast.json").write_text('{"mofore": {}}')
     temporal = json.loads((project / "results" / "temporal.json").read_text())
-    alive = {row: {name: scores[name] for name in ("effective_rank", "spread")} for row, scores in temporal.items()}
-    (project / "results" / "temporal.json").write_text(json.dumps(alive))
+    collapse_scores = {
+        row: {name: scores[name] for name in ("effective_rank", "spread")} for row, scores in temporal.items()
+    }
+    (project / "results" / "temporal.json").write_text(json.dumps(collapse_scores))
     for path in (project / "data/embeddings/mofore.parquet", project / "data/frames/videos.csv"):
         read, write = (pd.read_parquet, "to_parquet") if path.suffix == ".parquet" else (pd.read_csv, "to_csv")
         getattr(read(path).assign(split="train"), write)(path, index=False)
@@ -209,7 +230,7 @@ def test_tables_without_rows_and_no_held_out_videos(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_missing_result_is_named(tmp_path: Path) -> None:
+def test_error_names_a_missing_result(tmp_path: Path) -> None:
     project = make_project(tmp_path, CLASSES[:2])
     (project / "results" / "speed.csv").unlink()
     run = run_report(project)

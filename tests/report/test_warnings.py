@@ -1,4 +1,4 @@
-"""Warnings: each comes on one side of its border, and not on the other."""
+"""Each warning appears on one side of its threshold and not on the other."""
 
 import numpy as np
 import pandas as pd
@@ -11,11 +11,11 @@ from tests.helpers.made_results import CONTROLS, make_results, make_videos
 TINY = 1e-9
 
 
-def said(results: Results) -> list[str]:
+def titles(results: Results) -> list[str]:
     return [one.what for one in cautions(results)]
 
 
-def test_where_all_is_well_there_is_nothing_to_warn_of() -> None:
+def test_good_results_give_no_warning() -> None:
     assert cautions(make_results()) == []
 
 
@@ -23,11 +23,11 @@ def test_where_all_is_well_there_is_nothing_to_warn_of() -> None:
 def test_collapse(rank: float, spread: float, warned: bool) -> None:
     results = make_results()
     results.pretrain |= {"effective_rank": rank, "spread": spread}
-    assert any("collapsed" in what for what in said(results)) == warned
+    assert any("collapsed" in what for what in titles(results)) == warned
 
 
 @pytest.mark.parametrize("row", CONTROLS)
-def test_a_control_that_wins_or_may_win(row: str) -> None:
+def test_control_that_is_better_or_may_be(row: str) -> None:
     results = make_results()
     for low, high, words in (
         (-0.2, -TINY, "is beaten by"),
@@ -40,10 +40,10 @@ def test_a_control_that_wins_or_may_win(row: str) -> None:
         assert "retrieval R@1" in one.why
         assert "linear" not in one.why
     results.knn[row] |= {"lead_low": TINY}
-    assert said(results) == []
+    assert titles(results) == []
 
 
-def test_what_it_means_that_order_and_motion_do_not_count() -> None:
+def test_warning_explains_an_unbeaten_control() -> None:
     results = make_results()
     results.knn["mofore_shuffled"] |= {"lead_low": -0.1, "lead_high": 0.1}
     results.linear["mofore_still"] |= {"lead_low": -0.1, "lead_high": 0.1}
@@ -52,94 +52,94 @@ def test_what_it_means_that_order_and_motion_do_not_count() -> None:
     assert "motion is not used" in motion.why
 
 
-def test_a_control_that_wins_once_and_draws_once_is_told_of_both() -> None:
+def test_control_that_wins_one_score_and_is_undecided_in_another_gives_both_warnings() -> None:
     results = make_results()
     results.linear["metadata"] |= {"lead_low": -0.2, "lead_high": 0.1}
     results.knn["metadata"] |= {"lead_low": -0.2, "lead_high": -0.1}
-    assert said(results) == ["MoFore is beaten by file metadata", "MoFore does not clearly beat file metadata"]
+    assert titles(results) == ["MoFore is beaten by file metadata", "MoFore does not clearly beat file metadata"]
 
 
 @pytest.mark.parametrize(("file", "name"), [("linear", "top1"), ("knn", "r_at_1")])
 def test_chance(file: str, name: str) -> None:
     results = make_results()
     scores = getattr(results, file)["mofore"]
-    scores |= {f"{name}_low": 0.5}  # two classes, as many videos of each
-    assert any("chance" in what for what in said(results))
+    scores |= {f"{name}_low": 0.5}  # two classes with the same number of videos
+    assert any("chance" in what for what in titles(results))
     scores |= {f"{name}_low": 0.5 + TINY}
-    assert said(results) == []
+    assert titles(results) == []
 
 
 @pytest.mark.parametrize(
-    ("name", "border", "words"),
+    ("name", "threshold", "words"),
     [
         ("skill_persistence", 0, "do not clearly beat persistence"),
         ("skill_climatology", 0, "do not clearly beat climatology"),
         ("gap_use", 0.01, "hardly uses the gap"),
     ],
 )
-def test_forecasts(name: str, border: float, words: str) -> None:
+def test_forecasts(name: str, threshold: float, words: str) -> None:
     results = make_results()
-    results.forecast["mofore"] |= {f"{name}_low": border}
-    (what,) = said(results)
+    results.forecast["mofore"] |= {f"{name}_low": threshold}
+    (what,) = titles(results)
     assert words in what
-    results.forecast["mofore"] |= {f"{name}_low": border + TINY}
-    assert said(results) == []
+    results.forecast["mofore"] |= {f"{name}_low": threshold + TINY}
+    assert titles(results) == []
 
 
-def test_forecasts_that_are_worse_are_told_from_those_that_may_be() -> None:
+def test_warning_says_whether_forecasts_are_worse_or_undecided() -> None:
     results = make_results()
     for high, words in ((-TINY, "are worse than persistence"), (0, "do not clearly beat persistence")):
         results.forecast["mofore"] |= {"skill_persistence_low": -0.2, "skill_persistence_high": high}
-        assert said(results) == [f"The forecasts {words}"]
+        assert titles(results) == [f"The forecasts {words}"]
 
 
-def test_group_above_class() -> None:
+def test_silhouette_by_group_above_that_by_class() -> None:
     results = make_results()
     results.structure["mofore"] |= {"silhouette_group": 0.3 + TINY}
-    assert said(results) == ["Videos lie closer by group than by class"]
+    assert titles(results) == ["Videos lie closer by group than by class"]
     results.structure["mofore"] |= {"silhouette_group": 0.3}
-    assert said(results) == []
+    assert titles(results) == []
 
 
 def test_few_groups_and_few_videos() -> None:
     results = make_results()
     results.embedded = make_videos(groups=9)
-    assert said(results) == ["Too few groups for a claim: 9 held-out groups"]
+    assert titles(results) == ["Too few groups for a claim: 9 held-out groups"]
     results.embedded = make_videos(groups=10, videos=99)
-    assert said(results) == ["Few test videos: 99"]
+    assert titles(results) == ["Few test videos: 99"]
 
 
-def test_a_small_lead_of_one_run() -> None:
+def test_small_lead_of_one_run() -> None:
     results = make_results()
     results.linear["motion"] |= {"lead": 0.03 - TINY, "lead_low": 0.01}
-    (what,) = said(results)
+    (what,) = titles(results)
     assert "one run" in what
     results.linear["motion"] |= {"lead": 0.03}
-    assert said(results) == []
+    assert titles(results) == []
 
 
 def test_unlabelled_videos() -> None:
     results = make_results()
     results.embedded.label[:2] = ""
-    assert said(results) == ["2 videos without a label"]
+    assert titles(results) == ["2 videos without a label"]
     results.linear = {row: {} for row in results.linear}
     results.knn = {row: {} for row in results.knn}
     results.embedded.label = np.full_like(results.embedded.label, "")
-    assert said(results) == ["No labels to score with"]
+    assert titles(results) == ["No labels to score with"]
 
 
-def test_videos_lost_on_the_way() -> None:
+def test_unusable_videos() -> None:
     results = make_results()
     results.videos["status"] = ["unreadable", "truncated"]
     results.too_short = pd.DataFrame({"video": ["c"], "frames": [3], "reason": ["short"]})
-    assert said(results) == ["1 video could not be read", "1 video could be read in part only", "1 video too short"]
+    assert titles(results) == ["1 video could not be read", "1 video could be read in part only", "1 video too short"]
 
 
-def test_the_gravest_comes_first() -> None:
+def test_most_serious_warning_comes_first() -> None:
     results = make_results()
     results.videos["status"] = ["unreadable", "ok"]
     results.embedded = make_videos(groups=3)
     results.linear["metadata"] |= {"lead_low": -0.2, "lead_high": -0.1}
     results.pretrain["effective_rank"] = 1.0
     words = ["collapsed", "is beaten by", "Too few groups", "could not be read"]
-    assert all(word in what for word, what in zip(words, said(results), strict=True))
+    assert all(word in what for word, what in zip(words, titles(results), strict=True))
