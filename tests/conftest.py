@@ -13,11 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import settings
 
 from mofore.config import Params, load_params
 
 ROOT = Path(__file__).parents[1]
 Packer = Callable[..., Path]
+settings.register_profile("any machine", deadline=None)  # on a busy machine, slow is not wrong
+settings.load_profile("any machine")
 
 
 @pytest.fixture

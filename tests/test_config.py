@@ -42,7 +42,11 @@ def test_exponents_without_a_dot_are_numbers(tmp_path: Path) -> None:
         ("gap_max: 48", "gap_max: null", "forecast.gap_max"),
         ("gap_max: 48", "gap_max: -1", "forecast.gap_max is -1, but must be at least 0"),
         ("gap_min: 0 ", "gap_min: 60 ", "forecast.gap_max is 48, below forecast.gap_min 60"),
-        ("name: small", "name: smal", "encoder.name is 'smal', but must be one of small, r3d_18, r2plus1d_18 - did"),
+        (
+            "name: small",
+            "name: smal",
+            "encoder.name is 'smal', but must be one of small, r3d_18, r2plus1d_18, small_2d, resnet18, resnet50 - did",
+        ),
         ("input: residual", "input: flow", "clip.input is 'flow', but must be one of rgb, residual, both"),
         ("source: demo", "source: ucf", "data.source is 'ucf', but must be one of"),
         ("flip: 0.5", "flip: 1.5", "augment.flip is 1.5, but must be from 0 to 1"),

@@ -137,7 +137,7 @@ def test_other_layouts_are_kept(file: Path) -> None:
     ("arguments", "message"),
     [
         (["ucf11"], "presets/ucf11.yaml: no such preset - did you mean 'ucf101'?"),
-        (["../x"], "presets/../x.yaml: no such preset - there are demo, hmdb51, ucf101, ucf101_24gb"),
+        (["../x"], "presets/../x.yaml: no such preset - there are demo, hmdb51, paper, ucf101, ucf101_24gb"),
         (["ucf101", "forecast.gap_mx=3"], "unknown key 'forecast.gap_mx' - did you mean 'forecast.gap_max'?"),
         (["ucf101", "forecast.gap_max=-3"], "params.yaml: forecast.gap_max is -3, but must be at least 0"),
         (["ucf101", "forecast.gap_max=abc"], "params.yaml: forecast.gap_max: Value 'abc'"),
