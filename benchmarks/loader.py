@@ -48,13 +48,13 @@ TURN = 10  # clips that a reader reads before the next reader takes its turn
 
 
 def extract(folder: Path, project: Path, short_side: int) -> FrameStore:
-    """Run stages download and extract_frames on a folder of videos, in the temporary project folder."""
+    """Run the stages download to manifest on a folder of videos, in the temporary project folder."""
     params = OmegaConf.load(ROOT / "params.yaml")
     changes = {"data.source": "folder", "data.path": str(folder.resolve()), "frames.short_side": short_side}
     for key, value in {**changes, "data.max_bad_share": 1.0}.items():
         OmegaConf.update(params, key, value)
     OmegaConf.save(params, project / "params.yaml")
-    for stage in ("download", "extract_frames"):
+    for stage in ("download", "extract_frames", "manifest"):
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         subprocess.run(
             [sys.executable, ROOT / f"stages/{stage}.py"], cwd=project, env=environment, check=True, stdout=sys.stderr
@@ -177,12 +177,13 @@ def compare_speed(folder: Path, short_side: int, clips: int, frames: int) -> dic
 def write_tiny_videos(folder: Path, n_videos: int, n_frames: int = 40, videos_a_pack: int = 64) -> None:
     """Write a frames folder, as stage extract_frames does. Every frame is the same random picture of 32 x 24 pixels."""
     jpeg = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (24, 32, 3), np.uint8))[1].tobytes()
+    (folder / "packs").mkdir()
     rows_a_pack = [min(videos_a_pack, n_videos - i) * n_frames for i in range(0, n_videos, videos_a_pack)]
     for number, rows in enumerate(rows_a_pack):
-        (folder / f"pack-{number:05d}.bin").write_bytes(jpeg * rows)
+        (folder / f"packs/pack-{number:05d}.bin").write_bytes(jpeg * rows)
     pack = np.repeat(np.arange(len(rows_a_pack)), rows_a_pack)
     offset = np.concatenate([np.arange(rows) for rows in rows_a_pack]) * len(jpeg)
-    np.save(folder / "index.npy", np.column_stack([pack, offset, np.full_like(pack, len(jpeg))]))
+    np.save(folder / "packs/index.npy", np.column_stack([pack, offset, np.full_like(pack, len(jpeg))]))
     names = [f"class{video % 50}/a video with a name of common length {video}.avi" for video in range(n_videos)]
     table = pd.DataFrame({"video": names, "label": "a", "group": names, "split": "train", "frames": n_frames})
     table.assign(fps=25.0, width=32, height=24, status="ok", reason="").to_csv(folder / "videos.csv", index=False)

@@ -1,6 +1,6 @@
 """Measure speed, memory and learning of pretraining against lightly's MoCo and BYOL.
 
-    dvc repro extract_frames
+    dvc repro manifest
     python benchmarks/pretrain.py [--frames data/frames] [--turns 6] [--seconds 60]
 
 First, the speed of a training step:

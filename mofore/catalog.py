@@ -1,4 +1,8 @@
-"""Reads and writes the catalog: the path, label, group and split of every video."""
+"""What the pipeline knows of a video besides its frames, and the list of videos that the stage download writes.
+
+The list holds paths and hashes only. Label, group and split are assigned after the frames are extracted (see
+videos/assign.py), so another label, split or seed decodes no video again.
+"""
 
 import csv
 import io
@@ -10,13 +14,16 @@ from mofore.config import Data
 from mofore.errors import UserError
 from mofore.utils.files import writing
 
-CATALOG = Path("data/raw/videos.csv")
-RAW_VIDEOS = Path("data/raw/videos")
+RAW = Path("data/raw")
+VIDEO_LIST = RAW / "files.csv"
+RAW_VIDEOS = RAW / "videos"
+PACKS = Path("data/frames/packs")
+GROUPED_SPLIT = Path("data/frames/grouped_split.csv")
 
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """One video of the catalog.
+    """One video, and how it is used.
 
     Attributes:
         path: relative to the video root, with forward slashes.
@@ -34,8 +41,23 @@ class Video:
 COLUMNS = [field.name for field in fields(Video)]
 
 
+@dataclass(frozen=True, slots=True)
+class VideoFile:
+    """One line of the list of videos.
+
+    Attributes:
+        path: as in `Video`.
+        size: bytes; 0 if the file is empty or cannot be read.
+        blake2b: hash of these bytes, 32 hexadecimal digits; empty where `size` is 0.
+    """
+
+    path: str
+    size: int
+    blake2b: str
+
+
 def video_root(data: Data) -> Path:
-    """Return the folder to which the catalog's paths are relative.
+    """Return the folder to which the listed paths are relative.
 
     This is the user's own folder (`data.path`), or the folder that the stage download filled.
     """
@@ -64,20 +86,31 @@ def csv_bytes(rows: Iterable[Iterable[object]]) -> bytes:
     return text.getvalue().encode("utf-8")
 
 
-def write_catalog(videos: Iterable[Video], path: Path = CATALOG) -> None:
-    """Write the catalog, sorted by path."""
+def write_video_table(videos: Iterable[Video], path: Path) -> None:
+    """Write a `videos.csv` that describes a user's folder (see videos/folder.py), sorted by path."""
     with writing(path) as file:
         file.write(csv_bytes([COLUMNS, *map(astuple, sorted(videos, key=lambda video: video.path))]))
 
 
-def read_catalog(path: Path = CATALOG) -> list[Video]:
-    """Read a catalog written by `write_catalog`, in the order of its rows.
+def write_video_list(files: Iterable[VideoFile], path: Path = VIDEO_LIST) -> None:
+    """Write the list of videos, sorted by path.
+
+    An existing list is removed first, because it may be a link into DVC's cache.
+    """
+    path.unlink(missing_ok=True)
+    with writing(path) as opened:
+        columns = [field.name for field in fields(VideoFile)]
+        opened.write(csv_bytes([columns, *map(astuple, sorted(files, key=lambda file: file.path))]))
+
+
+def read_video_list(path: Path = VIDEO_LIST) -> list[VideoFile]:
+    """Read the list that `write_video_list` wrote, in the order of its rows.
 
     Raises:
         UserError: the file does not exist.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return [Video(**row) for row in csv.DictReader(file)]
+            return [VideoFile(row["path"], int(row["size"]), row["blake2b"]) for row in csv.DictReader(file)]
     except FileNotFoundError:
         raise UserError(f"{path}: no such file: run the stage download first, or `dvc repro`") from None

@@ -44,12 +44,13 @@ def one_of(*names: str) -> dict[str, Any]:
 class Data:
     source: str = field(metadata=one_of("demo", "folder", "ucf101"))
     path: str
-    split: int = field(metadata=within(1, 3))
+    split: str = field(metadata=one_of("1", "2", "3", "random"))
     max_bad_share: float = field(metadata=within(0, 1))
 
 
 @dataclass
 class Demo:
+    seed: int = field(metadata=within(0, 2**31 - 1))
     groups: int = field(metadata=within(4, 99))
     clips: int = field(metadata=within(1, 99))
 
@@ -57,6 +58,7 @@ class Demo:
 @dataclass
 class Frames:
     short_side: int = field(metadata=within(16, 2160))
+    fps: float = field(metadata=within(0, 1000))
     jpeg_quality: int = field(metadata=within(1, 100))
 
 

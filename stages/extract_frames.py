@@ -1,4 +1,4 @@
-"""Stage extract_frames: decode the videos of data/raw/videos.csv into the packed frames of data/frames."""
+"""Stage extract_frames: decode the videos of data/raw/files.csv into the packed frames of data/frames/packs."""
 
 from mofore.config import load_params
 from mofore.errors import run_stage
@@ -6,7 +6,7 @@ from mofore.frames.extract import extract_frames
 
 
 def main() -> None:
-    """Read params.yaml and data/raw/videos.csv, write data/frames, and print a summary."""
+    """Read params.yaml and data/raw/files.csv, write data/frames/packs, and print a summary."""
     print(extract_frames(load_params()))
 
 

@@ -7,7 +7,8 @@ import pandas as pd
 from mofore.config import load_params
 from mofore.embedding.store import ENCODERS, read_representations
 from mofore.errors import run_stage
-from mofore.evaluation.linear import evaluate_rows
+from mofore.evaluation.grouped_split import with_grouped_split
+from mofore.evaluation.linear import evaluate_rows, score_grouped_split
 from mofore.evaluation.per_class import score_classes
 from mofore.utils.files import write_csv, write_json
 from mofore.utils.workers import worker_count
@@ -19,6 +20,8 @@ def main() -> None:
     workers = max(1, worker_count(params.runtime.workers))
     results = evaluate_rows(rows, params.linear.holdout, params.scores.folds, params.seed, workers)
     test = rows["mofore"].labelled("test")
+    if results and (grouped := with_grouped_split(rows["mofore"])):
+        results["mofore"].scores |= score_grouped_split(grouped, params.linear.holdout, params.seed)
 
     write_json(Path("results/linear.json"), {name: results[name].scores if results else {} for name in rows})
     predicted = {"actual": test.label, "predicted": results["mofore"].predicted_N} if results else {}

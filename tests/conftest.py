@@ -70,12 +70,12 @@ def pack(tmp_path: Path) -> Packer:
         lengths: list[int], height: int = 20, width: int = 24, texture: bool = False, status: list[str] | None = None
     ) -> Path:
         folder = tmp_path / "frames"
-        folder.mkdir()
+        (folder / "packs").mkdir(parents=True)
         rng = np.random.default_rng(0)
         status = status or ["ok"] * len(lengths)
         index, rows = [], []
         for v, n_frames in enumerate(lengths):
-            with (folder / f"pack-{v:05d}.bin").open("wb") as pack_file:
+            with (folder / f"packs/pack-{v:05d}.bin").open("wb") as pack_file:
                 ground = rng.integers(0, 100, (height, width, 3)) if texture else np.zeros((height, width, 3), int)
                 for t in range(n_frames if status[v] == "ok" else 0):
                     image = np.roll(ground, t * (v % 3), axis=1) + min(10 * v + t, 150)
@@ -97,7 +97,7 @@ def pack(tmp_path: Path) -> Packer:
                 }
             )
         pd.DataFrame(rows).to_csv(folder / "videos.csv", index=False)
-        np.save(folder / "index.npy", np.array(index, dtype=np.int64).reshape(-1, 3))
+        np.save(folder / "packs/index.npy", np.array(index, dtype=np.int64).reshape(-1, 3))
         return folder
 
     return write

@@ -1,9 +1,9 @@
 """Decode one video file into small JPEG images, with OpenCV or, if OpenCV fails, with PyAV if it is installed.
 
-Each stored frame is taken once, in display order. With a variable frame rate, frames are therefore not evenly spaced in
-time. Frames are rotated as the file asks for. Decoding stops at the first frame that cannot be decoded, and the frames
-after it are left out: training measures time by the number of frames between two frames, and a lost frame would make
-that number wrong.
+Each frame is taken once, in display order; with a variable frame rate, frames are therefore not evenly spaced in time,
+unless `frames.fps` asks to resample them (see resample.py). Frames are rotated as the file asks for. Decoding stops at
+the first frame that cannot be decoded, and the frames after it are left out: training measures time by the number of
+frames between two frames, and a lost frame would make that number wrong.
 
 Shapes: H height, W width, C=3 colours (BGR).
 """
@@ -21,8 +21,10 @@ import cv2
 import numpy as np
 from cv2.typing import MatLike
 
+from mofore.config import Frames
 from mofore.frames.container import is_cut_off
 from mofore.frames.outcome import Outcome
+from mofore.frames.resample import TimeStampError, resample
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -45,14 +47,15 @@ class OpenedVideo:
     """A video file that a decoder has opened.
 
     Attributes:
-        images: uint8 [H, W, C] BGR; the next image may overwrite the memory of the last. Raises DamagedFrameError at a
-            frame that cannot be decoded, except before the first image.
+        frames: time stamp in seconds (not a number if unknown) and image, uint8 [H, W, C] BGR; the next image may
+            overwrite the memory of the last. Raises DamagedFrameError at a frame that cannot be decoded, except before
+            the first image.
         fps: average frames per second, from the file's header; 0 if unknown.
         header_frames: number of frames that the file's header gives, which may be wrong; 0 if unknown.
         codec: name of the codec, for messages.
     """
 
-    images: Iterator[MatLike]
+    frames: Iterator[tuple[float, MatLike]]
     fps: float
     header_frames: int
     codec: str
@@ -69,15 +72,14 @@ def configure_opencv() -> None:
     cv2.setNumThreads(1)
 
 
-def decode_video(file: Path, out: BinaryIO, short_side: int, quality: int, on_frame: Callable[[], None]) -> Outcome:
+def decode_video(file: Path, out: BinaryIO, wanted: Frames, on_frame: Callable[[], None]) -> Outcome:
     """Append the frames of one video file to `out`, as JPEG images without gaps between them.
 
     Args:
         file: a path; it need not exist or be a video.
         out: open for writing.
-        short_side: pixels of the shorter side of the stored images.
-        quality: JPEG quality, 1-100.
-        on_frame: called after each stored frame.
+        wanted: size, quality and frame rate of the stored frames.
+        on_frame: called after each decoded frame.
 
     Returns:
         What was stored, with the reason if frames are missing.
@@ -90,10 +92,10 @@ def decode_video(file: Path, out: BinaryIO, short_side: int, quality: int, on_fr
         return Outcome(reason=reason)
     try:
         try:
-            return _write_jpegs(file, _open_with_opencv(file), out, short_side, quality, on_frame)
+            return _write_jpegs(file, _open_with_opencv(file), out, wanted, on_frame)
         except UndecodableError as opencv_error:
             try:
-                return _write_jpegs(file, _open_with_pyav(file), out, short_side, quality, on_frame)
+                return _write_jpegs(file, _open_with_pyav(file), out, wanted, on_frame)
             except ImportError:
                 raise UndecodableError(f"{opencv_error}; {INSTALL_AV}") from None
     except UndecodableError as undecodable:
@@ -113,7 +115,7 @@ def _unreadable_reason(file: Path) -> str:
 
 
 def _write_jpegs(
-    file: Path, video: OpenedVideo, out: BinaryIO, short_side: int, quality: int, on_frame: Callable[[], None]
+    file: Path, video: OpenedVideo, out: BinaryIO, wanted: Frames, on_frame: Callable[[], None]
 ) -> Outcome:
     """Append the frames of an opened video to `out`; arguments as for `decode_video`.
 
@@ -122,27 +124,41 @@ def _write_jpegs(
         OSError: `out` cannot be written.
     """
     lengths = array("i")
-    width = height = 0
+    width = height = decoded = 0
     size = (0, 0)
-    damaged = False
+    reason = ""
+
+    def counted_frames() -> Iterator[tuple[float, MatLike]]:
+        nonlocal decoded
+        for stamp, image in video.frames:
+            decoded += 1
+            on_frame()
+            yield stamp, image
+
+    header_fps = video.fps if math.isfinite(video.fps) else 0.0
+    if wanted.fps:
+        images = resample(counted_frames(), wanted.fps, header_fps)
+    else:
+        images = (image for _, image in counted_frames())
     try:
-        for image in video.images:
+        for image in images:
             if not lengths:
                 height, width = image.shape[:2]
-                scale = short_side / min(width, height)
+                scale = wanted.short_side / min(width, height)
                 size = (round(width * scale), round(height * scale))
                 if max(size) > JPEG_MAX_SIDE:
                     return Outcome(reason=f"too long and thin to store, {width}x{height}")
-            _, jpeg = cv2.imencode(".jpg", resize(image, size), [cv2.IMWRITE_JPEG_QUALITY, quality])
+            _, jpeg = cv2.imencode(".jpg", resize(image, size), [cv2.IMWRITE_JPEG_QUALITY, wanted.jpeg_quality])
             out.write(jpeg.data)
             lengths.append(jpeg.size)
-            on_frame()
+        reason = _incomplete_reason(file, decoded, video.header_frames, damaged=False)
     except DamagedFrameError:
-        damaged = True
+        reason = _incomplete_reason(file, decoded, video.header_frames, damaged=True)
+    except TimeStampError as error:
+        reason = str(error)
     if not lengths:
-        raise UndecodableError(f"no frame can be decoded (codec {video.codec})")
-    fps = round(video.fps, 3) if math.isfinite(video.fps) else 0.0
-    return Outcome(lengths, fps, width, height, _incomplete_reason(file, len(lengths), video.header_frames, damaged))
+        raise UndecodableError(reason if decoded and reason else f"no frame can be decoded (codec {video.codec})")
+    return Outcome(lengths, wanted.fps or round(header_fps, 3), width, height, reason)
 
 
 def _incomplete_reason(file: Path, decoded: int, header_frames: int, damaged: bool) -> str:
@@ -186,16 +202,16 @@ def _open_with_opencv(file: Path) -> OpenedVideo:
         raise UndecodableError(f"OpenCV fails to open it: {error.err}") from None
     code = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
     codec = code.to_bytes(4, "little").decode("ascii", "replace").strip("\0 ") or "unknown"
-    return OpenedVideo(_opencv_images(capture), capture.get(cv2.CAP_PROP_FPS), max(0, int(header_frames)), codec)
+    return OpenedVideo(_opencv_frames(capture), capture.get(cv2.CAP_PROP_FPS), max(0, int(header_frames)), codec)
 
 
-def _opencv_images(capture: cv2.VideoCapture) -> Iterator[MatLike]:
+def _opencv_frames(capture: cv2.VideoCapture) -> Iterator[tuple[float, MatLike]]:
     try:
         if not any(capture.grab() for _ in range(MAX_FAILED_FRAMES)):
             return
         decoded, image = capture.retrieve()
         while decoded:
-            yield image
+            yield capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, image
             decoded, image = capture.read(image)  # reuses the memory of the last image
         if any(capture.grab() for _ in range(MAX_FAILED_FRAMES)):
             raise DamagedFrameError
@@ -225,10 +241,10 @@ def _open_with_pyav(file: Path) -> OpenedVideo:
     stream.codec_context.thread_count = 1
     seconds = (container.duration or 0) / av.time_base
     fps = float(stream.average_rate or 0)
-    return OpenedVideo(_pyav_images(container), fps, stream.frames or int(seconds * fps), stream.codec_context.name)
+    return OpenedVideo(_pyav_frames(container), fps, stream.frames or int(seconds * fps), stream.codec_context.name)
 
 
-def _pyav_images(container: "InputContainer") -> Iterator[MatLike]:
+def _pyav_frames(container: "InputContainer") -> Iterator[tuple[float, MatLike]]:
     import av
 
     yielded = False
@@ -238,7 +254,8 @@ def _pyav_images(container: "InputContainer") -> Iterator[MatLike]:
                 try:
                     for frame in packet.decode():
                         yielded = True
-                        yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="bgr24"), frame.rotation // 90))
+                        image = np.rot90(frame.to_ndarray(format="bgr24"), frame.rotation // 90)
+                        yield math.nan if frame.time is None else frame.time, np.ascontiguousarray(image)
                 except av.FFmpegError:
                     if yielded:
                         raise DamagedFrameError from None

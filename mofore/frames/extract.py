@@ -1,29 +1,30 @@
 """Decode each video once into small JPEG frames, and store the frames of many videos in one file, a pack.
 
-`data/frames/` holds
+`data/frames/packs/` holds
 - `pack-00000.bin`, ...: JPEG images without gaps between them; a pack has the frames of 4 to 64 consecutive videos of
-  the catalog;
+  the list `data/raw/files.csv`;
 - `index.npy`: int64 [F, 3] for F frames, one row per frame: pack number, byte offset, byte length; sorted by video,
   then by time;
-- `videos.csv`: one row per video of the catalog, in the same order, with the outcome of its decoding.
+- `outcomes.csv`: one row per listed video, in the same order, with the outcome of its decoding.
 
-The bytes of a pack depend on its videos only, not on the number of processes. Packs are first made in `.scratch/` (see
-packs.py), so a run that was killed resumes where it stopped.
+All this depends on the videos and on the section `frames` of the parameters, not on labels, groups and splits, which
+the stage manifest joins later (see manifest.py). The bytes of a pack do not depend on the number of processes. Packs
+are first made in `.scratch/` (see packs.py), so a run that was killed resumes where it stopped.
 """
 
+import math
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from mofore.catalog import CATALOG, Video, csv_bytes, read_catalog, video_root
+from mofore.catalog import PACKS, csv_bytes, read_video_list, video_root
 from mofore.config import Params
 from mofore.errors import UserError
-from mofore.frames.duplicates import find_copies
 from mofore.frames.outcome import Outcome
 from mofore.frames.packs import Pack, read_sidecar, scratch_folder, scratch_key
 from mofore.frames.parallel import make_packs
@@ -32,51 +33,51 @@ from mofore.utils.progress import progress
 from mofore.utils.text import counted, some_names
 from mofore.utils.workers import worker_count
 
-FRAMES = Path("data/frames")
-COLUMNS = ["video", "label", "group", "split", "frames", "fps", "width", "height", "status", "reason"]
+COLUMNS = ["video", "frames", "fps", "width", "height", "status", "reason"]  # of outcomes.csv
+SIMILAR_FPS = 1.2  # ratio of the highest to the lowest frame rate up to which videos share a time scale
 
 
 def extract_frames(params: Params) -> str:
-    """Write `data/frames` from the videos of the catalog.
+    """Write `data/frames/packs` from the listed videos.
 
     Returns:
-        The stage's closing line: how much was stored, which videos cannot be used or only in part and why, and which
-        are copies of others.
+        The stage's closing line: how much was stored, which videos cannot be used or only in part and why, and whether
+        their frame rates differ.
 
     Raises:
         UserError: no video can be used, or more than the share `data.max_bad_share` cannot (the outputs are written
-            all the same, so that `videos.csv` can be read); a worker died; another run extracts the same videos; the
+            all the same, so that `outcomes.csv` can be read); a worker died; another run extracts the same videos; the
             Dask cluster is missing.
         OSError: a file cannot be written; the error has its name.
     """
-    videos = read_catalog()
+    paths = [file.path for file in read_video_list()]
     root = video_root(params.data)
-    files = Files(Path(os.path.abspath(root)), videos)  # absolute: workers may have another working directory
-    FRAMES.mkdir(parents=True, exist_ok=True)
-    for old in (*FRAMES.glob("pack-*.bin"), FRAMES / "index.npy", FRAMES / "videos.csv"):
-        old.unlink(missing_ok=True)  # removed, not overwritten: it may be a link into DVC's cache
-    key = scratch_key(files, CATALOG.read_bytes(), params.frames, videos_per_pack(len(videos)))
+    files = Files(Path(os.path.abspath(root)), paths)  # absolute: workers may have another working directory
+    PACKS.mkdir(parents=True, exist_ok=True)
+    for old in (*PACKS.glob("pack-*.bin"), *PACKS.glob("*.npy"), *PACKS.glob("*.csv")):
+        old.unlink()  # removed, not overwritten: it may be a link into DVC's cache
+    key = scratch_key(files, params.frames, videos_per_pack(len(paths)))
     with scratch_folder(key) as scratch:
         made = make_packs(plan(files, scratch, params), worker_count(params.runtime.workers), params.runtime.backend)
         ticks = (tick for n_videos in made for tick in range(n_videos))  # one per video, for the progress bar
-        for _ in progress(ticks, total=len(videos), what="extract_frames", unit="video"):
+        for _ in progress(ticks, total=len(paths), what="extract_frames", unit="video"):
             pass
-        tally = _write_outputs(plan(files, scratch, params), videos)
-    return _closing_line(root, videos, tally, find_copies(files), params.data.max_bad_share)
+        tally = _write_outputs(plan(files, scratch, params), paths)
+    return _closing_line(root, len(paths), tally, params.data.max_bad_share)
 
 
 @dataclass(frozen=True)
 class Files:
-    """The absolute paths of the videos of a catalog, made on demand: a list of a million would take much memory."""
+    """The absolute paths of the listed videos, made on demand: a list of a million would take much memory."""
 
     root: Path
-    videos: list[Video]
+    paths: list[str]
 
     def __iter__(self) -> Iterator[Path]:
-        return (self.root / video.path for video in self.videos)
+        return (self.root / path for path in self.paths)
 
     def __getitem__(self, rows: slice) -> list[Path]:
-        return [self.root / video.path for video in self.videos[rows]]
+        return [self.root / path for path in self.paths[rows]]
 
 
 def videos_per_pack(n_videos: int) -> int:
@@ -85,13 +86,11 @@ def videos_per_pack(n_videos: int) -> int:
 
 
 def plan(files: Files, folder: Path, params: Params) -> Iterator[Pack]:
-    """The packs to make in a folder, in the order of the catalog."""
-    size, frames = videos_per_pack(len(files.videos)), params.frames
-    for number, first in enumerate(range(0, len(files.videos), size)):
+    """The packs to make in a folder, in the order of the list."""
+    size = videos_per_pack(len(files.paths))
+    for number, first in enumerate(range(0, len(files.paths), size)):
         target = folder / f"pack-{number:05d}.bin"
-        yield Pack(
-            target, files[first : first + size], frames.short_side, frames.jpeg_quality, params.runtime.decode_timeout
-        )
+        yield Pack(target, files[first : first + size], params.frames, params.runtime.decode_timeout)
 
 
 @dataclass
@@ -103,35 +102,42 @@ class Tally:
         size: their bytes.
         unusable: videos that cannot be used, each with its reason.
         truncated: videos that can be used in part, each with its reason.
+        slowest, fastest: lowest and highest frame rate of the usable videos, where it is known.
     """
 
     frames: int = 0
     size: int = 0
     unusable: list[str] = field(default_factory=list)
     truncated: list[str] = field(default_factory=list)
+    slowest: float = math.inf
+    fastest: float = 0.0
 
-    def add(self, video: Video, outcome: Outcome) -> None:
+    def add(self, path: str, outcome: Outcome) -> None:
         self.frames += len(outcome.lengths)
         self.size += sum(outcome.lengths)
         if outcome.reason:
-            (self.truncated if outcome.lengths else self.unusable).append(f"{video.path} ({outcome.reason})")
+            (self.truncated if outcome.lengths else self.unusable).append(f"{path} ({outcome.reason})")
+        if outcome.fps:
+            self.slowest, self.fastest = min(self.slowest, outcome.fps), max(self.fastest, outcome.fps)
 
 
-def _write_outputs(packs: Iterator[Pack], videos: list[Video]) -> Tally:
-    """Write `data/frames` from the finished packs. One pack at a time, so memory does not grow with their number."""
+def _write_outputs(packs: Iterator[Pack], paths: list[str]) -> Tally:
+    """Write PACKS from the finished packs. One pack at a time, so memory does not grow with their number."""
     tally = Tally()
-    rows = iter(videos)
-    with writing(FRAMES / "index.npy") as index, writing(FRAMES / "videos.csv") as table:
+    rows = iter(paths)
+    with writing(PACKS / "index.npy") as index, writing(PACKS / "outcomes.csv") as table:
         _write_index_header(index, 0)
         table.write(csv_bytes([COLUMNS]))
         for number, pack in enumerate(packs):
             outcomes = read_sidecar(pack.target)
             lengths = np.concatenate([np.asarray(outcome.lengths, np.int64) for outcome in outcomes])
             index.write(np.column_stack([np.full_like(lengths, number), lengths.cumsum() - lengths, lengths]).tobytes())
-            for outcome, video in zip(outcomes, rows, strict=False):  # outcomes first: zip must not take a row too many
-                tally.add(video, outcome)
-                table.write(csv_bytes([_row(video, outcome)]))
-            _link(pack.target, FRAMES / pack.target.name)
+            for outcome, path in zip(outcomes, rows, strict=False):  # outcomes first: zip must not take a row too many
+                tally.add(path, outcome)
+                size = outcome.width, outcome.height
+                row = (path, len(outcome.lengths), outcome.fps, *size, outcome.status, outcome.reason)
+                table.write(csv_bytes([row]))
+            _link(pack.target, PACKS / pack.target.name)
         index.seek(0)
         _write_index_header(index, tally.frames)
     return tally
@@ -143,19 +149,6 @@ def _write_index_header(index: BinaryIO, frames: int) -> None:
     np.lib.format.write_array_header_1_0(index, shape)
 
 
-def _row(video: Video, outcome: Outcome) -> tuple[object, ...]:
-    """The cells of one row of `videos.csv`, as in COLUMNS."""
-    return (
-        *astuple(video),
-        len(outcome.lengths),
-        outcome.fps,
-        outcome.width,
-        outcome.height,
-        outcome.status,
-        outcome.reason,
-    )
-
-
 def _link(file: Path, name: Path) -> None:
     """Hard-link a file, or copy it if the disks differ. The original stays, so a killed run can start from it again."""
     try:
@@ -165,19 +158,17 @@ def _link(file: Path, name: Path) -> None:
             shutil.copyfileobj(source, target)
 
 
-def _closing_line(
-    root: Path, videos: list[Video], tally: Tally, copies: list[tuple[int, int]], max_bad_share: float
-) -> str:
-    unusable = f"{len(tally.unusable)} of {len(videos)} videos cannot be used: {some_names(tally.unusable)}"
-    where = f"{FRAMES}/videos.csv names each with its reason"
-    if len(tally.unusable) == len(videos):
+def _closing_line(root: Path, n_videos: int, tally: Tally, max_bad_share: float) -> str:
+    unusable = f"{len(tally.unusable)} of {n_videos} videos cannot be used: {some_names(tally.unusable)}"
+    where = f"{PACKS}/outcomes.csv names each with its reason"
+    if len(tally.unusable) == n_videos:
         raise UserError(f"{root}: {unusable}; {where}: put other videos there")
-    if len(tally.unusable) > max_bad_share * len(videos):
+    if len(tally.unusable) > max_bad_share * n_videos:
         raise UserError(
             f"{root}: {unusable}; {where}: repair or remove them, or raise data.max_bad_share, "
             f"now {max_bad_share}, in params.yaml"
         )
-    usable = counted(len(videos) - len(tally.unusable), "video")
+    usable = counted(n_videos - len(tally.unusable), "video")
     parts = [f"extract_frames: {counted(tally.frames, 'frame')} of {usable}, {tally.size / 1e6:,.1f} MB"]
     if tally.unusable:
         parts.append(unusable)
@@ -185,20 +176,9 @@ def _closing_line(
         parts.append(f"{counted(len(tally.truncated), 'video')} used in part: {some_names(tally.truncated)}")
     if tally.unusable or tally.truncated:
         parts.append(where)
-    if copies:
-        parts.append(_copies(videos, copies))
+    if tally.fastest > SIMILAR_FPS * tally.slowest:
+        parts.append(
+            f"warning: frame rates differ, {tally.slowest:g} to {tally.fastest:g} per second, so clips and gaps of the "
+            "same number of frames last differently: set frames.fps to resample"
+        )
     return "; ".join(parts)
-
-
-def _copies(videos: list[Video], copies: list[tuple[int, int]]) -> str:
-    across, within = [], []
-    for pair in copies:
-        first, later = (videos[number] for number in pair)
-        if first.split == later.split:
-            within.append(f"{later.path} = {first.path}")
-        else:
-            across.append(f"{later.path} = {first.path} ({later.split}, {first.split})")
-    line = f"warning: {counted(len(copies), 'video')} with the same bytes as another: {some_names(across + within)}"
-    if across:
-        line += f"; {len(across)} of them across train and test, which makes scores too high: remove them"
-    return line

@@ -10,7 +10,7 @@ class Outcome:
 
     Attributes:
         lengths: bytes of each stored JPEG frame, as 4-byte integers; empty if the video cannot be used.
-        fps: average frames per second; 0 if unknown or if the video cannot be used.
+        fps: frames per second: average of the file, or `frames.fps` if resampled; 0 if unknown or unusable.
         width, height: pixels of the original frames, after the rotation that the file asks for; 0 if the video cannot
             be used.
         reason: why the video cannot be used, or only in part; empty if it was decoded completely.

@@ -15,12 +15,20 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+from mofore.config import Frames
 from mofore.frames.outcome import Outcome
 from mofore.frames.watchdog import write_pack
 from mofore.utils.files import writing
 from mofore.utils.scratch import keyed_folder, scratch
 
-CODE = ["container.py", "decode.py", "outcome.py", "packs.py", "watchdog.py"]  # the modules that determine the bytes
+CODE = [
+    "container.py",
+    "decode.py",
+    "outcome.py",
+    "packs.py",
+    "resample.py",
+    "watchdog.py",
+]  # the modules that determine the bytes
 
 
 @dataclass(frozen=True)
@@ -30,13 +38,13 @@ class Pack:
     Attributes:
         target: the file to write; its sidecar is written beside it.
         files: absolute paths of its videos.
-        short_side, quality, timeout: see `write_pack`.
+        frames: size, quality and frame rate of the stored frames.
+        timeout: seconds without a frame after which a video is given up.
     """
 
     target: Path
     files: list[Path]
-    short_side: int
-    quality: int
+    frames: Frames
     timeout: float
 
     def make(self) -> None:
@@ -50,7 +58,7 @@ class Pack:
         part = self.target.with_suffix(
             f".{os.uname().nodename}-{os.getpid()}.part"
         )  # a worker of a killed run may still write its own
-        outcomes = write_pack(part, self.files, self.short_side, self.quality, self.timeout)
+        outcomes = write_pack(part, self.files, self.frames, self.timeout)
         os.replace(part, self.target)
         with writing(part) as file:
             file.write(json.dumps([{**asdict(one), "lengths": one.lengths.tolist()} for one in outcomes]).encode())

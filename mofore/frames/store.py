@@ -88,12 +88,12 @@ class FrameStore:
         try:
             found = pd.read_csv(folder / "videos.csv", keep_default_na=False, dtype=dict.fromkeys(TEXT, str))
         except FileNotFoundError:
-            raise UserError(f"{folder}/videos.csv: no such file: run `dvc repro extract_frames`") from None
+            raise UserError(f"{folder}/videos.csv: no such file: run `dvc repro manifest`") from None
         check_split(folder / "videos.csv", found.group, found.split)
         usable = found[found.status.isin(USABLE)]
         first_V = (usable.frames.cumsum() - usable.frames).to_numpy()
         self.table = usable.reset_index(drop=True)
-        self.reader = FrameReader(folder, first_V)
+        self.reader = FrameReader(folder / "packs", first_V)
         if split:
             self.keep((self.table.split == split).to_numpy())
 

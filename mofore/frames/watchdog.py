@@ -1,8 +1,8 @@
 """Decode videos in a child process, so that a video that hangs or crashes the decoder affects no other video.
 
 The supervisor keeps one child process per thread and gives it the files of one pack at a time. The child sends a result
-after each file, and a heartbeat about every second while it decodes frames. A child that sends nothing for too long is
-killed. If a child was killed or crashed, a new child continues after the last finished file.
+after each file, and heartbeats while it decodes frames. A child that sends nothing for too long is killed. If a child
+was killed or crashed, a new child continues after the last finished file.
 """
 
 import contextlib
@@ -18,10 +18,11 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from mofore.config import Frames
 from mofore.frames.outcome import Outcome
 from mofore.utils.files import writing
 
-HEARTBEAT_SECONDS = 1.0  # seconds between heartbeats
+HEARTBEAT_SECONDS = 0.3  # seconds between heartbeats; below the smallest timeout, 1 second
 START_TIMEOUT = 300.0  # seconds for a child to import its modules; long, for slow disks
 _thread = threading.local()
 
@@ -30,14 +31,13 @@ class ChildLostError(Exception):
     """The child hung or died; the message says which."""
 
 
-def write_pack(pack: Path, files: list[Path], short_side: int, quality: int, timeout: float) -> list[Outcome]:
+def write_pack(pack: Path, files: list[Path], frames: Frames, timeout: float) -> list[Outcome]:
     """Write the frames of some video files into one pack, in the order of the files.
 
     Args:
         pack: the file to write.
         files: absolute paths; they need not exist or be videos.
-        short_side: pixels of the shorter side of the stored images.
-        quality: JPEG quality, 1-100.
+        frames: size, quality and frame rate of the stored frames.
         timeout: seconds without a frame after which a file is given up.
 
     Returns:
@@ -55,7 +55,7 @@ def write_pack(pack: Path, files: list[Path], short_side: int, quality: int, tim
     while len(outcomes) < len(files):
         child = _child()
         try:
-            for outcome in child.decode(pack, end, files[len(outcomes) :], short_side, quality, timeout):
+            for outcome in child.decode(pack, end, files[len(outcomes) :], frames, timeout):
                 outcomes.append(outcome)
                 end += sum(outcome.lengths)
                 crashes = 0
@@ -114,9 +114,7 @@ class _Child:
         except (TimeoutError, ChildLostError) as error:
             raise RuntimeError(f"the decoder process does not start: {error}") from None
 
-    def decode(
-        self, pack: Path, end: int, files: list[Path], short_side: int, quality: int, timeout: float
-    ) -> Iterator[Outcome]:
+    def decode(self, pack: Path, end: int, files: list[Path], frames: Frames, timeout: float) -> Iterator[Outcome]:
         """Cut a pack to its first `end` bytes, append the frames of some files, and yield the outcome of each.
 
         Raises:
@@ -126,7 +124,7 @@ class _Child:
             RuntimeError: the child's own code failed; the message has its traceback.
         """
         try:
-            self._send((pack, end, files, short_side, quality))
+            self._send((pack, end, files, frames))
             for _ in files:
                 answer = None
                 while answer is None:  # None is a heartbeat
@@ -189,7 +187,7 @@ def serve(pipe: int) -> None:
     os._exit(1)
 
 
-def _serve_one(connection: Connection, pack: Path, end: int, files: list[Path], short_side: int, quality: int) -> None:
+def _serve_one(connection: Connection, pack: Path, end: int, files: list[Path], frames: Frames) -> None:
     from mofore.frames.decode import decode_video
 
     last_sent = time.monotonic()
@@ -206,7 +204,7 @@ def _serve_one(connection: Connection, pack: Path, end: int, files: list[Path], 
         for file in files:
             start = out.tell()
             try:
-                outcome = decode_video(file, out, short_side, quality, heartbeat)
+                outcome = decode_video(file, out, frames, heartbeat)
             except OSError:
                 raise  # the pack cannot be written
             except Exception as error:  # any error of a decoder affects this file only

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from mofore.catalog import Video, write_catalog
+from mofore.catalog import Video, write_video_table
 from mofore.errors import UserError, run_stage
 from mofore.utils.text import counted, some_names
 from mofore.videos.folder import VIDEOS_CSV
@@ -101,7 +101,7 @@ def write_videos_csv(root: Path, splits: Path, split: int) -> str:
             f"{root}: {len(missing):,} of {counted(len(videos), 'video')} are missing: {some_names(missing, 3)}: "
             "give the folder into which all classes were unpacked, as CLASS/NAME.avi"
         )
-    write_catalog(videos, root / VIDEOS_CSV)
+    write_video_table(videos, root / VIDEOS_CSV)
     train, groups = sum(video.split == "train" for video in videos), {video.group for video in videos}
     return (
         f"{root / VIDEOS_CSV}: split {split}, {counted(len(videos), 'video')} "

@@ -1,26 +1,25 @@
-"""Find or make the videos of `data.source`, and write their catalog, `data/raw/videos.csv`.
+"""Find or make the videos of `data.source`, and list them in `data/raw/files.csv`.
 
 - `demo`: synthetic videos, in UCF101's layout and with split lists of UCF101's format.
 - `folder`: the user's own videos, used in place and never copied.
 - `ucf101`: UCF101 from the user's disk or from its servers.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
-from mofore.catalog import CATALOG, Video, write_catalog
+from mofore.catalog import RAW, Video, video_root, write_video_list
 from mofore.config import Params
-from mofore.errors import UserError
-from mofore.splits import fold_count, split_by_group
 from mofore.utils.text import counted, some_names
 from mofore.utils.workers import worker_count
 from mofore.videos.folder import Folder, read_folder
+from mofore.videos.grouping import add_groups_and_splits, held_out_fold
+from mofore.videos.hashes import find_copies, hash_files
 from mofore.videos.synthetic.make import make_demo
 from mofore.videos.ucf101_splits import read_split
 
 
 def download(params: Params) -> str:
-    """Write `data/raw`: the catalog, and the videos unless the user has them in a folder.
+    """Write `data/raw`: the list of videos, and the videos unless the user has them in a folder.
 
     Returns:
         The stage's closing line: what was found, what was left out, and warnings.
@@ -28,71 +27,39 @@ def download(params: Params) -> str:
     Raises:
         UserError: the source is missing or wrong, or its videos cannot be split into train and test.
     """
-    raw = CATALOG.parent
-    raw.mkdir(parents=True, exist_ok=True)
-    CATALOG.unlink(missing_ok=True)  # it may be a link into DVC's cache; writing to it would change the cached file
+    RAW.mkdir(parents=True, exist_ok=True)
     if params.data.source == "folder":
         root = Path(params.data.path)
         folder = read_folder(root)
-        videos = add_groups_and_splits(folder.videos, root, params.data.split, params.seed)
+        # Only a check that a split is possible, before hours of decoding. The stage manifest makes the split.
+        videos = add_groups_and_splits(folder.videos, root, held_out_fold(params.data.split), seed=0)
         notes = _notes(folder)
     elif params.data.source == "ucf101":
         from mofore.videos.ucf101 import get_ucf101  # here, since it imports an HTTP client
 
-        videos, notes = get_ucf101(params.data, raw)
+        videos, notes = get_ucf101(params.data, RAW)
     else:
-        make_demo(raw, params.demo.groups, params.demo.clips, params.seed, worker_count(params.runtime.workers))
-        videos, notes = read_split(raw / "splits", params.data.split), []
-    write_catalog(videos)
+        demo = params.demo
+        make_demo(RAW, demo.groups, demo.clips, demo.seed, worker_count(params.runtime.workers))
+        videos, notes = read_split(RAW / "splits", 1), []
+    files = hash_files(video_root(params.data), [v.path for v in videos], worker_count(params.runtime.workers))
+    write_video_list(files)
+    if copies := find_copies(files):
+        names = some_names([f"{later} = {first}" for first, later in copies])
+        notes.append(f"warning: {counted(len(copies), 'video')} with the same bytes as another: {names}")
     return "; ".join([f"download: {_counts(videos)}", *notes])
 
 
-def add_groups_and_splits(videos: list[Video], root: Path, held_out: int, seed: int) -> list[Video]:
-    """Give each video without a group its own group, and split by group if the user gives no split.
-
-    Args:
-        videos: the videos that `read_folder` returns.
-        root: their folder, for messages.
-        held_out: which fold is for testing, 1-3 (`data.split`).
-        seed: seed of the split.
-
-    Raises:
-        UserError: no video is for training, or there are too few groups.
-    """
-    videos = [video if video.group else replace(video, group=video.path) for video in videos]
-    if videos[0].split:
-        if all(video.split == "test" for video in videos):
-            raise UserError(f"{root}/videos.csv: all videos have split test: set split to train in some lines")
-        return videos
-    labels, groups = [video.label for video in videos], [video.group for video in videos]
-    folds = fold_count(groups)
-    if folds < 2:
-        raise UserError(
-            f"{root}: all videos are in one group, so none can be held out: add videos of another group, or give the "
-            "split in videos.csv"
-        )
-    if held_out > folds:
-        raise UserError(
-            f"params.yaml: data.split is {held_out}, but the videos have only {folds} groups and so {folds} splits: "
-            "lower it"
-        )
-    sides = split_by_group(labels, groups, held_out, seed)
-    return [replace(video, split=side) for video, side in zip(videos, sides, strict=True)]
-
-
 def _counts(videos: list[Video]) -> str:
-    """The numbers of videos, classes, groups and sides, for the closing line."""
+    """The numbers of videos, classes and groups, for the closing line."""
     labels = [video.label for video in videos]
-    train = sum(video.split == "train" for video in videos)
-    test = len(videos) - train
     parts = [
         counted(len(videos), "video"),
         counted(len(set(labels) - {""}), "class", "classes")
         + (f" ({labels.count('')} unlabelled)" if "" in labels else ""),
         counted(len({video.group for video in videos}), "group"),
     ]
-    warning = "" if test else "; no video is for testing, so there will be no scores"
-    return f"{', '.join(parts)} (train {train}, test {test}){warning}"
+    return ", ".join(parts)
 
 
 def _notes(folder: Folder) -> list[str]:

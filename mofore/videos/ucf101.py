@@ -79,8 +79,8 @@ def get_ucf101(
         waits: as for `fetch`.
 
     Returns:
-        The videos of split `data.split` that were found, with paths relative to `video_root(data)`; and notes for the
-        closing line about missing and unlisted files.
+        The listed videos that were found, with paths relative to `video_root(data)`; and notes for the closing line
+        about missing and unlisted files.
 
     Raises:
         UserError: `data.path` holds nothing that can be used, the download or the unpacking fails, or more than the
@@ -97,7 +97,7 @@ def get_ucf101(
     with TemporaryDirectory(prefix="unpacking-", dir=raw) as temporary:
         work = Path(temporary)
         _get_lists(user_path, work, raw / "splits", sources.lists, waits)
-        listed = read_split(raw / "splits", data.split)
+        listed = read_split(raw / "splits", 1)  # all three splits list the same videos
         if root is not None:
             comparison = _compare(listed, user_path, root, data.max_bad_share)
             videos = [replace(video, path=path) for video, path in comparison.present]

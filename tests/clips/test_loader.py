@@ -252,7 +252,7 @@ def test_an_error_in_a_worker_is_raised_by_the_caller(
     folder = pack([20] * 5, texture=True)
     params.clip.frames, params.clip.stride, params.clip.size, params.forecast.gap_max = 3, 2, 16, 9
     samples = ForecastDataset(FrameStore(folder), params.clip, params.forecast, params.augment, params.seed)
-    file = folder / "pack-00004.bin"
+    file = folder / "packs/pack-00004.bin"
     file.write_bytes(b"\0" * file.stat().st_size)
     batches = load_batches(samples, [[(0, 0), (0, 1), (0, 2)], [(0, 3), (0, 4)], [(1, 0)]], workers, device)
     next(batches)

@@ -18,7 +18,7 @@ from mofore.experiments.presets import compose_preset, list_presets, switch
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "params.yaml").read_text()
-NAMES = ["demo", "hmdb51", "ucf101", "ucf101_24gb"]
+NAMES = ["demo", "hmdb51", "paper", "ucf101", "ucf101_24gb"]
 REAL = [name for name in NAMES if name != "demo"]
 
 

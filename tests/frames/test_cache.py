@@ -75,7 +75,7 @@ def test_a_video_too_large_leaves_the_memory_to_others(pack: Packer) -> None:
 
 def test_frames_that_cannot_be_decoded_are_not_cached(pack: Packer) -> None:
     folder = pack(LENGTHS)
-    file = folder / "pack-00000.bin"
+    file = folder / "packs/pack-00000.bin"
     frames = FrameCache(FrameStore(folder).reader, np.array(LENGTHS), 1e9)
     frames.read(0, np.array([0]))
     content = file.read_bytes()

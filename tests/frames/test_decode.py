@@ -16,6 +16,7 @@ from cv2.typing import MatLike
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mofore.config import Frames
 from mofore.frames.decode import MAX_FAILED_FRAMES, decode_video, resize
 from mofore.frames.outcome import Outcome
 from tests.helpers.video_files import SHARED, bound_by_permissions, write_video
@@ -25,15 +26,15 @@ ODD = SHARED / "videos" / "odd"
 needs_odd = pytest.mark.skipif(not ODD.exists(), reason="the odd videos are not here")
 
 
-def decode(file: Path, short_side: int = 16) -> Outcome:
-    return decode_video(file, io.BytesIO(), short_side, 90, lambda: None)
+def decode(file: Path, short_side: int = 16, fps: float = 0) -> Outcome:
+    return decode_video(file, io.BytesIO(), Frames(short_side, fps, 90), lambda: None)
 
 
-def images(file: Path) -> list[MatLike]:
+def images(file: Path, fps: float = 0) -> list[MatLike]:
     """The frames of a video as they are stored, uint8 [H, W, 3] each."""
     out = io.BytesIO()
     data, at, found = out, 0, []
-    for length in decode_video(file, out, 64, 95, lambda: None).lengths:
+    for length in decode_video(file, out, Frames(64, fps, 95), lambda: None).lengths:
         image = cv2.imdecode(np.frombuffer(data.getvalue()[at : at + length], np.uint8), cv2.IMREAD_COLOR)
         assert image is not None
         found.append(image)

@@ -1,8 +1,10 @@
-"""The packs, the index and `videos.csv` that extract_frames writes, for good and for damaged videos."""
+"""The packs, the index and `outcomes.csv` that extract_frames writes, for good and for damaged videos."""
 
 import os
 import random
 import shutil
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -10,14 +12,15 @@ import numpy as np
 import pytest
 from cv2.typing import MatLike
 
-from mofore.catalog import Video, write_catalog
+from mofore.catalog import VideoFile, write_video_list
 from mofore.config import Frames, Params
 from mofore.errors import UserError
 from mofore.frames import extract
 from mofore.frames.extract import extract_frames, videos_per_pack
 from tests.helpers.video_files import all_bytes, table, write_video
 
-SMALL = Frames(short_side=16, jpeg_quality=90)
+av = pytest.importorskip("av")
+SMALL = Frames(short_side=16, fps=0, jpeg_quality=90)
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def project(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def list_own(*names: str) -> None:
     Path("data/raw").mkdir(parents=True, exist_ok=True)
-    write_catalog([Video(name, "label", name, "train") for name in names])
+    write_video_list([VideoFile(name, 1, name) for name in names])
 
 
 def column(name: str) -> list[str]:
@@ -42,8 +45,8 @@ def column(name: str) -> list[str]:
 def stored() -> list[MatLike]:
     """All stored frames, in the order of the index."""
     images = []
-    for pack, offset, length in np.load("data/frames/index.npy").tolist():
-        data = Path(f"data/frames/pack-{pack:05d}.bin").read_bytes()[offset : offset + length]
+    for pack, offset, length in np.load("data/frames/packs/index.npy").tolist():
+        data = Path(f"data/frames/packs/pack-{pack:05d}.bin").read_bytes()[offset : offset + length]
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         assert image is not None
         images.append(image)
@@ -58,15 +61,15 @@ def test_frames_are_in_order_and_have_the_right_size(project: Params) -> None:
     line = extract_frames(project)
     assert line.startswith("extract_frames: 10 frames of 3 videos, 0.0 MB")
     assert [",".join(row.values()) for row in table().values()] == [
-        "tall.avi,label,tall.avi,train,3,25.0,40,64,ok,",
-        "tiny.avi,label,tiny.avi,train,2,25.0,12,8,ok,",
-        "wide.avi,label,wide.avi,train,5,25.0,96,64,ok,",
+        "tall.avi,3,25.0,40,64,ok,",
+        "tiny.avi,2,25.0,12,8,ok,",
+        "wide.avi,5,25.0,96,64,ok,",
     ]
     images = stored()
     assert [image.shape for image in images] == [(26, 16, 3)] * 3 + [(16, 24, 3)] * 7
     # In frame t the bar is at pixel 4 t of 96, so in the stored frame it is at pixel t of 24.
     assert [int(image.sum((0, 2)).argmax()) for image in images[5:]] == [0, 1, 2, 3, 4]
-    index = np.load("data/frames/index.npy")
+    index = np.load("data/frames/packs/index.npy")
     assert index.dtype == np.int64
     assert index[:, 1].tolist() == [0, *index[:-1, 2].cumsum().tolist()]
 
@@ -84,10 +87,10 @@ def test_bytes_do_not_depend_on_workers(project: Params, monkeypatch: pytest.Mon
     for workers in (0, 1, 2):
         project.runtime.workers = workers
         extract_frames(project)
-        made.append(all_bytes(Path("data/frames")))
-    assert sorted(made[0]) == ["index.npy", "pack-00000.bin", "pack-00001.bin", "pack-00002.bin", "videos.csv"]
+        made.append(all_bytes(Path("data/frames/packs")))
+    assert sorted(made[0]) == ["index.npy", "outcomes.csv", "pack-00000.bin", "pack-00001.bin", "pack-00002.bin"]
     assert made[0] == made[1] == made[2]
-    index = np.load("data/frames/index.npy")
+    index = np.load("data/frames/packs/index.npy")
     assert index[:, 0].tolist() == [0] * 5 + [1] * 5 + [2] * 6
     np.save("wanted.npy", index)
     assert Path("wanted.npy").read_bytes() == made[0]["index.npy"]
@@ -97,7 +100,7 @@ def test_leftovers_are_removed_and_cached_files_stay(project: Params) -> None:
     write_video(Path("own/a.avi"))
     list_own("a.avi")
     extract_frames(project)
-    frames = Path("data/frames")
+    frames = Path("data/frames/packs")
     wanted = all_bytes(frames)
     shutil.copy(frames / "pack-00000.bin", frames / "pack-00007.bin")
     (frames / "pack-00000.bin").write_bytes(b"cached")
@@ -118,16 +121,14 @@ def test_unusable_videos_among_good_ones(project: Params) -> None:
         "extract_frames: 6 frames of 1 video, 0.0 MB; 4 of 5 videos cannot be used: "
         "empty.mp4 (empty file, zero bytes), linked.mp4 (No such file or directory), "
         "text.mp4 (not a video, or of a format that neither OpenCV nor PyAV can read), "
-        "vanished.mp4 (No such file or directory); data/frames/videos.csv names each with its reason"
+        "vanished.mp4 (No such file or directory); data/frames/packs/outcomes.csv names each with its reason"
     )
     rows = table()
     assert {name: row["status"] for name, row in rows.items()} == {
         "empty.mp4": "unreadable", "good.avi": "ok", "linked.mp4": "unreadable", "text.mp4": "unreadable",
         "vanished.mp4": "unreadable",
     }  # fmt: skip
-    assert ",".join(rows["empty.mp4"].values()) == (
-        "empty.mp4,label,empty.mp4,train,0,0.0,0,0,unreadable,empty file, zero bytes"
-    )
+    assert ",".join(rows["empty.mp4"].values()) == ("empty.mp4,0,0.0,0,0,unreadable,empty file, zero bytes")
     assert len(stored()) == 6
 
 
@@ -166,9 +167,9 @@ def test_lower_jpeg_quality_makes_smaller_packs(project: Params) -> None:
     list_own("a.avi")
     sizes = []
     for quality in (20, 95):
-        project.frames = Frames(short_side=64, jpeg_quality=quality)
+        project.frames = Frames(short_side=64, fps=0, jpeg_quality=quality)
         extract_frames(project)
-        sizes.append(Path("data/frames/pack-00000.bin").stat().st_size)
+        sizes.append(Path("data/frames/packs/pack-00000.bin").stat().st_size)
     assert sizes[0] < sizes[1]
 
 
@@ -206,18 +207,48 @@ def test_damaged_copies_each_get_a_row(project: Params) -> None:
 CONTAINERS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "MJPG", ".mpg": "PIM1"}
 
 
-def test_copies_are_reported_those_across_the_split_first(project: Params) -> None:
-    for number in range(3):
-        write_video(Path(f"own/{number}.avi"), 5 + number)
-    shutil.copy("own/0.avi", "own/copy.avi")
-    Path("own/link.avi").symlink_to("1.avi")
-    Path("data/raw").mkdir(parents=True)
-    splits = {"0.avi": "train", "1.avi": "train", "2.avi": "test", "copy.avi": "train", "link.avi": "test"}
-    write_catalog([Video(name, "", name, split) for name, split in splits.items()])
-    assert extract_frames(project).endswith(
-        "; warning: 2 videos with the same bytes as another: link.avi = 1.avi (test, train), copy.avi = 0.avi; "
-        "1 of them across train and test, which makes scores too high: remove them"
-    )
+def write_variable(path: Path, seconds: list[float]) -> None:
+    """A video whose frame number t, of brightness 10 t, is shown from `seconds[t]` on."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=1000)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        stream.options = {"crf": "1", "bf": "0"}
+        for t, second in enumerate(seconds):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 10 * t, np.uint8), format="bgr24")
+            frame.pts, frame.time_base = round(1000 * second), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def shown() -> list[int]:
+    """The number of each stored frame of a variable video."""
+    return [round(float(image.mean()) / 10) for image in stored()]
+
+
+def test_variable_frame_rates_are_resampled_by_time_stamps(project: Params) -> None:
+    write_variable(Path("own/a.mp4"), [0, 0.1, 0.2, 0.25, 0.3, 0.9, 1.0])
+    list_own("a.mp4")
+    extract_frames(project)
+    assert shown() == [0, 1, 2, 3, 4, 5, 6], "as they are"
+    project.frames = replace(project.frames, fps=10.0)
+    assert extract_frames(project).startswith("extract_frames: 12 frames of 1 video")
+    assert shown() == [0, 1, 2, 4, 4, 4, 4, 4, 4, 5, 6, 6]
+    assert column("fps") == ["10.0"]
+
+
+@pytest.mark.parametrize("fps", [10.0, 25.0, 30.0, 60.0])
+def test_resampled_videos_last_as_long_as_before(project: Params, fps: float) -> None:
+    for number, rate in enumerate([15, 25, 30, 60]):
+        writer = cv2.VideoWriter(f"own/{number}.avi", cv2.VideoWriter.fourcc(*"MJPG"), rate, (32, 32))
+        for _ in range(2 * rate):
+            writer.write(np.zeros((32, 32, 3), np.uint8))
+        writer.release()
+    list_own(*(f"{number}.avi" for number in range(4)))
+    assert "warning: frame rates differ, 15 to 60 per second, so clips" in extract_frames(project)
+    project.frames = replace(project.frames, fps=fps)
+    assert "frame rates differ" not in extract_frames(project)
+    assert {abs(int(frames) - 2 * fps) <= 1 for frames in column("frames")} == {True}
 
 
 @pytest.mark.parametrize(("videos", "in_pack"), [(1, 4), (300, 4), (2_000, 15), (13_320, 64), (1_000_000, 64)])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mofore.config import Frames
 from mofore.errors import UserError
 from mofore.frames.packs import Pack, read_sidecar, scratch_folder, scratch_key
 from mofore.frames.watchdog import end_child
@@ -13,7 +14,9 @@ from tests.helpers.video_files import write_video
 
 
 def test_a_finished_pack_is_not_made_again(tmp_path: Path) -> None:
-    pack = Pack(tmp_path / "pack-00000.bin", [write_video(tmp_path / "a.avi", 5), tmp_path / "gone.avi"], 16, 90, 60)
+    pack = Pack(
+        tmp_path / "pack-00000.bin", [write_video(tmp_path / "a.avi", 5), tmp_path / "gone.avi"], Frames(16, 0, 90), 60
+    )
     pack.make()
     end_child()
     outcomes = read_sidecar(pack.target)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mofore.config import Frames
 from mofore.errors import UserError
 from mofore.frames.packs import Pack
 from mofore.frames.parallel import make_packs
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 def packs(folder: Path) -> list[Pack]:
     folder.mkdir()
     files = [write_video(folder.parent / f"{n}.avi", 20 + n, (320, 240)) for n in range(8)]
-    return [Pack(folder / f"pack-{n:05d}.bin", files[n : n + 2], 16, 90, 60) for n in range(0, 8, 2)]
+    return [Pack(folder / f"pack-{n:05d}.bin", files[n : n + 2], Frames(16, 0, 90), 60) for n in range(0, 8, 2)]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -43,7 +44,7 @@ def test_all_backends_make_the_same(tmp_path: Path) -> None:
 
 def test_an_error_in_a_worker_is_raised(tmp_path: Path) -> None:
     (tmp_path / "file").touch()  # a file at the path of the folder
-    pack = Pack(tmp_path / "file/pack-00000.bin", [tmp_path / "a.avi"], 16, 90, 60)
+    pack = Pack(tmp_path / "file/pack-00000.bin", [tmp_path / "a.avi"], Frames(16, 0, 90), 60)
     with pytest.raises(FileExistsError) as raised:
         list(make_packs([pack, pack], 2, "loky"))
     assert str(raised.value.filename).startswith(str(tmp_path / "file"))
@@ -56,7 +57,7 @@ def test_no_thread_of_loky_remains(tmp_path: Path, succeeds: bool) -> None:
     made = packs(tmp_path / "packs")
     if not succeeds:
         (tmp_path / "file").touch()
-        made.append(Pack(tmp_path / "file/pack-00000.bin", made[0].files, 16, 90, 60))
+        made.append(Pack(tmp_path / "file/pack-00000.bin", made[0].files, Frames(16, 0, 90), 60))
     before = set(threading.enumerate())
     with nullcontext() if succeeds else pytest.raises(FileExistsError):
         list(make_packs(made, 2, "loky"))

@@ -79,14 +79,14 @@ def test_select_gives_videos_in_the_order_requested(pack: Packer) -> None:
 
 
 def test_missing_extraction_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"videos.csv: no such file: run `dvc repro extract_frames`"):
+    with pytest.raises(UserError, match=r"videos.csv: no such file: run `dvc repro manifest`"):
         FrameStore(tmp_path)
 
 
 @pytest.mark.parametrize("keep_length", [True, False])
 def test_a_damaged_pack_is_named(pack: Packer, keep_length: bool) -> None:
     folder = pack([3])
-    file = folder / "pack-00000.bin"
+    file = folder / "packs/pack-00000.bin"
     file.write_bytes(b"\0" * (file.stat().st_size if keep_length else 0))
     with pytest.raises(UserError, match=r"pack-00000.bin: damaged at byte 0"):
         FrameStore(folder).read(0, np.array([0]))

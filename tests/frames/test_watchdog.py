@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mofore.config import Frames
 from mofore.frames.outcome import Outcome
 from mofore.frames.watchdog import end_child, write_pack
 from tests.helpers.processes import decoders, has_ended, needs_proc, open_files, wait_until
@@ -41,7 +42,7 @@ def three(tmp_path: Path, long_video: Path) -> Files:
 
 
 def undisturbed(files: Files, pack: Path) -> tuple[list[Outcome], bytes]:
-    found = write_pack(pack, files, 32, 90, 60)
+    found = write_pack(pack, files, Frames(32, 0, 90), 60)
     end_child()
     return found, pack.read_bytes()
 
@@ -51,7 +52,7 @@ def disturbed(files: Files, pack: Path, disturb: Callable[[int], None], timeout:
 
     def work() -> list[Outcome]:
         try:
-            return write_pack(pack, files, 32, 90, timeout)
+            return write_pack(pack, files, Frames(32, 0, 90), timeout)
         finally:
             end_child()
 
@@ -108,13 +109,13 @@ def test_one_child_for_many_packs(tmp_path: Path) -> None:
     video = write_video(tmp_path / "a.avi")
     children = set()
     for _ in range(3):
-        write_pack(tmp_path / "pack", [video], 16, 90, 60)
+        write_pack(tmp_path / "pack", [video], Frames(16, 0, 90), 60)
         children |= set(decoders(os.getpid()))
     assert len(children) == 1
 
 
 def test_no_files_make_an_empty_pack(tmp_path: Path) -> None:
-    assert write_pack(tmp_path / "pack", [], 16, 90, 60) == []
+    assert write_pack(tmp_path / "pack", [], Frames(16, 0, 90), 60) == []
     assert (tmp_path / "pack").read_bytes() == b""
 
 
@@ -123,13 +124,13 @@ def test_a_full_disk_is_reported_with_the_pack(tmp_path: Path) -> None:
     pack = tmp_path / "pack-00000.bin"
     pack.symlink_to("/dev/full")
     with pytest.raises(OSError, match=str(pack)) as raised:
-        write_pack(pack, [write_video(tmp_path / "a.avi")], 16, 90, 60)
+        write_pack(pack, [write_video(tmp_path / "a.avi")], Frames(16, 0, 90), 60)
     assert raised.value.errno in (errno.ENOSPC, errno.EINVAL)  # EINVAL: /dev/full has no length
 
 
 def test_the_child_ends_with_its_supervisor(three: Files, tmp_path: Path) -> None:
-    code = "from pathlib import Path; from mofore.frames.watchdog import write_pack; "
-    code += f"write_pack(Path({str(tmp_path / 'p')!r}), [Path({str(three[1])!r})] * 50, 32, 90, 60)"
+    code = "from pathlib import Path; from mofore.config import Frames; from mofore.frames.watchdog import write_pack; "
+    code += f"write_pack(Path({str(tmp_path / 'p')!r}), [Path({str(three[1])!r})] * 50, Frames(32, 0, 90), 60)"
     with subprocess.Popen([sys.executable, "-c", code]) as supervisor:
         wait_until(lambda: bool(decoders(supervisor.pid)))
         (child,) = decoders(supervisor.pid)
@@ -157,7 +158,7 @@ def test_each_thread_has_its_own_child(tmp_path: Path) -> None:
     found: dict[int, list[Outcome]] = {}
 
     def work(number: int) -> None:
-        found[number] = write_pack(tmp_path / str(number), [video] * 3, 16, 90, 60)
+        found[number] = write_pack(tmp_path / str(number), [video] * 3, Frames(16, 0, 90), 60)
         end_child()
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]

@@ -40,9 +40,9 @@ def make_project(folder: Path, classes: list[str], per_class: int = 16) -> Path:
 
 def write_frames(folder: Path, videos: pd.DataFrame, fps: float = 25.0) -> None:
     """Write the frames folder of `videos`. Video number v has the gray level v % 200 as its background."""
-    folder.mkdir(parents=True)
+    (folder / "packs").mkdir(parents=True)
     index = []
-    with (folder / "pack-00000.bin").open("wb") as pack:
+    with (folder / "packs/pack-00000.bin").open("wb") as pack:
         for v in range(len(videos)):
             for t in range(FRAMES):
                 frame = np.full((HEIGHT, WIDTH, 3), v % 200, np.uint8)
@@ -50,7 +50,7 @@ def write_frames(folder: Path, videos: pd.DataFrame, fps: float = 25.0) -> None:
                 jpeg = cv2.imencode(".png", frame)[1].tobytes()  # lossless, so that tests can compare exactly
                 index.append((0, pack.tell(), len(jpeg)))
                 pack.write(jpeg)
-    np.save(folder / "index.npy", np.array(index, dtype=np.int64))
+    np.save(folder / "packs/index.npy", np.array(index, dtype=np.int64))
     text = videos[["video", "label", "group", "split"]]
     facts: dict[str, Any] = {
         "frames": FRAMES,

@@ -57,8 +57,8 @@ def run_stage_script(project: Path, stage: str) -> subprocess.CompletedProcess[s
 
 
 def table(project: Path = Path()) -> dict[str, dict[str, str]]:
-    """Return the rows of data/frames/videos.csv by video."""
-    with (project / "data/frames/videos.csv").open(encoding="utf-8", newline="") as file:
+    """Return the rows of data/frames/packs/outcomes.csv by video."""
+    with (project / "data/frames/packs/outcomes.csv").open(encoding="utf-8", newline="") as file:
         return {row["video"]: row for row in csv.DictReader(file)}
 
 

@@ -9,7 +9,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-DATA_STAGES = ["download", "extract_frames", "pretrain", "embed", "controls", "supervised"]  # write to data/
+DATA_STAGES = ["download", "extract_frames", "manifest", "pretrain", "embed", "controls", "supervised"]
 NAMES = [*DATA_STAGES, "linear", "knn", "temporal", "forecast", "structure", "plots", "report"]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mofore.catalog import Video, write_catalog
+from mofore.catalog import VideoFile, write_video_list
 from tests.helpers.processes import decoders, descendants, has_ended, needs_proc, wait_until
 from tests.helpers.video_files import SHARED, all_bytes, make_project, run_stage_script, table, write_video
 
@@ -29,7 +29,7 @@ def many_videos(project: Path, workers: int, videos: int = 40) -> Path:
         # Appended bytes make them different files, of the same pictures.
         (project / f"own/{number:03}.avi").write_bytes(first.read_bytes() + bytes(number))
     (project / "data/raw").mkdir(parents=True)
-    write_catalog([Video(f"{n:03}.avi", "", str(n), "train") for n in range(videos)], project / "data/raw/videos.csv")
+    write_video_list([VideoFile(f"{n:03}.avi", 1, str(n)) for n in range(videos)], project / "data/raw/files.csv")
     return project
 
 
@@ -132,7 +132,7 @@ def test_stage_with_bad_videos_among_good_ones(tmp_path: Path) -> None:
     assert ran.stdout == (
         "extract_frames: 48 frames of 8 videos, 0.0 MB; 2 of 10 videos cannot be used: "
         "walk/6.avi (not a video, or of a format that neither OpenCV nor PyAV can read), "
-        "walk/7.avi (empty file, zero bytes); data/frames/videos.csv names each with its reason\n"
+        "walk/7.avi (empty file, zero bytes); data/frames/packs/outcomes.csv names each with its reason\n"
     )
 
 
@@ -140,7 +140,7 @@ def test_stage_with_bad_videos_among_good_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({}, "data/raw/videos.csv: no such file: run the stage download first, or `dvc repro`"),
+        ({}, "data/raw/files.csv: no such file: run the stage download first, or `dvc repro`"),
         ({"frames.short_sid": 64}, "params.yaml: unknown key 'frames.short_sid' - did you mean 'frames.short_side'?"),
     ],
 )

@@ -178,14 +178,14 @@ def test_key_depends_on_params_code_and_data(project: Path, params: Params) -> N
     for name in (
         "mofore/method/losses.py",
         "stages/pretrain.py",
-        "data/frames/index.npy",
-        "data/frames/pack-00001.bin",
+        "data/frames/packs/index.npy",
+        "data/frames/packs/pack-00001.bin",
     ):
         content = bytearray((project / name).read_bytes())
         content[len(content) // 2] ^= 1
         (project / name).write_bytes(content)
         assert changed(), name
-    (project / "data/frames/pack-00001.bin").rename("data/frames/pack-00002.bin")
+    (project / "data/frames/packs/pack-00001.bin").rename("data/frames/packs/pack-00002.bin")
     assert changed()
 
 
@@ -203,7 +203,7 @@ def test_key_ignores_bytecode_caches_and_editor_files(project: Path, params: Par
 
 
 def test_key_depends_on_the_length_of_long_packs(project: Path, params: Params) -> None:
-    pack = project / "data/frames/pack-00000.bin"
+    pack = project / "data/frames/packs/pack-00000.bin"
     pack.write_bytes(bytes(3 << 20))
     before = stage_key("pretrain", params)
     pack.write_bytes(bytes((3 << 20) + 1))

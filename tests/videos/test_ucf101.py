@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from mofore.catalog import video_root
+from mofore.catalog import VideoFile, video_root, write_video_list
 from mofore.config import Params
 from mofore.errors import UserError
 from mofore.utils.scratch import locked
 from mofore.videos.archive import RAR_TOOLS
+from mofore.videos.assign import assign
 from mofore.videos.ucf101 import OFFICIAL, Sources, get_ucf101
 from tests.helpers.bad_server import BadServer, bad_server
 from tests.helpers.ucf101_files import CLASSES, VIDEOS, contents, lists, rar_bytes, write_files, zip_bytes
@@ -58,7 +59,7 @@ def project(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("DVC_ROOT", raising=False)
     RAW.mkdir(parents=True)
     Path("data/videos").mkdir()
-    params.data.source, params.data.path, params.data.split = "ucf101", "data/videos", 1
+    params.data.source, params.data.path, params.data.split = "ucf101", "data/videos", "1"
     with bad_server() as server:
         yield Project(
             params,
@@ -247,8 +248,8 @@ def test_a_folder_with_lists_only_counts_as_empty(project: Project) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not OFFICIAL_LISTS.exists(), reason="the official lists are not on this machine")
-@pytest.mark.parametrize(("split", "train", "test"), [(1, 9537, 3783), (2, 9586, 3734), (3, 9624, 3696)])
-def test_all_of_ucf101_by_the_official_lists(project: Project, split: int, train: int, test: int) -> None:
+@pytest.mark.parametrize(("split", "train", "test"), [("1", 9537, 3783), ("2", 9586, 3734), ("3", 9624, 3696)])
+def test_all_of_ucf101_by_the_official_lists(project: Project, split: str, train: int, test: int) -> None:
     lines = [line for side in ("train", "test") for line in (OFFICIAL_LISTS / f"{side}list01.txt").read_text().split()]
     files = contents([line for line in lines if line.endswith(".avi")])
     own = {f"ucfTrainTestlist/{path.name}": path.read_bytes() for path in OFFICIAL_LISTS.iterdir()}
@@ -261,8 +262,10 @@ def test_all_of_ucf101_by_the_official_lists(project: Project, split: int, train
     videos, notes = get_ucf101(project.params.data, RAW, project.sources, WAITS)
     assert notes == ["no listed video is missing"]
     assert len(unpacked(RAW / "videos")) == 13320
-    assert [video.split for video in videos].count("train") == train
-    assert [video.split for video in videos].count("test") == test
+    write_video_list([VideoFile(video.path, 1, "") for video in videos])
+    assigned, _ = assign(project.params)
+    assert [video.split for video in assigned].count("train") == train
+    assert [video.split for video in assigned].count("test") == test
     RAW.rename("own")
     RAW.mkdir()
     shutil.rmtree("own/videos/YoYo")
@@ -285,12 +288,13 @@ def test_as_stages_with_own_videos(tmp_path: Path) -> None:
     write_files(tmp_path / "own", contents(content=video) | lists())
     project = make_project(tmp_path / "project", **{"data.source": "ucf101", "data.path": str(tmp_path / "own")})
     outputs = []
-    for stage in ("download", "extract_frames"):
+    for stage in ("download", "extract_frames", "manifest"):
         ran = run_stage_script(project, stage)
         assert (ran.returncode, ran.stderr) == (0, "")
         outputs.append(ran.stdout)
-    counts = "18 videos, 3 classes, 9 groups (train 12, test 6)"
+    counts = "18 videos, 3 classes, 9 groups"
     assert outputs[0] == f"download: {counts}; {SMALL}; no listed video is missing\n"
+    assert outputs[2] == "manifest: train 12, test 6\n"
     with (project / "data/frames/videos.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["label"] for row in rows} == set(CLASSES)
@@ -306,7 +310,7 @@ from mofore.utils.scratch import locked
 from mofore.videos.ucf101 import Sources, get_ucf101
 
 sources = Sources(**{name: Source(**fields) for name, fields in json.loads(sys.argv[1]).items()})
-get_ucf101(Data("ucf101", "data/videos", 1, 0.1), Path("data/raw"), sources, waits=(0.1, 0.1))
+get_ucf101(Data("ucf101", "data/videos", "1", 0.1), Path("data/raw"), sources, waits=(0.1, 0.1))
 """
 
 

@@ -1,0 +1,94 @@
+"""Join what is known of each video: the outcome of its decoding, and its label, group and split.
+
+`data/frames/` then holds, beside the packs,
+- `videos.csv`: one row per listed video, used or not;
+- `grouped_split.csv`: group and split as the source of the videos has them; no group is in both splits. It differs from
+  `videos.csv` with `data.split: random` only, where it shows what the leak of that split is worth.
+"""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+from mofore.catalog import GROUPED_SPLIT, PACKS, Video, csv_bytes, read_video_list
+from mofore.config import Params
+from mofore.errors import UserError
+from mofore.utils.files import writing
+from mofore.utils.text import some_names
+from mofore.videos.assign import assign
+from mofore.videos.grouping import RANDOM
+from mofore.videos.hashes import find_copies
+
+FRAMES = Path("data/frames")
+COLUMNS = ["video", "label", "group", "split", "frames", "fps", "width", "height", "status", "reason"]
+
+
+def write_manifest(params: Params) -> str:
+    """Write `data/frames/videos.csv` and `grouped_split.csv`.
+
+    Returns:
+        The stage's closing line: the sizes of the splits, and warnings about copies and recordings in both.
+
+    Raises:
+        UserError: a file is missing, or the videos cannot be split.
+    """
+    videos, grouped = assign(params)
+    outcomes = {row.pop("video"): row for row in _read(PACKS / "outcomes.csv")}
+    rows = [(v.path, v.label, v.group, v.split, *map(_number, outcomes[v.path].values())) for v in videos]
+    _write(FRAMES / "videos.csv", [COLUMNS, *rows])
+    _write(GROUPED_SPLIT, [["video", "group", "split"], *((v.path, v.group, v.split) for v in grouped)])
+
+    train = sum(video.split == "train" for video in videos)
+    parts = [f"manifest: train {train}, test {len(videos) - train}"]
+    if train == len(videos):
+        parts.append("no video is for testing, so there will be no scores")
+    if params.data.split == RANDOM:
+        parts.append(_recordings(videos, grouped))
+    if across := _copies_across(videos):
+        parts.append(
+            f"warning: {len(across)} with the same bytes as another on the other side of the split, "
+            f"{some_names(across)}: this makes scores too high, remove them"
+        )
+    return "; ".join(parts)
+
+
+def _recordings(videos: list[Video], grouped: list[Video]) -> str:
+    sides: dict[str, set[str]] = {}
+    for video, source in zip(videos, grouped, strict=True):
+        sides.setdefault(source.group, set()).add(video.split)
+    both = sum(len(splits) > 1 for splits in sides.values())
+    return (
+        f"warning: data.split is random, so {both} of {len(sides)} recordings (groups) are in train and in test, which "
+        "makes scores too high: for comparison with the paper only"
+    )
+
+
+def _copies_across(videos: list[Video]) -> list[str]:
+    split_of = {video.path: video.split for video in videos}
+    return [
+        f"{copy} = {first} ({split_of[copy]}, {split_of[first]})"
+        for first, copy in find_copies(read_video_list())
+        if split_of[copy] != split_of[first]
+    ]
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file: run `dvc repro extract_frames`") from None
+
+
+def _write(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    path.unlink(missing_ok=True)  # removed, not overwritten: it may be a link into DVC's cache
+    with writing(path) as file:
+        file.write(csv_bytes(rows))
+
+
+def _number(cell: str) -> object:
+    """A cell as `csv_bytes` takes it: numbers as numbers, so that only text is quoted."""
+    try:
+        return float(cell) if "." in cell else int(cell)
+    except ValueError:
+        return cell

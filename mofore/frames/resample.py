@@ -1,0 +1,59 @@
+"""Resample a video to a constant frame rate, by the time stamps of its frames.
+
+Output frame k is what a viewer sees k / fps seconds after the first frame: the last frame with a time stamp up to then.
+Since containers round time stamps, a frame may come a quarter of an interval late. So a video that already has the
+wanted rate keeps each frame once. Frames are repeated or left out, never mixed.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+
+from cv2.typing import MatLike
+
+TOLERANCE = 0.25  # of the interval between two output frames
+LONGEST_STILL = 600.0  # seconds; a longer pause between two frames is taken for damaged time stamps
+
+
+class TimeStampError(Exception):
+    """A video cannot be resampled; the message is the reason."""
+
+
+def resample(frames: Iterable[tuple[float, MatLike]], fps: float, header_fps: float) -> Iterator[MatLike]:
+    """Yield the frames of a video at a constant rate.
+
+    Args:
+        frames: time stamp in seconds (not a number if unknown) and image of each frame, in display order. An image may
+            be overwritten once the next one is asked for.
+        fps: frames per second of the result, above 0.
+        header_fps: the rate in the file's header, for files without time stamps; 0 if unknown.
+
+    Raises:
+        TimeStampError: time stamps are missing and so is the rate in the header, or they jump.
+    """
+    shown: MatLike | None = None
+    first = now = 0.0
+    n_read = n_yielded = 0
+    by_header = False  # time stamps are missing
+
+    def due(end: float) -> bool:
+        """Is the next output frame shown before `end`, in seconds after the first frame?"""
+        return (n_yielded + TOLERANCE) / fps < end
+
+    for stamp, image in frames:
+        if n_read == 0:
+            first = stamp
+        elif n_read == 1 and not stamp > first:  # also if one of them is not a number
+            if not 0 < header_fps < math.inf:
+                raise TimeStampError(f"no time stamps and no frame rate to resample it to {fps:g} per second")
+            by_header = True
+        before, now = now, n_read / header_fps if by_header else max(now, stamp - first) if n_read else 0.0
+        if now - before > LONGEST_STILL:
+            raise TimeStampError(f"time stamps jump by {now - before:,.0f} s after {n_read} frames")
+        while shown is not None and due(now):
+            yield shown
+            n_yielded += 1
+        shown, n_read = image.copy(), n_read + 1
+    end = now + (now / (n_read - 1) if n_read > 1 else 1 / fps)  # the last frame is shown as long as the others
+    while shown is not None and due(end):
+        yield shown
+        n_yielded += 1
