@@ -35,7 +35,7 @@ def within(low: float, high: float = math.inf) -> dict[str, Any]:
     return {"range": (low, high)}
 
 
-def one_of(*names: str) -> dict[str, Any]:
+def one_of(*names: str | int) -> dict[str, Any]:
     """Field metadata: the value must be one of these names."""
     return {"choices": names}
 
@@ -44,7 +44,7 @@ def one_of(*names: str) -> dict[str, Any]:
 class Data:
     source: str = field(metadata=one_of("demo", "folder", "ucf101"))
     path: str
-    split: str = field(metadata=one_of("1", "2", "3", "random"))
+    split: int | str = field(metadata=one_of(1, 2, 3, "random"))
     max_bad_share: float = field(metadata=within(0, 1))
 
 
@@ -294,7 +294,7 @@ def _check_values(section: Any, path: Path, prefix: str) -> None:
                 wanted = f"at least {low}" if high == math.inf else f"from {low} to {high}"
                 raise UserError(f"{path}: {key} is {value}, but must be {wanted}")
         if "choices" in f.metadata and value not in f.metadata["choices"]:
-            names = f.metadata["choices"]
+            names = [str(choice) for choice in f.metadata["choices"]]
             close = difflib.get_close_matches(str(value), names, n=1)
             hint = f" - did you mean '{close[0]}'?" if close else ""
             raise UserError(f"{path}: {key} is '{value}', but must be one of {', '.join(names)}{hint}")

@@ -13,7 +13,7 @@ RANDOM = "random"  # value of data.split
 RANDOM_TEST_SHARE = 0.2  # of the videos, as in the paper
 
 
-def held_out_fold(split: str) -> int:
+def held_out_fold(split: int | str) -> int:
     """The number of the source's split, 1-3, that goes with a value of `data.split`; with random it is 1."""
     return 1 if split == RANDOM else int(split)
 

@@ -57,8 +57,8 @@ def listed(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     return params
 
 
-@pytest.mark.parametrize(("split", "test"), [("1", LISTED[1]), ("2", LISTED[0])])
-def test_ucf101s_lists_give_label_group_and_split(listed: Params, split: str, test: str) -> None:
+@pytest.mark.parametrize(("split", "test"), [(1, LISTED[1]), (2, LISTED[0])])
+def test_ucf101s_lists_give_label_group_and_split(listed: Params, split: int, test: str) -> None:
     listed.data.split = split
     videos, grouped = assign(listed)
     assert videos == grouped

@@ -94,7 +94,7 @@ def test_demo_is_made_and_its_lists_are_read(params: Params, tmp_path: Path, mon
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("mofore.videos.prepare.make_demo", make_lists_only)
-    params.seed, params.demo.seed, params.data.split = 3, 4, "2"
+    params.seed, params.demo.seed, params.data.split = 3, 4, 2
     assert download(params) == "download: 3 videos, 2 classes, 3 groups"
     assert [file.path for file in read_video_list()] == [
         "Bow/v_Bow_g03_c01.avi", "Bow/v_Bow_g04_c01.avi", "Squat/v_Squat_g03_c02.avi"

@@ -59,7 +59,7 @@ def project(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("DVC_ROOT", raising=False)
     RAW.mkdir(parents=True)
     Path("data/videos").mkdir()
-    params.data.source, params.data.path, params.data.split = "ucf101", "data/videos", "1"
+    params.data.source, params.data.path, params.data.split = "ucf101", "data/videos", 1
     with bad_server() as server:
         yield Project(
             params,
@@ -248,8 +248,8 @@ def test_a_folder_with_lists_only_counts_as_empty(project: Project) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not OFFICIAL_LISTS.exists(), reason="the official lists are not on this machine")
-@pytest.mark.parametrize(("split", "train", "test"), [("1", 9537, 3783), ("2", 9586, 3734), ("3", 9624, 3696)])
-def test_all_of_ucf101_by_the_official_lists(project: Project, split: str, train: int, test: int) -> None:
+@pytest.mark.parametrize(("split", "train", "test"), [(1, 9537, 3783), (2, 9586, 3734), (3, 9624, 3696)])
+def test_all_of_ucf101_by_the_official_lists(project: Project, split: int, train: int, test: int) -> None:
     lines = [line for side in ("train", "test") for line in (OFFICIAL_LISTS / f"{side}list01.txt").read_text().split()]
     files = contents([line for line in lines if line.endswith(".avi")])
     own = {f"ucfTrainTestlist/{path.name}": path.read_bytes() for path in OFFICIAL_LISTS.iterdir()}
@@ -310,7 +310,7 @@ from mofore.utils.scratch import locked
 from mofore.videos.ucf101 import Sources, get_ucf101
 
 sources = Sources(**{name: Source(**fields) for name, fields in json.loads(sys.argv[1]).items()})
-get_ucf101(Data("ucf101", "data/videos", "1", 0.1), Path("data/raw"), sources, waits=(0.1, 0.1))
+get_ucf101(Data("ucf101", "data/videos", 1, 0.1), Path("data/raw"), sources, waits=(0.1, 0.1))
 """
 
 
