@@ -2,11 +2,13 @@
 
     python -m mofore.experiments.ablations queue 1 2 3   # queue the experiments; 1 2 3 are the default seeds
     dvc queue start
-    python -m mofore.experiments.ablations               # write ablations/table.csv and ablations/figure.png
+    python -m mofore.experiments.ablations               # write ablations/: table.csv, runs.csv and figure.png
 
-Commit the table and the figure.
+With `paper` before `queue`, or alone, the same for the configuration of the paper, on the videos of params.yaml. Commit
+the table and the figure.
 
-A run belongs to an ablation if its parameters equal those of params.yaml with BUDGET and the ablation's values applied.
+A run belongs to an ablation if its parameters equal those of its set (see ablation_sets.py) with the budget and the
+ablation's values applied.
 `seed`, section `runtime` and the name of the experiment do not matter. Queue from a clean commit, because DVC shows
 only the experiments of the current commit.
 """
@@ -15,7 +17,6 @@ import re
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
@@ -25,66 +26,14 @@ from mofore.config import PARAMS_FILE, check_params, load_params
 from mofore.errors import UserError, run_stage
 from mofore.evaluation.bootstrap import Interval
 from mofore.experiments.ablation_chart import draw
+from mofore.experiments.ablation_sets import SETS, AblationSet, Values
+from mofore.experiments.presets import compose_preset
 from mofore.experiments.runs import Run, dvc, flatten, read_experiments
 from mofore.utils.files import write_csv
 from mofore.utils.text import counted
 
-Values = dict[str, Any]  # flat parameter names and their values, e.g. {"forecast.gap_max": 64}
-
-FOLDER = Path("ablations")
 SEEDS = (1, 2, 3)
 TARGETS = ("report",)  # the stage that writes the scores of all others into one file
-BUDGET: Values = {  # applied to all runs, also to the default: they train for less time than params.yaml says
-    "pretrain.epochs": 12,
-    "pretrain.min_steps": 0,
-    "pretrain.knn_every": 0,
-    "embed.clips": 4,
-    "scores.folds": 0,
-}
-
-ABLATIONS: dict[str, dict[str, Values]] = {  # section: {name: values}; {} stands for the values in params.yaml
-    "losses": {
-        "both": {},
-        "forecasting only": {"contrast.weight": 0},
-        "contrast only": {"forecast.weight": 0},
-        "both, forecasting with weight 1": {"forecast.weight": 1},
-    },
-    "gap, in video frames": {
-        "randomised, 0 to 48": {"forecast.gap_min": 0, "forecast.gap_max": 48},
-        "always 0": {"forecast.gap_min": 0, "forecast.gap_max": 0},
-        "always 8": {"forecast.gap_min": 8, "forecast.gap_max": 8},
-        "always 32": {"forecast.gap_min": 32, "forecast.gap_max": 32},
-    },
-    "gap distribution": {law: {"forecast.gap_distribution": law} for law in ("uniform", "log", "decreasing")},
-    "gap conditioning": {what: {"forecast.gap_conditioning": what} for what in ("gap", "none", "shuffled")},
-    "input": {name: {"clip.input": name} for name in ("residual", "rgb", "both")},
-    "frames are": {"whole": {"clip.crop": "none"}, "cropped to the centre": {"clip.crop": "center"}},
-    "momentum of the EMA": {
-        "0.9 to 1": {"momentum.start": 0.9, "momentum.end": 1},
-        "0.99 to 1": {"momentum.start": 0.99, "momentum.end": 1},
-        "always 0.99": {"momentum.start": 0.99, "momentum.end": 0.99},
-        "always 0, no EMA": {"momentum.start": 0, "momentum.end": 0},
-    },
-    "futures of one group": {"left out": {"contrast.mask_groups": True}, "negatives": {"contrast.mask_groups": False}},
-    "augmentation": {
-        "as set": {},
-        "none": {"augment.crop_min": 1, "augment.flip": 0, "augment.jitter": 0, "augment.grayscale": 0},
-        "strong": {"augment.crop_min": 0.2, "augment.jitter": 0.8, "augment.grayscale": 0.8},
-    },
-    "futures left as they are": {
-        "half of them": {"augment.clean_target_prob": 0.5},
-        "none": {"augment.clean_target_prob": 0},
-    },
-    "futures of a context": {str(number): {"forecast.futures": number} for number in (1, 2)},
-    "negatives from a queue": {str(number): {"contrast.queue_size": number} for number in (0, 1024)},
-    "against collapse": {name: {"contrast.loss": name} for name in ("infonce", "vicreg", "sigreg")},
-    "parts of our own": {
-        "all": {},
-        "without reversed futures": {"contrast.time_reversed_negatives": False},
-        "without decorrelation": {"decorrelation.weight": 0},
-    },
-}
-
 SCORES = {  # column of the table: (key in `Run.scores`, title in the figure)
     "linear": ("mofore.linear", "linear top-1"),
     "r_at_1": ("mofore.r_at_1", "retrieval R@1"),
@@ -92,7 +41,7 @@ SCORES = {  # column of the table: (key in `Run.scores`, title in the figure)
 }
 DIAGNOSTICS = {"effective_rank": "mofore.effective_rank"}  # columns without intervals; no speed: runs share the machine
 COMMAND = "python -m mofore.experiments.ablations"
-MADE_BY = f"Made by: {COMMAND} queue && dvc queue start; at the end, {COMMAND}"
+NOT_OF_A_PRESET = ("seed", "data", "demo", "frames", "runtime")  # an ablation keeps the videos of params.yaml
 PRINTED_COLUMNS = [column for score in SCORES for column in (score, f"delta_{score}_low", f"delta_{score}_high")]
 
 
@@ -103,22 +52,26 @@ class Row:
     Attributes:
         section: the part of the method that it changes.
         name: what it changes it to.
-        values: parameters that it sets on top of params.yaml and BUDGET.
+        values: parameters that it changes.
+        overrides: all parameters that its runs change in params.yaml: those of the set, the budget, and `values`.
         params: all parameters of its runs apart from `seed` and section `runtime`. Its runs are found by these.
-        is_default: whether `params` are those of params.yaml with BUDGET.
+        is_default: whether it changes nothing in the configuration of its set.
+        prefix: begins the names of its experiments.
     """
 
     section: str
     name: str
     values: Values
+    overrides: Values
     params: Values
     is_default: bool
+    prefix: str
 
     @property
     def experiment(self) -> str:
-        """Name of its experiments in DVC, without the seed. All defaults share one name."""
+        """Name of its experiments in DVC, without the seed. All defaults of a set share one name."""
         words = "default" if self.is_default else f"{self.section} {self.name}"
-        return "ablation-" + re.sub(r"[^a-z0-9]+", "-", words.lower())
+        return self.prefix + re.sub(r"[^a-z0-9]+", "-", words.lower())
 
 
 def to_overrides(values: Values) -> list[str]:
@@ -131,38 +84,59 @@ def shared_params(params: Values) -> Values:
     return {key: value for key, value in params.items() if key != "seed" and not key.startswith("runtime.")}
 
 
-def ablation_rows() -> list[Row]:
-    """The rows of the table: ABLATIONS, with the default as the first row of each section.
+def ablation_rows(name: str) -> list[Row]:
+    """The rows of the table of a set, with the default as the first row of each section.
 
-    A section in which no ablation equals params.yaml gets a row "as set" for the default.
+    A section in which no ablation equals the set's configuration gets a row "as set" for the default.
+
+    Args:
+        name: key of SETS.
 
     Raises:
         UserError: params.yaml is invalid, by itself or with the values of an ablation.
     """
     load_params()
-    loaded = OmegaConf.load(PARAMS_FILE)
+    loaded, chosen = OmegaConf.load(PARAMS_FILE), SETS[name]
+    common = _preset_changes(chosen) | chosen.budget
 
     def params(values: Values) -> Values:
-        merged = OmegaConf.merge(loaded, OmegaConf.from_dotlist(to_overrides(BUDGET | values)))
+        merged = OmegaConf.merge(loaded, OmegaConf.from_dotlist(to_overrides(common | values)))
         assert isinstance(merged, DictConfig)
         return shared_params(flatten(asdict(check_params(merged, Path(PARAMS_FILE)))))
 
+    prefix = "ablation-" if name == "default" else f"ablation-{name}-"
     default, rows = params({}), []
-    for section, variants in ABLATIONS.items():
+    for section, variants in chosen.sections.items():
         own = []
-        for name, values in variants.items():
+        for variant, values in variants.items():
             try:
                 changed = params(values)
             except UserError as error:
-                raise UserError(f"ablation '{section}: {name}': {error}") from None
-            own.append(Row(section, name, values, changed, changed == default))
+                raise UserError(f"ablation '{section}: {variant}': {error}") from None
+            own.append(Row(section, variant, values, common | values, changed, changed == default, prefix))
         if not any(row.is_default for row in own):
-            own.append(Row(section, "as set", {}, default, True))
+            own.append(Row(section, "as set", {}, common, default, True, prefix))
         rows += sorted(own, key=lambda row: not row.is_default)
     return rows
 
 
-def queue(rows: list[Row], seeds: list[int]) -> None:
+def _preset_changes(chosen: AblationSet) -> Values:
+    """The values of the set's preset that differ from params.yaml, apart from sections NOT_OF_A_PRESET."""
+    if not chosen.preset:
+        return {}
+    current, preset = (
+        flatten({str(key): value for key, value in loaded.items()})
+        for loaded in (OmegaConf.load(PARAMS_FILE), compose_preset(chosen.preset, []))
+        if isinstance(loaded, DictConfig)
+    )
+    return {
+        key: value
+        for key, value in preset.items()
+        if key.split(".")[0] not in NOT_OF_A_PRESET and value != current.get(key)
+    }
+
+
+def queue(rows: list[Row], seeds: list[int], command: str = COMMAND) -> None:
     """Queue the runs that have no scores and are neither queued nor running. Print a line for each run.
 
     Raises:
@@ -183,11 +157,11 @@ def queue(rows: list[Row], seeds: list[int]) -> None:
                     f"or run `dvc exp remove {name}`"
                 )
             else:
-                changes = to_overrides(BUDGET | row.values | {"seed": seed})
+                changes = to_overrides(row.overrides | {"seed": seed})
                 dvc("exp", "run", "--queue", "-n", name, *[part for s in changes for part in ("-S", s)], *TARGETS)
                 print(f"{name}: queued")
                 queued += 1
-    print(f"ablations: {counted(queued, 'run')} queued; next: dvc queue start; when all have ended: {COMMAND}")
+    print(f"ablations: {counted(queued, 'run')} queued; next: dvc queue start; when all have ended: {command}")
 
 
 def runs_of(row: Row, experiments: list[Run]) -> dict[int, Run]:
@@ -257,24 +231,33 @@ def tabulate_runs(rows: list[Row], experiments: list[Run]) -> pd.DataFrame:
 
 def main() -> None:
     """Queue the runs, or collect their scores into the table and the figure."""
-    arguments = sys.argv[1:]
+    name, *arguments = sys.argv[1:] if sys.argv[1:2] and sys.argv[1] in SETS else ["default", *sys.argv[1:]]
     if arguments and (arguments[0] != "queue" or not all(seed.isdecimal() for seed in arguments[1:])):
-        raise UserError(f"usage: {COMMAND} queue [SEED ...] to queue the runs, or {COMMAND} to tabulate their scores")
-    rows = ablation_rows()
+        raise UserError(
+            f"usage: {COMMAND} [{'|'.join(SETS)}] queue [SEED ...] to queue the runs, or the same without queue to "
+            "tabulate their scores"
+        )
+    command, folder = COMMAND if name == "default" else f"{COMMAND} {name}", SETS[name].folder
+    rows = ablation_rows(name)
     if arguments:
-        queue(rows, [int(seed) for seed in arguments[1:]] or list(SEEDS))
+        queue(rows, [int(seed) for seed in arguments[1:]] or list(SEEDS), command)
         return
     experiments = read_experiments()
     if not runs_of(rows[0], experiments):
         raise UserError(
-            f"dvc exp show: no run of the default from this commit: run `{COMMAND} queue` and `dvc queue start`, "
+            f"dvc exp show: no run of the default from this commit: run `{command} queue` and `dvc queue start`, "
             "or check out the commit from which the runs were queued"
         )
     table, runs = summarise(rows, experiments), tabulate_runs(rows, experiments)
     seeds = sorted({*SEEDS, *runs["seed"]})
-    caption = f"All runs, the default's too, with {' '.join(to_overrides(BUDGET)) or 'no other change'}.\n{MADE_BY}"
-    write_csv(FOLDER / "table.csv", table, "%.6g")
-    draw(table, runs, {score: title for score, (_, title) in SCORES.items()}, caption, FOLDER / "figure.png")
+    budget = " ".join(to_overrides(SETS[name].budget)) or "no other change"
+    caption = (
+        f"All runs, the default's too, with {budget}.\n"
+        f"Made by: {command} queue && dvc queue start; at the end, {command}"
+    )
+    write_csv(folder / "table.csv", table, "%.6g")
+    write_csv(folder / "runs.csv", runs, "%.6g")
+    draw(table, runs, {score: title for score, (_, title) in SCORES.items()}, caption, folder / "figure.png")
     printed = table[["section", "name", "runs", *PRINTED_COLUMNS]]
     print(printed.to_string(index=False, float_format="{:.3f}".format, na_rep=""))
     print(caption)
@@ -282,7 +265,7 @@ def main() -> None:
         missing = [str(seed) for seed in seeds if seed not in runs_of(row, experiments)]
         if missing:
             print(f"{row.experiment}: {counted(len(missing), 'run')} missing, seed {', '.join(missing)}")
-    print(f"ablations: {len(table)} of {counted(len(rows), 'row')}; see {FOLDER}/table.csv and figure.png")
+    print(f"ablations: {len(table)} of {counted(len(rows), 'row')}; see {folder}/table.csv, runs.csv and figure.png")
 
 
 if __name__ == "__main__":

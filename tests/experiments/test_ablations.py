@@ -1,5 +1,7 @@
 """Ablations: what is queued, which runs belong to an ablation, and the differences in the table."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,8 @@ from omegaconf import OmegaConf
 
 from mofore.errors import UserError
 from mofore.experiments import ablations
+from mofore.experiments.ablation_sets import ABLATIONS, BUDGET, PAPER_ABLATIONS, SETS
 from mofore.experiments.ablations import (
-    ABLATIONS,
-    BUDGET,
     DIAGNOSTICS,
     SCORES,
     Row,
@@ -31,7 +32,8 @@ PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that holds only the project's params.yaml."""
+    """A folder that holds only the project's params.yaml and presets."""
+    shutil.copytree(PARAMS.parent / "presets", tmp_path / "presets")
     (tmp_path / "params.yaml").write_text(PARAMS.read_text(encoding="utf-8"), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -47,7 +49,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
 def three() -> tuple[Row, Row, Row]:
     """The default and two ablations."""
-    rows = ablation_rows()
+    rows = ablation_rows("default")
     default, forecasting, contrast = (
         next(row for row in rows if row.section == "losses" and row.name == name)
         for name in ("both", "forecasting only", "contrast only")
@@ -70,11 +72,11 @@ def experiments(monkeypatch: pytest.MonkeyPatch, *runs: Run) -> None:
 
 @pytest.mark.slow
 def test_only_the_first_row_of_each_section_is_the_default() -> None:
-    table = pd.DataFrame(ablation_rows())
+    table = pd.DataFrame(ablation_rows("default"))
     firsts = ~table["section"].duplicated()
     assert table["section"].unique().tolist() == list(ABLATIONS)
     assert (table["is_default"] == firsts).all()
-    assert len({row.experiment for row in ablation_rows()}) == len(table) - len(ABLATIONS) + 1, (
+    assert len({row.experiment for row in ablation_rows("default")}) == len(table) - len(ABLATIONS) + 1, (
         "one name for all defaults"
     )
 
@@ -85,7 +87,7 @@ def test_an_ablation_equal_to_params_yaml_is_the_default(project: Path) -> None:
     OmegaConf.update(params, "clip.input", "rgb")
     OmegaConf.update(params, "forecast.gap_max", 20)
     OmegaConf.save(params, project / "params.yaml")
-    rows = ablation_rows()
+    rows = ablation_rows("default")
     assert [row.name for row in rows if row.section == "input"] == ["rgb", "residual", "both"]
     gaps = [row for row in rows if row.section == "gap, in video frames"]
     assert (gaps[0].name, gaps[0].is_default, gaps[1].is_default) == ("as set", True, False), (
@@ -96,7 +98,7 @@ def test_an_ablation_equal_to_params_yaml_is_the_default(project: Path) -> None:
 def test_an_invalid_ablation_is_named_before_anything_is_queued(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ABLATIONS, "gap, in video frames", {"odd": {"forecast.gap_mx": 3}})
     with pytest.raises(UserError, match=r"ablation 'gap, in video frames: odd': params.yaml: unknown key"):
-        ablation_rows()
+        ablation_rows("default")
 
 
 @pytest.mark.slow
@@ -104,9 +106,9 @@ def test_an_experiment_is_queued_for_each_ablation_and_seed(
     monkeypatch: pytest.MonkeyPatch, called: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     experiments(monkeypatch)
-    monkeypatch.setattr(ablations, "BUDGET", {"pretrain.epochs": 2})
+    monkeypatch.setitem(SETS, "default", replace(SETS["default"], budget={"pretrain.epochs": 2}))
     monkeypatch.setitem(ABLATIONS, "losses", {"both": {}, "plain": {"contrast.time_reversed_negatives": False}})
-    rows = [row for row in ablation_rows() if row.section == "losses"]
+    rows = [row for row in ablation_rows("default") if row.section == "losses"]
     queue([*rows, rows[0]], [1, 5])
     start = ("exp", "run", "--queue", "-n")
     end = ("report",)
@@ -118,6 +120,23 @@ def test_an_experiment_is_queued_for_each_ablation_and_seed(
         (*start, "ablation-losses-plain-5", *plain, "seed=5", *end),
     ]
     assert "4 runs queued; next: dvc queue start" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_papers_set_changes_the_configuration_and_keeps_the_videos(project: Path) -> None:
+    params = OmegaConf.load(project / "params.yaml")
+    OmegaConf.update(params, "data.source", "folder")
+    OmegaConf.update(params, "frames.short_side", 72)
+    OmegaConf.save(params, project / "params.yaml")
+    rows = ablation_rows("paper")
+    firsts = [row for row in rows if row.is_default]
+    assert [row.section for row in firsts] == list(PAPER_ABLATIONS)
+    assert {row.experiment for row in firsts} == {"ablation-paper-default"}
+    default = firsts[0]
+    assert default.params["encoder.name"] == default.overrides["encoder.name"] == "small_2d"
+    assert (default.params["data.source"], default.params["frames.short_side"]) == ("folder", 72)
+    assert not [key for key in default.overrides if key.split(".")[0] in ("data", "demo", "frames", "runtime", "seed")]
+    assert "clip.frames" not in default.overrides, "as in params.yaml already"
 
 
 @pytest.mark.slow
@@ -199,6 +218,7 @@ def test_the_command_writes_table_and_figure_and_lists_missing_runs(
     assert "ablation-losses-forecasting-only: 1 run missing, seed 3" in said
     assert "ablation-losses-contrast-only: 3 runs missing, seed 1, 2, 3" in said
     assert " ".join(f"{key}={value}" for key, value in BUDGET.items()) in said
+    assert (project / "ablations/runs.csv").read_text().startswith("section,name,seed,linear,r_at_1,skill")
     assert (project / "ablations/table.csv").read_text().startswith("section,name,overrides,runs,linear,linear_std")
     image = cv2.imread(str(project / "ablations/figure.png"))
     assert image is not None
