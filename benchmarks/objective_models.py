@@ -264,7 +264,7 @@ class VideoMAE(Objective):
             num_channels=input_channels(params.clip.input),
             patch_size=PATCH,
             tubelet_size=TUBELET,
-            hidden_size=192,  # half of ViT-S; D of the small encoder
+            hidden_size=192,  # half as wide as ViT-S, and half as deep; D of the small encoder
             num_hidden_layers=6,
             num_attention_heads=3,
             intermediate_size=768,

@@ -34,6 +34,7 @@ from mofore.frames.store import FrameStore
 from mofore.runtime.device import keep_freed_memory, pick_device
 from mofore.splits import group_folds
 from mofore.training.pretrain import leave_out_short
+from mofore.utils.text import counted
 
 ENDLESS = 1_000_000  # epochs; more than any budget allows
 FOLDS_SEED = 0  # all methods and seeds have the same folds
@@ -112,7 +113,7 @@ def run(job: Job, frames: Path) -> Trained:
     """Train and score on the labelled videos that are long enough for every method.
 
     Raises:
-        UserError: there are fewer training videos than `pretrain.batch_size`.
+        UserError: there are fewer training videos than `pretrain.batch_size`, or fewer groups than folds.
     """
     params = load_params()
     params.seed = job.seed
@@ -146,10 +147,19 @@ def labelled_videos(frames: Path, params: Params) -> FrameStore:
 
 
 def split(videos: FrameStore, params: Params, job: Job) -> tuple[Any, Any]:
-    """Indices of training and test videos. No group is on both sides, in folds and in tuning as in the split."""
+    """Indices of training and test videos. No group is on both sides, in folds and in tuning as in the split.
+
+    Raises:
+        UserError: there are fewer groups than folds, or only one fold.
+    """
     table = videos.table
     if job.folds:
-        tested_V = group_folds(table.label.tolist(), table.group.tolist(), job.folds, FOLDS_SEED)[job.fold]
+        masks = group_folds(table.label.tolist(), table.group.tolist(), job.folds, FOLDS_SEED)
+        groups = table.group.nunique()
+        if len(masks) < job.folds:
+            use = f"use 2 to {groups}, or 0 for the split" if groups > 1 else "use 0 for the split"
+            raise UserError(f"--folds {job.folds}: the usable videos have {counted(groups, 'group')}: {use}")
+        tested_V = masks[job.fold]
         return np.flatnonzero(~tested_V), np.flatnonzero(tested_V)
     train_V = np.flatnonzero(table.split == "train")
     if not job.tuning:

@@ -21,7 +21,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from mofore.config import PARAMS_FILE, check_params, load_params
+from mofore.config import PARAMS_FILE, Params, check_params, load_params
 from mofore.errors import UserError, run_stage
 from mofore.utils.files import writing
 
@@ -76,6 +76,17 @@ def _force_add(override: str) -> str:
     return f"++{override.lstrip('+')}"
 
 
+def preset_params(name: str, overrides: list[str], file: Path) -> Params:
+    """All parameters after switching a parameter file to a preset with overrides. The file is not changed.
+
+    Raises:
+        UserError: the file, the preset or an override is invalid.
+    """
+    merged = OmegaConf.merge(OmegaConf.load(file), compose_preset(name, overrides))
+    assert isinstance(merged, DictConfig)
+    return check_params(merged, file)
+
+
 def switch(name: str, overrides: list[str], file: Path) -> list[Change]:
     """Replace the values in a parameter file by those of a preset with overrides.
 
@@ -86,9 +97,7 @@ def switch(name: str, overrides: list[str], file: Path) -> list[Change]:
         UserError: the file, the preset or an override is invalid. The file is not changed then.
     """
     before = load_params(file)
-    merged = OmegaConf.merge(OmegaConf.load(file), compose_preset(name, overrides))
-    assert isinstance(merged, DictConfig)
-    wanted = check_params(merged, file)
+    wanted = preset_params(name, overrides, file)
     text, changes = _replace_values(file.read_bytes().decode(), _flatten(asdict(before)), _flatten(asdict(wanted)))
     draft = file.with_name(f"{file.name}.new")
     try:

@@ -40,17 +40,8 @@ class Run:
     state: str = "success"
 
 
-def read_runs() -> list[Run]:
-    """The current commit and its experiments, in this order, as far as they have scores.
-
-    Raises:
-        UserError: DVC fails.
-    """
-    return [run for run in read_experiments() if run.scores]
-
-
 def read_experiments() -> list[Run]:
-    """The current commit and all its experiments, also those that failed, are queued or are running.
+    """The current commit, then all its experiments, also those that failed, are queued or are running.
 
     Raises:
         UserError: DVC fails.

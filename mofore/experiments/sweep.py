@@ -1,8 +1,9 @@
 """Tabulate and plot scores against one parameter: `python -m mofore.experiments.sweep forecast.gap_max`.
 
 The runs are the current commit and those of its experiments that differ from it only in this parameter, `seed`,
-`data.split` or section `runtime`. Scores are averaged over seeds and splits. With `data.split` as the parameter, each
-split of UCF101 has a mean of its own.
+`data.split` or section `runtime`. If the current commit has no up-to-date scores, the first experiment that has them
+takes its place, and a message says so. Scores are averaged over seeds and splits. With `data.split` as the parameter,
+each split of UCF101 has a mean of its own.
 """
 
 import sys
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 
 from mofore.config import PARAMS_FILE
 from mofore.errors import UserError, run_stage
-from mofore.experiments.runs import Run, read_runs
+from mofore.experiments.runs import Run, read_experiments
 from mofore.report.style import BLUE, RED
 from mofore.utils.files import write_csv, writing
 from mofore.utils.text import counted
@@ -50,9 +51,9 @@ def summarise(runs: list[Run], key: str) -> pd.DataFrame:
     """Tabulate scores, one row for each score, row of ROWS and value of `key`.
 
     Returns:
-        Columns `key`, row, score, runs (how many), mean and std over the runs (population standard deviation), low and
-        high (ends of the 95 % interval over test groups, averaged over the runs). The interval covers the choice of
-        test videos, not the differences between runs.
+        Columns `key`, row, score, runs (how many), mean and std over the runs (sample standard deviation; NaN with one
+        run), low and high (ends of the 95 % interval over test groups, averaged over the runs). The interval covers the
+        choice of test videos, not the differences between runs.
     """
     lines = []
     values = sorted({run.params[key] for run in runs}, key=lambda value: (isinstance(value, str), value))
@@ -63,7 +64,7 @@ def summarise(runs: list[Run], key: str) -> pd.DataFrame:
                 own = [run.scores for run in runs if run.params[key] == value and name in run.scores]
                 if own:
                     mean, low, high = (np.mean([s[f"{name}{end}"] for s in own]) for end in ("", "_low", "_high"))
-                    std = np.std([s[name] for s in own])
+                    std = pd.Series([s[name] for s in own]).std()
                     lines.append((value, row, title, len(own), mean, std, low, high))
     return pd.DataFrame(lines, columns=[key, "row", "score", "runs", "mean", "std", "low", "high"])
 
@@ -100,7 +101,8 @@ def main() -> None:
     if len(sys.argv) != 2:
         raise UserError("usage: python -m mofore.experiments.sweep KEY, for example forecast.gap_max")
     key = sys.argv[1]
-    found = read_runs()
+    experiments = read_experiments()  # the first is the current commit
+    found = [run for run in experiments if run.scores]
     if not found:
         raise UserError("dvc exp show: no run has scores: run `dvc repro` and commit the results, or run `dvc exp run`")
     runs = comparable_runs(found, key)
@@ -109,9 +111,12 @@ def main() -> None:
         raise UserError("results/linear.json: no run has these scores: they need labelled videos")
     write_csv(FOLDER / f"{key}.csv", table, "%.6g")
     draw(table, runs, key, FOLDER / f"{key}.png")
-    print(table.to_string(index=False, float_format="{:.3f}".format))
+    print(table.to_string(index=False, float_format="{:.3f}".format, na_rep=""))
+    reference = found[0].name
+    if not experiments[0].scores:
+        print(f"sweep: commit {experiments[0].name} has no up-to-date scores: experiment {reference} is the reference")
     left_out = len(found) - len(runs)
-    also = f"; left out {counted(left_out, 'run')} with other changes" if left_out else ""
+    also = f"; left out {counted(left_out, 'run')} with other changes than {reference}" if left_out else ""
     print(f"sweep: {counted(len(runs), 'run')}{also}; see {FOLDER}/{key}.csv and .png")
 
 

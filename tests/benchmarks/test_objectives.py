@@ -13,6 +13,7 @@ import torch
 
 from mofore.clips.dataset import Sample
 from mofore.config import Params
+from mofore.errors import UserError
 from mofore.frames.store import FrameStore
 
 pytest.importorskip("lightly")
@@ -148,6 +149,19 @@ def test_folds_test_every_video_once_and_split_no_group(params: Params, pack: An
         assert not set(videos.table.group[train_V]) & set(videos.table.group[test_V])
         tested += test_V.tolist()
     assert sorted(tested) == list(range(32))
+
+
+@pytest.mark.parametrize("folds", [1, 9])  # one fold would leave nothing to train on
+def test_folds_without_groups_for_them_are_an_error(folds: int, params: Params, pack: Any) -> None:
+    videos = FrameStore(pack([30] * 8))
+    groups = videos.table.group.nunique()
+    job = runs.Job("byol", {}, 1, "time", 1.0, [1.0], folds=folds)
+    with pytest.raises(
+        UserError, match=f"^--folds {folds}: .* {groups} groups: use 2 to {groups}, or 0 for the split$"
+    ):
+        runs.split(videos, params, job)
+    with pytest.raises(UserError, match=r" 1 group: use 0 for the split$"):
+        runs.split(videos.select(np.array([0])), params, job)
 
 
 def test_folds_are_merged_into_one_result() -> None:

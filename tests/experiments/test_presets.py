@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from mofore.config import load_params
 from mofore.errors import UserError
-from mofore.experiments.presets import compose_preset, list_presets, switch
+from mofore.experiments.presets import compose_preset, list_presets, preset_params, switch
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "params.yaml").read_text()
@@ -78,10 +78,10 @@ def test_a_preset_gives_the_same_file_after_any_other_preset(file: Path, name: s
 @pytest.mark.slow
 def test_presets_have_the_sizes_that_they_document(file: Path) -> None:
     for name, source, batch in (("ucf101", "ucf101", 256), ("ucf101_24gb", "ucf101", 64), ("hmdb51", "folder", 64)):
-        switch(name, [], file)
-        params = load_params(file)
+        params = preset_params(name, [], file)
         assert (params.data.source, params.pretrain.batch_size) == (source, batch)
         assert (params.encoder.name, params.clip.frames, params.clip.size) == ("r3d_18", 16, 112)
+    assert file.read_text() == TEXT
 
 
 def test_overrides_take_precedence_and_machine_settings_stay(file: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from mofore.experiments import runs
-from mofore.experiments.runs import SCORE_SOURCES, flatten, parse_experiments, read_runs, read_scores
+from mofore.experiments.runs import SCORE_SOURCES, flatten, parse_experiments, read_experiments, read_scores
 
 TABLE = "row,measure,score,low,high\nmofore,linear,0.5,0.4,0.6\nmofore,effective_rank,41.5,,\n"
 SCORES = {"mofore.linear": 0.5, "mofore.linear_low": 0.4, "mofore.linear_high": 0.6, "mofore.effective_rank": 41.5}
@@ -20,7 +20,7 @@ def experiment(name: str, gap: int) -> dict[str, Any]:
     return {"rev": f"rev-{name}", "name": name, "data": {"params": params}, "error": None}
 
 
-def test_the_workspace_and_failed_experiments_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_workspace_is_left_out_and_failed_experiments_have_no_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     commit = experiment("main", 48)
     states = {"ours": "success", "stopped": "failed", "at work": "running"}
     commit["experiments"] = [
@@ -35,7 +35,9 @@ def test_the_workspace_and_failed_experiments_are_left_out(monkeypatch: pytest.M
     with_scores = {"rev-main", "rev-ours", "rev-older", "rev-stopped"}  # the commit of a failed run has older scores
     monkeypatch.setattr(runs, "dvc", lambda *arguments: json.dumps(shown))
     monkeypatch.setattr(runs, "read_scores", lambda rev: SCORES if rev in with_scores else {})
-    found = read_runs()
+    experiments = read_experiments()
+    assert experiments[0].name == "main", "the current commit comes first"
+    found = [run for run in experiments if run.scores]
     assert [one.name for one in found] == ["main", "ours", "older"]
     assert found[1].params == {"forecast.gap_max": 16}
     assert found[1].scores == SCORES

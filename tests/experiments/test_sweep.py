@@ -1,5 +1,6 @@
 """Sweeps: only comparable runs are summarised, and the table and figure are written."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def test_scores_are_averaged_over_seeds() -> None:
     assert mofore["forecast.gap_max"].tolist() == [8, 48], "ordered by value, not by run"
     assert mofore["runs"].tolist() == [2, 1]
     assert mofore["mean"].tolist() == pytest.approx([0.6, 0.6])
-    assert mofore["std"].tolist() == pytest.approx([0.1, 0])
+    assert mofore["std"].tolist() == pytest.approx([0.2 / math.sqrt(2), math.nan], nan_ok=True), "of a sample"
     assert mofore["low"].tolist() == pytest.approx([0.5, 0.5])
     assert mofore["high"].tolist() == pytest.approx([0.7, 0.7])
     assert len(table) == 2 * 2 * 2
@@ -58,11 +59,29 @@ def test_the_command_writes_table_and_figure(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["sweep", "forecast.gap_max"])
-    monkeypatch.setattr(sweep, "read_runs", lambda: [run(48), run(16), run(16, weight=1.0)])
+    monkeypatch.setattr(sweep, "read_experiments", lambda: [run(48), run(16), run(16, weight=1.0)])
     main()
-    assert "2 runs; left out 1 run with other changes" in capsys.readouterr().out
-    assert (tmp_path / "sweeps/forecast.gap_max.csv").read_text().startswith("forecast.gap_max,row,score,runs,mean")
+    printed = capsys.readouterr().out
+    assert "2 runs; left out 1 run with other changes than run-48-1" in printed
+    assert "reference" not in printed
+    assert "nan" not in printed.lower()
+    lines = (tmp_path / "sweeps/forecast.gap_max.csv").read_text().splitlines()
+    assert lines[0].startswith("forecast.gap_max,row,score,runs,mean")
+    assert lines[1] == "16,mofore,linear top-1,1,0.5,,0.4,0.6", "the spread of one run is unknown"
     assert (tmp_path / "sweeps/forecast.gap_max.png").stat().st_size > 5000
+
+
+def test_the_reference_is_named_if_the_current_commit_has_no_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["sweep", "forecast.gap_max"])
+    commit = Run("main", run(48).params, {})
+    monkeypatch.setattr(sweep, "read_experiments", lambda: [commit, run(16, weight=1.0), run(8, weight=1.0), run(48)])
+    main()
+    printed = capsys.readouterr().out.splitlines()
+    assert "sweep: commit main has no up-to-date scores: experiment run-16-1 is the reference" in printed
+    assert printed[-1].startswith("sweep: 2 runs; left out 1 run with other changes than run-16-1; see")
 
 
 @pytest.mark.slow
@@ -71,7 +90,7 @@ def test_missing_runs_and_a_missing_repository_are_errors(tmp_path: Path, monkey
     monkeypatch.setattr("sys.argv", ["sweep", "seed"])
     with pytest.raises(UserError, match=r"^dvc exp show: "):
         main()
-    monkeypatch.setattr(sweep, "read_runs", list)
+    monkeypatch.setattr(sweep, "read_experiments", list)
     with pytest.raises(UserError, match="no run has scores: run `dvc repro` and commit"):
         main()
     monkeypatch.setattr("sys.argv", ["sweep"])

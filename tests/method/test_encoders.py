@@ -9,7 +9,7 @@ import torch
 
 from mofore.config import Params
 from mofore.errors import UserError
-from mofore.method.encoders import build_encoder, load_encoder, save_encoder
+from mofore.method.encoders import RightGradientConv3d, build_encoder, load_encoder, save_encoder
 
 
 @pytest.mark.slow
@@ -33,6 +33,24 @@ def test_a_frame_encoder_is_the_mean_over_frames_and_blind_to_their_order(name: 
         features_BD = encoder(x_BCTHW)
         torch.testing.assert_close(features_BD, torch.stack(one_by_one).mean(dim=0))
         torch.testing.assert_close(encoder(x_BCTHW.flip(2)), features_BD)
+
+
+@pytest.mark.parametrize(("frames", "in_time"), [(2, (3, 1, 1)), (3, (3, 1, 1)), (2, (3, 2, 1)), (2, (1, 1, 0))])
+def test_a_convolution_has_the_same_output_and_gradients_in_bf16(frames: int, in_time: tuple[int, int, int]) -> None:
+    """PyTorch's own gradient of the weights is wrong for two frames, kernel 3, stride 1 and padding 1, on some CPUs."""
+    kernel, stride, padding = in_time
+    conv = RightGradientConv3d(64, 64, (kernel, 3, 3), (stride, 1, 1), (padding, 1, 1), bias=False)
+    x_BCTHW = torch.randn(4, 64, frames, 7, 7, requires_grad=True)
+
+    def run(bf16: bool) -> tuple[torch.Tensor, ...]:
+        garbage = torch.full((conv.weight.numel(),), 1e30)  # in memory that is used next
+        del garbage
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            y_BCTHW = conv(x_BCTHW)
+        return y_BCTHW.float(), *torch.autograd.grad(y_BCTHW.float().square().mean(), (conv.weight, x_BCTHW))
+
+    for exact, rounded in zip(run(bf16=False), run(bf16=True), strict=True):
+        assert (rounded - exact).abs().max() < 0.03 * exact.abs().max()
 
 
 @pytest.mark.slow
