@@ -12,7 +12,6 @@ from mofore.config import Params
 from mofore.frames.store import FrameStore
 from mofore.report.claims import Answer, chance, claims, decide, verdict
 from mofore.report.clips import clips_section
-from mofore.report.filmstrips import choose_examples
 from mofore.report.line_charts import (
     accuracy_figure,
     gaps_figure,
@@ -25,6 +24,7 @@ from mofore.report.line_charts import (
 from mofore.report.markup import NO_VALUE, Cell, Table, score_cell
 from mofore.report.paper_table import collapse_reminder, paper_table
 from mofore.report.provenance import run_section
+from mofore.report.queries import choose_examples
 from mofore.report.results import ROW_DESCRIPTIONS, ROW_NAMES, Results
 from mofore.report.score_charts import classes_figure, confusion_figure, map_figure, scores_figure
 from mofore.report.svg import svg_style
@@ -77,7 +77,7 @@ def write_report(page: Path, results: Results, params: Params, frames: FrameStor
             ],
             confused_table=_confused_table(tables["confusion"]),
             training_figures=[training_figure(tables["pretrain"]), gaps_figure(tables["gaps"])],
-            clips=clips_section(choose_examples(results.embedded, params.seed), frames),
+            clips=clips_section(choose_examples(results.embedded, params.report.queries, params.seed), frames),
             run=run_section(results, params),
         )
     with writing(page) as file:
