@@ -6,7 +6,11 @@ from mofore.report.markup import Cell, Table, score_cell
 from mofore.report.results import PaperResults
 
 MEASURES = {  # name in the table, description, digits
-    "forecasting_error": ("forecasting error", "squared difference of forecast and target, per dimension", 4),
+    "forecasting_error": (
+        "forecasting error",
+        "squared difference of forecast and target, per dimension, neither of them normalised",
+        4,
+    ),
     "forecasting_error_relative": (
         "forecasting error, relative",
         "divided by the variance of the targets; 1: as good as always forecasting their mean",
@@ -37,7 +41,8 @@ def paper_table(paper: PaperResults) -> Table:
     ]
     caption = (
         "Of all held-out videos (of all videos if none is held out); below each the 95 % interval over groups. "
-        "Similarities are cosines, no mean taken off. Errors depend on the scale of the targets: compare relative ones."
+        "Similarities are cosines, no mean taken off. Errors grow with the scale of the targets, relative ones do not. "
+        "With forecast.loss cosine only the direction of a forecast is trained, so both may be large: see skill."
     )
     return Table(caption, ["measure", *shown], rows, "numbers")
 
