@@ -167,6 +167,11 @@ class Temporal:
 
 
 @dataclass
+class Report:
+    queries: str  # checked by `report.queries`, which knows the classes
+
+
+@dataclass
 class Runtime:
     device: str
     workers: int = field(metadata=within(-1, 1024))
@@ -199,6 +204,7 @@ class Params:
     linear: Linear
     knn: Knn
     temporal: Temporal
+    report: Report
     runtime: Runtime
 
 

@@ -9,6 +9,7 @@ from mofore.frames.store import FrameStore
 from mofore.report.embedding_map import map_videos
 from mofore.report.filmstrips import draw_filmstrips
 from mofore.report.overview import draw_overview
+from mofore.report.queries import check_queries
 from mofore.utils.files import write_csv
 
 
@@ -16,10 +17,12 @@ def main() -> None:
     params = load_params()
     results = Path("results")
     videos = read_embeddings(EMBEDDINGS, "mofore")
+    check_queries(params.report.queries, videos)
     points = map_videos(videos, params.seed)
     write_csv(results / "map.csv", points, "%.3f")
 
-    draw_filmstrips(videos, FrameStore(Path("data/frames")), results / "filmstrips.jpg", params.seed)
+    frames = FrameStore(Path("data/frames"))
+    draw_filmstrips(videos, frames, results / "filmstrips.jpg", params.report.queries, params.seed)
     draw_overview(results, results / "overview.png")
     print(f"plots: {len(points)} videos in results/map.csv, pictures in results/overview.png and filmstrips.jpg")
 

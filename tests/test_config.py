@@ -107,6 +107,6 @@ def test_every_number_has_a_range_and_every_name_has_choices() -> None:
                 assert "range" in f.metadata, f.name
             else:
                 assert f.type in (str, int | str)
-                assert "choices" in f.metadata or f.name in ("path", "device", "launcher"), f.name
+                assert "choices" in f.metadata or f.name in ("path", "queries", "device", "launcher"), f.name
 
     check(Params)

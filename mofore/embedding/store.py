@@ -107,6 +107,10 @@ class ClipEmbeddings:
     video: TextArray  # [N], as in videos.csv
     start: npt.NDArray[np.int64]  # [N], first video frame of the clip
 
+    def rows(self, keep: npt.NDArray[np.bool_ | np.int64]) -> "ClipEmbeddings":
+        """Select rows by a boolean mask [N] or by row numbers."""
+        return ClipEmbeddings(self.x_ND[keep], self.video[keep], self.start[keep])
+
 
 def read_clip_embeddings(folder: Path, encoder: str) -> ClipEmbeddings:
     """Read the clip embeddings of one encoder from `folder/ENCODER_clips.parquet`; they are not normalised.

@@ -70,10 +70,10 @@ def score_pairs(
         video_chance, moment_chance: 1 / (1 + number of other futures), the expected value for a random choice;
         video_scored, moment_scored: 1, or 0 if there are no other futures. Then the three columns above are 0, too.
     """
-    clips = _common_clips(features, targets, videos)
+    clips = common_clips(features, targets, videos)
     features_XD, target_XP = features.x_ND[clips.feature], unit(targets.x_ND[clips.target])
-    climatology_P = target_XP[_in_split(clips, "train")].mean(axis=0)
-    pairs = _pairs(clips[_in_split(clips, "test")], span)
+    climatology_P = target_XP[in_split(clips, "train")].mean(axis=0)
+    pairs = clip_pairs(clips[in_split(clips, "test")], span)
     context_N, future_N, gap_N = (pairs[column].to_numpy() for column in ("context", "future", "gap"))
     rng = np.random.default_rng(seed)
     shuffled_N = gap_N[rng.permutation(len(gap_N))]
@@ -99,8 +99,13 @@ def score_pairs(
     return pairs[["group", "gap"]].assign(**scores)
 
 
-def _common_clips(features: ClipEmbeddings, targets: ClipEmbeddings, videos: Embeddings) -> pd.DataFrame:
-    """Clips that are in both, at most MOST_CLIPS a video; columns `feature` and `target` are their rows in each."""
+def common_clips(features: ClipEmbeddings, targets: ClipEmbeddings, videos: Embeddings) -> pd.DataFrame:
+    """Clips that are in both, at most MOST_CLIPS a video.
+
+    Returns:
+        Columns `feature` and `target`, the clip's rows in each, and video, start, group and split; sorted by video and
+        start.
+    """
     of_features, of_targets = (
         pd.DataFrame({"video": clips.video, "start": clips.start, name: np.arange(len(clips.video))})
         for name, clips in (("feature", features), ("target", targets))
@@ -113,13 +118,13 @@ def _common_clips(features: ClipEmbeddings, targets: ClipEmbeddings, videos: Emb
     return clips[number * MOST_CLIPS // count > (number - 1) * MOST_CLIPS // count].reset_index(drop=True)
 
 
-def _in_split(clips: pd.DataFrame, split: str) -> npt.NDArray[np.bool_]:
+def in_split(clips: pd.DataFrame, split: str) -> npt.NDArray[np.bool_]:
     """Which clips are in this split; all clips, if none is."""
-    in_split = (clips.split == split).to_numpy()
-    return in_split if in_split.any() else np.ones(len(clips), bool)
+    chosen_X = (clips.split == split).to_numpy()
+    return chosen_X if chosen_X.any() else np.ones(len(clips), bool)
 
 
-def _pairs(clips: pd.DataFrame, span: int) -> pd.DataFrame:
+def clip_pairs(clips: pd.DataFrame, span: int) -> pd.DataFrame:
     """All pairs of clips that do not overlap, sorted by context and future, which are index labels of `clips`."""
     clips = clips.reset_index(names="row")
     both = clips.merge(clips, on="video", suffixes=("", "_later"))

@@ -17,15 +17,20 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from mofore.embedding.geometry import effective_rank, spread
 from mofore.embedding.store import ClipEmbeddings, Embeddings, FloatArray, TextArray
-from mofore.evaluation.bootstrap import group_interval, resamples, with_interval
+from mofore.evaluation.across_groups import (
+    Integers,
+    Reals,
+    means_of,
+    sum_across_groups,
+    sums_by_class,
+    with_intervals,
+)
+from mofore.evaluation.bootstrap import group_interval, with_interval
 
-Reals = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 ROUNDING = 1e-6  # relative rounding error of float32
 MIN_STD = 1e-3  # lower bound of the standard deviation of similarities; smaller values are rounding errors
 
@@ -136,10 +141,7 @@ def _centred(x_VKD: FloatArray, mean_D: Reals) -> FloatArray:
 
 
 def _mean_similarities(pairs: ClipPairs, mean_VD: Reals, label_V: TextArray, group_V: Integers) -> dict[str, float]:
-    """Mean similarity of each kind of pair, and the margin, with 95 % intervals over groups.
-
-    If a resample has drawn group a w_a times and group b w_b times, a pair of clips of a and b counts w_a * w_b times,
-    because both clips vary between samples (Owen, "The pigeonhole bootstrap", 2007).
+    """Mean similarity of each kind of pair, and the margin, with 95 % intervals over groups, see `across_groups`.
 
     Args:
         pairs: pairs of clips of one video.
@@ -147,52 +149,22 @@ def _mean_similarities(pairs: ClipPairs, mean_VD: Reals, label_V: TextArray, gro
         label_V: class of each video; empty if unlabelled.
         group_V: group of each video, numbered from 0.
     """
-    groups = group_V.max() + 1
-    classes = np.unique(label_V[label_V != ""])
+    groups = int(group_V.max()) + 1
+    two_classes = len(np.unique(label_V[label_V != ""])) > 1
     sum_G = np.bincount(group_V[pairs.video], pairs.similarity, groups)
     count_G = np.bincount(group_V[pairs.video], minlength=groups)
 
     def means(weight_RG: Reals) -> dict[str, Reals]:
         """Mean similarities [R] with each group counted weight_RG times."""
-
-        def across(rows: npt.NDArray[np.bool_]) -> Reals:
-            return _sum_across_groups(mean_VD[rows], group_V[rows], weight_RG)
-
         total_2R = {"same_video": np.stack([sum_G, count_G]) @ weight_RG.T}
-        total_2R["other_videos"] = across(np.ones(len(label_V), bool))
-        if len(classes) > 1:
-            total_2R["same_class"] = np.sum([across(label_V == name) for name in classes], axis=0)
-            total_2R["other_class"] = across(label_V != "") - total_2R["same_class"]
-        mean_R = {
-            name: np.where(number_R > 0, sum_R / np.maximum(number_R, 1), np.nan)  # some resamples have no such pairs
-            for name, (sum_R, number_R) in total_2R.items()
-        }
+        total_2R["other_videos"] = sum_across_groups(mean_VD, group_V, weight_RG)
+        if two_classes:
+            same_2R, other_2R = sums_by_class(mean_VD, label_V, group_V, weight_RG)
+            total_2R |= {"same_class": same_2R, "other_class": other_2R}
+        mean_R = means_of(total_2R)
         return mean_R | {"margin": mean_R["same_video"] - mean_R["other_videos"]}
 
-    drawn = pd.concat([pd.DataFrame(means(weight_RG)) for weight_RG in resamples(groups)])
-    scores: dict[str, float] = {}
-    for name, (mean,) in means(np.ones((1, groups))).items():
-        if np.isfinite(mean):
-            low, high = np.nanquantile(drawn[name], (0.025, 0.975))
-            scores |= {name: float(mean), f"{name}_low": float(low), f"{name}_high": float(high)}
-    return scores
-
-
-def _sum_across_groups(mean_VD: Reals, group_V: Integers, weight_RG: Reals) -> Reals:
-    """Sum of the similarities of all pairs of videos of different groups, and the number of these pairs: [2, R].
-
-    The sum of all dot products is the squared length of the sum of all vectors. From it, pairs of one group are
-    subtracted.
-    """
-    groups, group_V = np.unique(group_V, return_inverse=True)
-    sum_GD = np.zeros((len(groups), mean_VD.shape[1]))
-    np.add.at(sum_GD, group_V, mean_VD)
-    count_G = np.bincount(group_V)
-    weight_RG = weight_RG[:, groups]
-    square_RG = np.square(weight_RG)
-    similarity_R = np.square(weight_RG @ sum_GD).sum(axis=1) - square_RG @ np.square(sum_GD).sum(axis=1)
-    number_R = np.square(weight_RG @ count_G) - square_RG @ np.square(count_G)
-    return np.stack([similarity_R, number_R])
+    return with_intervals(means, groups)
 
 
 def _std_across_groups(u_VKD: FloatArray, group_V: Integers) -> float:

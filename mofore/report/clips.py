@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mofore.frames.store import FrameStore
 from mofore.report.animation import SECONDS, looping_clip
-from mofore.report.filmstrips import NEIGHBOURS, Examples, Retrieved
+from mofore.report.queries import NEIGHBOURS, Examples, Retrieved
 from mofore.report.style import shorten
 
 

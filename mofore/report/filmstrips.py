@@ -1,30 +1,24 @@
 """Draw retrieval filmstrips: test videos and their nearest training videos, as strips of frames.
 
-Shapes: Q queries, K neighbours, N test videos, M training videos, D dimensions, T frames, H height, W width.
+Shapes: K neighbours, H height, W width.
 """
 
-import itertools
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import matplotlib.style
 import numpy as np
-import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mofore.embedding.store import Embeddings, TextArray, train_test
-from mofore.evaluation.nearest import nearest
+from mofore.embedding.store import Embeddings
 from mofore.frames.store import FramesArray, FrameStore
+from mofore.report.queries import Retrieved, choose_examples
 from mofore.report.style import BLUE, INK, RED, SOFT, STYLE, shorten
 from mofore.utils.files import writing
-from mofore.utils.text import counted
 
-QUERIES = 8
-NEIGHBOURS = 5  # found for each query
 SHOWN_NEIGHBOURS = 3  # drawn in the picture
 FRAMES = 4  # per strip
 NAME_LENGTH = 26  # characters; longer names are cut
@@ -36,92 +30,16 @@ RIGHT, WRONG = BLUE, RED
 COLUMNS = ["query: a test video", "nearest training video", "second nearest", "third nearest"]
 
 
-@dataclass(frozen=True)
-class Retrieved:
-    """A query and its nearest training videos.
-
-    Attributes:
-        video, label: name and class of the query.
-        videos_K, labels_K, similarity_K: names, classes and cosine similarities of the neighbours, nearest first.
-        right_K: whether each neighbour has the query's class; None without labels.
-    """
-
-    video: str
-    label: str
-    videos_K: TextArray
-    labels_K: TextArray
-    similarity_K: npt.NDArray[np.float32]
-    right_K: npt.NDArray[np.bool_] | None
-
-
-@dataclass(frozen=True)
-class Examples:
-    """The queries, and a description of how they were chosen."""
-
-    queries: list[Retrieved]
-    choice: str
-
-
-def choose_examples(videos: Embeddings, seed: int) -> Examples:
-    """Choose a few test videos and find their nearest training videos.
-
-    With labels, classes are taken in the order of their retrieval error (R@1), largest first, so that mistakes are
-    shown. Each class gives a random test video. With fewer classes than QUERIES, each gives a second one, and so on.
-    Without labels, the test videos are random. The choice within a class ignores whether retrieval is right.
-
-    Args:
-        videos: one embedding per video, of both sides of the split.
-        seed: seed of the random choice.
-
-    Returns:
-        QUERIES examples, or one for each test video if there are fewer; none if a side of the split is empty.
-    """
-    split = train_test(videos)
-    train, test = split or (videos.rows(videos.split == "train"), videos.rows(videos.split == "test"))
-    if not len(train.video) or not len(test.video):
-        return Examples([], "There are no held-out videos to search with.")
-    rng = np.random.default_rng(seed)
-    n_tests = counted(len(test.video), "test video")
-    if split is None:
-        picked_Q = rng.permutation(len(test.video))[:QUERIES]
-        choice = f"Queries: drawn at random (seed {seed}) of {n_tests}. There are no labels to tell right from wrong."
-    else:
-        rows_N1, _ = nearest(test.x_ND, train.x_ND, 1)
-        wrong_N = train.label[rows_N1[:, 0]] != test.label
-        classes = _hardest_first(test.label, wrong_N)
-        picked_Q = _take_turns(test.label, classes, rng)
-        choice = f"Queries: drawn at random (seed {seed}) from " + (
-            f"the {QUERIES} of {len(classes)} classes that go wrong most often, so harder than average"
-            if len(classes) > QUERIES
-            else "each class"
-        )
-        choice += f". Of all {n_tests}, {1 - wrong_N.mean():.0%} find their own class first."
-    queries = test.rows(picked_Q)
-    rows_QK, similarity_QK = nearest(queries.x_ND, train.x_ND, NEIGHBOURS)
-    found = [
-        Retrieved(
-            video=str(queries.video[q]),
-            label=str(queries.label[q]),
-            videos_K=train.video[rows_QK[q]],
-            labels_K=train.label[rows_QK[q]],
-            similarity_K=similarity_QK[q],
-            right_K=None if split is None else train.label[rows_QK[q]] == queries.label[q],
-        )
-        for q in range(len(picked_Q))
-    ]
-    return Examples(found, choice)
-
-
-def draw_filmstrips(videos: Embeddings, frames: FrameStore, picture: Path, seed: int) -> None:
+def draw_filmstrips(videos: Embeddings, frames: FrameStore, picture: Path, rule: str, seed: int) -> None:
     """Draw each query beside its nearest training videos, marked as right or wrong.
 
     Args:
         videos: one embedding per video, of both sides of the split.
         frames: frames of the same videos, matched by name.
         picture: JPEG file to write, 1600 pixels wide. The same input gives the same bytes.
-        seed: seed of the choice of queries.
+        rule, seed: the choice of queries, see `choose_examples`.
     """
-    examples = choose_examples(videos, seed)
+    examples = choose_examples(videos, rule, seed)
     height = HEADER_H + ROW_H * len(examples.queries)
     with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(WIDTH / 100, height / 100), dpi=100)
@@ -151,19 +69,6 @@ def fit_into_box(frame_HW3: FramesArray, width: int, height: int) -> FramesArray
     top, left = (height - size[1]) // 2, (width - size[0]) // 2
     box[top : top + size[1], left : left + size[0]] = scaled
     return box
-
-
-def _hardest_first(label_N: TextArray, wrong_N: npt.NDArray[np.bool_]) -> list[str]:
-    """Classes by their share of wrong videos, largest first; equal shares are ordered by name."""
-    share = {str(label): float(wrong_N[label_N == label].mean()) for label in np.unique(label_N)}
-    return sorted(share, key=lambda label: (-share[label], label))
-
-
-def _take_turns(label_N: TextArray, classes: list[str], rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """QUERIES rows, or all if there are fewer: a random one of each class, then a second one of each, and so on."""
-    shuffled = [rng.permutation(np.flatnonzero(label_N == label)).tolist() for label in classes]
-    turns = [row for turn in itertools.zip_longest(*shuffled) for row in turn if row is not None]
-    return np.array(turns[:QUERIES], dtype=np.int64)
 
 
 def _draw_query(figure: Figure, query: Retrieved, frames: FrameStore, video_index: dict[str, int], top: int) -> None:

@@ -1,9 +1,11 @@
 """Parts of the report page as plain values. `page.html.j2` turns them into HTML and escapes all of their text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
+
+NO_VALUE = "\N{EN DASH}"
 
 
 @dataclass(frozen=True)
@@ -56,3 +58,12 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[Cell | str]]
     css_class: str = ""
+
+
+def score_cell(scores: Mapping[str, float], name: str, digits: int) -> Cell | str:
+    """A score with its interval, if it has one; NO_VALUE if there is no such score."""
+    if name not in scores:
+        return NO_VALUE
+    low, high = scores.get(f"{name}_low"), scores.get(f"{name}_high")
+    interval = "" if low is None else f"{low:.{digits}f} to {high:.{digits}f}"
+    return Cell(f"{scores[name]:.{digits}f}", small=interval, small_class="range")

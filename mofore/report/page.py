@@ -12,7 +12,6 @@ from mofore.config import Params
 from mofore.frames.store import FrameStore
 from mofore.report.claims import Answer, chance, claims, decide, verdict
 from mofore.report.clips import clips_section
-from mofore.report.filmstrips import choose_examples
 from mofore.report.line_charts import (
     accuracy_figure,
     gaps_figure,
@@ -22,8 +21,10 @@ from mofore.report.line_charts import (
     stability_figure,
     training_figure,
 )
-from mofore.report.markup import Cell, Table
-from mofore.report.provenance import NO_VALUE, run_section
+from mofore.report.markup import NO_VALUE, Cell, Table, score_cell
+from mofore.report.paper_table import collapse_reminder, paper_table
+from mofore.report.provenance import run_section
+from mofore.report.queries import choose_examples
 from mofore.report.results import ROW_DESCRIPTIONS, ROW_NAMES, Results
 from mofore.report.score_charts import classes_figure, confusion_figure, map_figure, scores_figure
 from mofore.report.svg import svg_style
@@ -64,6 +65,8 @@ def write_report(page: Path, results: Results, params: Params, frames: FrameStor
             claims=claims(results),
             forecast_figures=[skill_figure(tables["forecast"]), accuracy_figure(tables["forecast_accuracy"])],
             time_figures=[stability_figure(tables["temporal"]), speed_figure(tables["speed"])],
+            paper_table=paper_table(results.paper),
+            collapse_reminder=collapse_reminder(results.paper),
             structure_table=_structure_table(results),
             map_figures=[map_figure(tables["map"], by) for by in ("label", "group")],
             class_figures=[
@@ -74,7 +77,7 @@ def write_report(page: Path, results: Results, params: Params, frames: FrameStor
             ],
             confused_table=_confused_table(tables["confusion"]),
             training_figures=[training_figure(tables["pretrain"]), gaps_figure(tables["gaps"])],
-            clips=clips_section(choose_examples(results.embedded, params.seed), frames),
+            clips=clips_section(choose_examples(results.embedded, params.report.queries, params.seed), frames),
             run=run_section(results, params),
         )
     with writing(page) as file:
@@ -165,7 +168,10 @@ def _structure_table(results: Results) -> Table:
         "uniformity": "uni-\nformity",
     }
     rows = [
-        [ROW_NAMES[row], *(_score(scores, measure, 1 if measure == "effective_rank" else 2) for measure in measures)]
+        [
+            ROW_NAMES[row],
+            *(score_cell(scores, measure, 1 if measure == "effective_rank" else 2) for measure in measures),
+        ]
         for row, scores in results.structure.items()
     ]
     caption = (
@@ -201,19 +207,10 @@ def _lead(scores: dict[str, float]) -> Cell | str:
 
 
 def _percent(scores: dict[str, float], name: str) -> Cell | str:
-    return _score({key: 100 * score for key, score in scores.items()}, name, 1)
+    return score_cell({key: 100 * score for key, score in scores.items()}, name, 1)
 
 
 def _percent_with_std(scores: dict[str, float], name: str) -> Cell | str:
     if name not in scores:
         return NO_VALUE
     return Cell(f"{100 * scores[name]:.1f}", small=f"± {100 * scores[f'{name}_std']:.1f}")
-
-
-def _score(scores: dict[str, float], name: str, digits: int) -> Cell | str:
-    """A score with its interval, if it has one."""
-    if name not in scores:
-        return NO_VALUE
-    low, high = scores.get(f"{name}_low"), scores.get(f"{name}_high")
-    interval = "" if low is None else f"{low:.{digits}f} to {high:.{digits}f}"
-    return Cell(f"{scores[name]:.{digits}f}", small=interval, small_class="range")

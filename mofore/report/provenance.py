@@ -13,14 +13,13 @@ import yaml
 import mofore
 from mofore.config import Params
 from mofore.frames.store import USABLE
-from mofore.report.markup import Cell, Table
+from mofore.report.markup import NO_VALUE, Cell, Table
 from mofore.report.results import Results
 from mofore.utils.text import counted
 
 ENCODER = Path("data/model/encoder.safetensors")
 PACKAGES = ("torch", "torchvision", "dvc", "numpy", "scikit-learn", "pandas", "matplotlib")
 MAX_UNUSABLE = 50  # videos listed in the page
-NO_VALUE = "\N{EN DASH}"
 
 
 @dataclass(frozen=True)

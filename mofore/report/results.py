@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -44,11 +45,27 @@ Scores = dict[str, dict[str, float]]  # {representation: {score: value}}; empty 
 
 
 @dataclass
+class PaperResults:
+    """`results/paper.json`: the measures of the paper.
+
+    Attributes:
+        rows: of all test videos, by representation.
+        examples: of the paper's own three videos, by representation; empty if they are not among the videos.
+        published: the paper's own values; empty unless the videos are UCF101's.
+    """
+
+    rows: Scores
+    examples: Scores
+    published: dict[str, float]
+
+
+@dataclass
 class Results:
     """The results of a run.
 
     Attributes:
         linear, knn, temporal, forecast, structure: `results/NAME.json`.
+        paper: `results/paper.json`.
         pretrain: `results/pretrain.json`, the numbers of the last epoch.
         tables: `results/NAME.csv` by name; a table has no rows if there was nothing to measure.
         videos: `data/frames/videos.csv`, every video found, used or not.
@@ -61,6 +78,7 @@ class Results:
     temporal: Scores
     forecast: Scores
     structure: Scores
+    paper: PaperResults
     pretrain: dict[str, float]
     tables: dict[str, pd.DataFrame]
     videos: pd.DataFrame
@@ -74,10 +92,12 @@ def read_results() -> Results:
     Raises:
         UserError: a file is missing.
     """
-    scores = {name: json.loads(_existing(RESULTS / f"{name}.json").read_text("utf-8")) for name in SCORES}
+    paper = _read_json("paper")
+    examples, published = paper.pop("examples", {}), paper.pop("paper", {})
     return Results(
-        **scores,
-        pretrain=json.loads(_existing(RESULTS / "pretrain.json").read_text("utf-8")),
+        **{name: _read_json(name) for name in SCORES},
+        paper=PaperResults(paper, examples, published),
+        pretrain=_read_json("pretrain"),
         tables={name: read_table(RESULTS / f"{name}.csv") for name in TABLES},
         videos=read_table(Path("data/frames/videos.csv"), {*VIDEO_TEXT}),
         embedded=read_embeddings(EMBEDDINGS, "mofore"),
@@ -85,7 +105,8 @@ def read_results() -> Results:
     )
 
 
-def _existing(path: Path) -> Path:
+def _read_json(name: str) -> dict[str, Any]:
+    path = RESULTS / f"{name}.json"
     if not path.exists():
         raise UserError(f"{path}: no such file: run `dvc repro`")
-    return path
+    return dict(json.loads(path.read_text("utf-8")))

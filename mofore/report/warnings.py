@@ -12,6 +12,8 @@ from mofore.utils.text import counted
 
 FEW_VIDEOS = 100  # with fewer, the interval of an accuracy of 50 % reaches 10 points or more to either side
 SMALL_LEAD = 0.03  # a smaller lead may come from the seed alone
+HIGH_SIMILARITY = 0.9  # cosine of two embeddings of one video; from here on, collapse is a possible reason
+HIGH_BETWEEN_CLASSES = 0.5  # cosine of videos of two classes; below it they are clearly apart
 MIN_GAP_USE = 0.01  # skill over forecasts with a shuffled gap; below this the gap hardly matters
 
 
@@ -27,6 +29,7 @@ def cautions(results: Results) -> list[Caution]:
     """All warnings, the most serious first; empty if there is no reason to doubt the results."""
     rules = (
         _collapse,
+        _alike_by_collapse,
         _controls,
         _chance,
         _forecast,
@@ -45,6 +48,23 @@ def _collapse(results: Results) -> Iterator[Caution]:
         yield Caution(
             f"The embeddings have collapsed: {reason}",
             "They hardly differ from one another. Raise contrast.weight or decorrelation.weight, or lower pretrain.lr.",
+        )
+
+
+def _alike_by_collapse(results: Results) -> Iterator[Caution]:
+    """Warn if training has made views of one video alike, but those of other classes, too, and in fewer directions."""
+    mofore, random = results.paper.rows["mofore"], results.paper.rows["random_init"]
+    if not {"same_video", "different_class"} <= mofore.keys():
+        return
+    between, between_before = mofore["different_class"], random["different_class"]
+    alike = mofore["same_video"] >= HIGH_SIMILARITY and between >= HIGH_BETWEEN_CLASSES and between > between_before
+    if alike and mofore["effective_rank"] < random["effective_rank"]:
+        yield Caution(
+            "Embeddings of one video are alike, but so are those of other classes",
+            f"Same-video similarity {mofore['same_video']:.4f} says little: that of different classes is "
+            f"{between:.4f}, before training {between_before:.4f}; effective rank "
+            f"{mofore['effective_rank']:.1f}, before training {random['effective_rank']:.1f}. That is what partial "
+            "collapse looks like. Raise contrast.weight or decorrelation.weight.",
         )
 
 

@@ -10,7 +10,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 DATA_STAGES = ["download", "extract_frames", "manifest", "pretrain", "embed", "controls", "supervised"]
-NAMES = [*DATA_STAGES, "linear", "knn", "temporal", "forecast", "structure", "plots", "report"]
+NAMES = [*DATA_STAGES, "linear", "knn", "temporal", "forecast", "paper", "structure", "plots", "report"]
 
 
 def imported_files(script: Path) -> set[str]:
@@ -112,7 +112,7 @@ def test_results_are_in_git_and_data_is_not() -> None:
         for out in stage.get("outs", []):
             assert isinstance(out, str)
             cached += [] if out.startswith("data/") else [out]
-    names = ("pretrain", "linear", "knn", "temporal", "forecast", "structure")
+    names = ("pretrain", "linear", "knn", "temporal", "forecast", "paper", "structure")
     assert cached == [*(f"results/{name}.json" for name in names), "results/report.html"]
 
 

@@ -45,7 +45,7 @@ def stale_stages(project: Path) -> list[str]:
 
 STAGES = [
     *("download", "extract_frames", "pretrain", "embed", "controls", "supervised"),
-    *("linear", "knn", "temporal", "forecast", "structure", "plots", "report"),
+    *("linear", "knn", "temporal", "forecast", "paper", "structure", "plots", "report"),
 ]
 ROWS = ["mofore", "random_init", "mofore_shuffled", "mofore_still", "metadata", "appearance", "motion"]
 
@@ -78,6 +78,10 @@ def test_every_result_is_written(project: Path) -> None:
     assert {"same_video", "other_videos", "margin", "margin_in_sd", "effective_rank"} <= set(temporal["mofore"])
     forecast = json.loads((project / "results/forecast.json").read_text())["mofore"]
     assert {"skill_persistence", "skill_climatology_low", "gap_use", "accuracy_videos"} <= set(forecast)
+    paper = json.loads((project / "results/paper.json").read_text())
+    assert list(paper) == ["mofore", "random_init"]
+    wanted = {"forecasting_error", "same_video", "temporal_consistency", "same_class", "different_class", "spread"}
+    assert all(wanted <= set(scores) for scores in paper.values())
     pretrained = json.loads((project / "results/pretrain.json").read_text())
     assert {"loss", "effective_rank", "clips_per_second", "seconds", "data_wait"} <= set(pretrained)
     for name in ROWS:
@@ -109,7 +113,7 @@ def test_a_group_in_both_splits_stops_the_run(project: Path, tmp_path: Path) -> 
     embeddings.loc[embeddings.index[embeddings.split == "test"][0], "group"] = train.group
     file.unlink()
     embeddings.to_parquet(file, index=False)
-    for stage in ("linear", "knn", "temporal", "forecast", "structure"):
+    for stage in ("linear", "knn", "temporal", "forecast", "paper", "structure"):
         done = run("python", f"stages/{stage}.py", cwd=copy, status=1)
         assert f"mofore.parquet: group '{train.group}' is in train and in test" in done.stderr
         assert len(done.stderr.splitlines()) == 1
@@ -127,10 +131,10 @@ def test_a_finished_run_is_up_to_date_and_committed(project: Path) -> None:
         ("mofore/experiments/sweep.py", []),
         (
             "mofore/evaluation/knn.py",
-            ["controls", "linear", "knn", "temporal", "forecast", "structure", "plots", "report"],
+            ["controls", "linear", "knn", "temporal", "forecast", "paper", "structure", "plots", "report"],
         ),
         ("mofore/training/step.py", ["pretrain", "supervised"]),
-        ("mofore/method/losses.py", ["pretrain", "embed", "supervised", "forecast"]),
+        ("mofore/method/losses.py", ["pretrain", "embed", "supervised", "forecast", "paper"]),
     ],
 )
 def test_a_code_change_makes_only_the_stages_stale_that_import_its_package(

@@ -194,6 +194,26 @@ def test_hostile_names_are_escaped_everywhere(nasty: Path) -> None:
             assert any(start in " ".join(words.split()) for words in texts), f"{start} as it is in {place}"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_page_shows_the_measures_of_the_paper(kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    text = report(kind, tmp_path_factory).read_text("utf-8")
+    (section,) = re.findall(r'<section id="paper">.*?</section>', text, re.DOTALL)
+    assert "Similarities near 1 are also what a collapsed encoder has" in section
+    assert '<td>0.9600<small class="range">0.9100 to 1.0000</small></td>' in section
+    assert ('<td>0.3100<small class="range">' in section) == (kind != "unlabelled")
+    assert "the paper,<br>one example" not in section, "these are not UCF101's videos"
+
+
+@pytest.mark.slow
+def test_page_shows_the_values_of_the_paper_beside_ucf101(labelled: Path, tmp_path: Path) -> None:
+    project = shutil.copytree(labelled.parents[1], tmp_path / "copy")
+    path = project / "results" / "paper.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"paper": {"same_video": 0.9995}}))
+    (section,) = re.findall(r'<section id="paper">.*?</section>', page_of(project).read_text("utf-8"), re.DOTALL)
+    assert "the paper,<br>one example" in section
+    assert "0.9995" in section
+
+
 def test_params_are_shown_without_section_runtime(labelled: Path) -> None:
     (text,) = [data for tag, data in Parsed(labelled).words if tag == "pre"]
     assert "gap_max: 48" in text

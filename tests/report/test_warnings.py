@@ -26,6 +26,27 @@ def test_collapse(rank: float, spread: float, warned: bool) -> None:
     assert any("collapsed" in what for what in titles(results)) == warned
 
 
+def test_videos_that_are_alike_because_all_are() -> None:
+    """The warning needs all four signs; each threshold is exact."""
+    half_collapsed = {"same_video": 0.9, "different_class": 0.5, "effective_rank": 39.9}
+    for name, value, warned in (
+        ("same_video", 0.9, True),
+        ("same_video", 0.9 - TINY, False),
+        ("different_class", 0.5 - TINY, False),
+        ("effective_rank", 40.0, False),
+    ):
+        results = make_results()
+        results.paper.rows["mofore"] |= half_collapsed | {name: value}
+        results.paper.rows["random_init"] |= {"different_class": 0.4, "effective_rank": 40.0}
+        wanted = ["Embeddings of one video are alike, but so are those of other classes"] if warned else []
+        assert titles(results) == wanted
+    results.paper.rows["mofore"] |= half_collapsed
+    results.paper.rows["random_init"] |= {"different_class": 0.5}
+    assert titles(results) == [], "before training, classes were as alike"
+    del results.paper.rows["mofore"]["different_class"]
+    assert titles(results) == [], "no labels"
+
+
 @pytest.mark.parametrize("row", CONTROLS)
 def test_control_that_is_better_or_may_be(row: str) -> None:
     results = make_results()

@@ -57,6 +57,21 @@ def test_a_typo_in_params_stops_it_before_it_writes(project: Path) -> None:
 
 
 @pytest.mark.slow
+def test_an_unknown_class_of_queries_stops_it_before_it_writes(project: Path) -> None:
+    params = project / "params.yaml"
+    text = params.read_text()
+    params.write_text(text.replace("queries: hardest", f"queries: {CLASSES[1]}+Skiing"))
+    run = run_plots(project)
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: params.yaml: report.queries: no test video is of class 'Skiing': use hardest")
+    assert run.stderr.count("\n") == 1
+    assert all(name in run.stderr for name in CLASSES[:3])
+    assert not (project / "results" / "map.csv").exists()
+    params.write_text(text.replace("queries: hardest", f"queries: {CLASSES[1]}+{CLASSES[0]}"))
+    assert run_plots(project).returncode == 0
+
+
+@pytest.mark.slow
 def test_needs_no_torch() -> None:
     code = "import sys, plots; sys.exit('torch' in sys.modules)"
     path = os.pathsep.join([str(ROOT), str(ROOT / "stages")])
