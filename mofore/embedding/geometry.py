@@ -13,6 +13,7 @@ import numpy.typing as npt
 Float = TypeVar("Float", bound=np.floating)
 Floats = npt.NDArray[np.floating]
 MIN_RANK = 5.0  # a lower effective rank counts as collapse
+CONSTANT = 1e-5  # of the largest coordinate; smaller differences are rounding
 MIN_SPREAD = 0.25  # a lower spread counts as collapse; 1 is healthy
 ROWS_PER_BLOCK = 4096  # limits the memory of `effective_rank`
 MAX_PAIRED = 4096  # limits the number of embeddings of which `uniformity` compares all pairs
@@ -39,6 +40,11 @@ def effective_rank(x_ND: Floats) -> float:
 def spread(x_ND: Floats) -> float:
     """Mean over dimensions of the unit vectors' standard deviation, times sqrt(D): 0 (collapsed) to 1 (healthy)."""
     return float(unit(x_ND).std(axis=0, dtype=np.float64).mean() * x_ND.shape[1] ** 0.5)
+
+
+def is_constant(x_ND: Floats) -> bool:
+    """Whether all embeddings are the same, but for rounding. Nothing can be told apart by them."""
+    return bool((np.ptp(x_ND, axis=0) <= CONSTANT * np.abs(x_ND).max(initial=0)).all())
 
 
 def alignment(a_ND: Floats, b_ND: Floats) -> float:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mofore.config import Knn
+from mofore.embedding.geometry import is_constant
 from mofore.embedding.store import Embeddings, FloatArray, train_test
 from mofore.evaluation.bootstrap import group_interval, with_interval
 from mofore.evaluation.cross_validation import labelled_folds, over_folds
@@ -80,7 +81,8 @@ def evaluate_rows(rows: dict[str, Embeddings], knn: Knn, folds: int, seed: int) 
         scores are those of `evaluate_knn`, and:
         cv_r_at_1, cv_r_at_1_std: mean and standard deviation of R@1 over the folds;
         lead, lead_low, lead_high (not for the first): `r_at_1` of the first representation minus that of this one on
-            the same test videos, with the 95 % interval over groups of the difference.
+            the same test videos, with the 95 % interval over groups of the difference;
+        constant (only where so): 1, the embedding is the same for all videos, so it is no control.
     """
     first = next(iter(rows.values()))
     if train_test(first) is None:
@@ -94,6 +96,8 @@ def evaluate_rows(rows: dict[str, Embeddings], knn: Knn, folds: int, seed: int) 
         if results:
             first_hit_N = next(iter(results.values())).hit_NR[:, 0]
             result.scores |= with_interval("lead", first_hit_N.astype(float) - result.hit_NR[:, 0], group_N)
+        if is_constant(row.x_ND):
+            result.scores["constant"] = 1.0
         results[name] = result
     return results
 

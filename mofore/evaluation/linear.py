@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from mofore.embedding.geometry import is_constant
 from mofore.embedding.store import Embeddings, train_test
 from mofore.evaluation.bootstrap import with_interval
 from mofore.evaluation.cross_validation import labelled_folds, over_folds
@@ -108,7 +109,8 @@ def evaluate_rows(
         cv_top1, cv_top1_std: mean and standard deviation of `top1` over the folds. The encoder may have been
             pretrained, without labels, on test videos of a fold;
         lead, lead_low, lead_high (not for the first): `top1` of the first representation minus that of this one on the
-            same test videos, with the 95 % interval over groups of the difference.
+            same test videos, with the 95 % interval over groups of the difference;
+        constant (only where so): 1, the embedding is the same for all videos, so it is no control.
     """
     first = next(iter(rows.values()))
     if train_test(first) is None:
@@ -130,6 +132,8 @@ def evaluate_rows(
         if results:
             first_hit_N = next(iter(results.values())).hit_N
             result.scores |= with_interval("lead", first_hit_N.astype(float) - result.hit_N, group_N)
+        if is_constant(rows[name].x_ND):
+            result.scores["constant"] = 1.0
         results[name] = result
     return results
 

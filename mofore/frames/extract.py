@@ -25,7 +25,7 @@ import numpy as np
 from mofore.catalog import PACKS, csv_bytes, read_video_list, video_root
 from mofore.config import Params
 from mofore.errors import UserError
-from mofore.frames.outcome import Outcome
+from mofore.frames.outcome import SIMILAR_FPS, Outcome
 from mofore.frames.packs import Pack, read_sidecar, scratch_folder, scratch_key
 from mofore.frames.parallel import make_packs
 from mofore.utils.files import writing
@@ -34,7 +34,6 @@ from mofore.utils.text import counted, some_names
 from mofore.utils.workers import worker_count
 
 COLUMNS = ["video", "frames", "fps", "width", "height", "status", "reason"]  # of outcomes.csv
-SIMILAR_FPS = 1.2  # ratio of the highest to the lowest frame rate up to which videos share a time scale
 
 
 def extract_frames(params: Params) -> str:

@@ -3,6 +3,8 @@
 from array import array
 from dataclasses import dataclass, field
 
+SIMILAR_FPS = 1.2  # ratio of the highest to the lowest frame rate up to which videos share a time scale
+
 
 @dataclass(frozen=True)
 class Outcome:

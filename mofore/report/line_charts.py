@@ -21,6 +21,7 @@ ROW_STYLES = {
     "metadata": LineStyle(SOFT, "x", ":"),
     "appearance": LineStyle(PINK, "D", ":"),
     "motion": LineStyle(RED, "P", "-."),
+    "motion_appearance": LineStyle(RED, "p"),
     "supervised": LineStyle(BLACK, "*", ":"),
 }
 GAP = "gap between the clips (frames)"

@@ -169,7 +169,9 @@ def _draw_scores(ax: Axes, linear: dict[str, Any], knn: dict[str, Any]) -> None:
 
 
 def _verdict(linear: dict[str, float], knn: dict[str, float]) -> str:
-    """A note on a control that MoFore does not clearly beat; empty if it does."""
+    """A note on a control that MoFore does not clearly beat, or that is none; empty if MoFore beats it."""
+    if linear.get("constant"):
+        return "\nthe same for all"
     if any(scores.get("lead_high", 1) < 0 for scores in (linear, knn)):
         return "\nbeats mofore"
     return "\nno clear lead" if any(scores.get("lead_low", 1) <= 0 for scores in (linear, knn)) else ""

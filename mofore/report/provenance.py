@@ -86,19 +86,29 @@ def _split_table(results: Results) -> Table:
                 f"{len(labelled):,}",
                 f"{labelled['label'].nunique():,}",
                 f"{side['group'].nunique():,}",
-                _length_cell(side["frames"]),
+                _range_cell(side["frames"], ".0f"),
+                _range_cell(side.loc[side["fps"] > 0, "fps"], "g"),
                 _frame_sizes(side),
             ]
         )
-    head = ["side", "usable videos", "labelled", "classes", "groups", "frames, median", "size in pixels"]
+    head = [
+        "side",
+        "usable videos",
+        "labelled",
+        "classes",
+        "groups",
+        "frames, median",
+        "frames a second, median",
+        "size in pixels",
+    ]
     return Table("Both sides of the split.", head, rows, "numbers")
 
 
-def _length_cell(frames: "pd.Series[int]") -> Cell | str:
-    """Median, shortest and longest length in frames."""
-    if frames.empty:
+def _range_cell(values: "pd.Series[float]", form: str) -> Cell | str:
+    """Median, smallest and largest value."""
+    if values.empty:
         return NO_VALUE
-    return Cell(f"{frames.median():.0f}", small=f"{frames.min():.0f} to {frames.max():.0f}")
+    return Cell(f"{values.median():{form}}", small=f"{values.min():{form}} to {values.max():{form}}")
 
 
 def _frame_sizes(videos: pd.DataFrame) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from mofore.embedding.store import EMBEDDINGS, Embeddings, read_embeddings
 from mofore.errors import UserError
+from mofore.evaluation.grouped_split import divided_groups, with_grouped_split
 from mofore.frames.store import TEXT as VIDEO_TEXT
 from mofore.utils.tables import read_table
 
@@ -71,6 +72,7 @@ class Results:
         videos: `data/frames/videos.csv`, every video found, used or not.
         embedded: the embedded videos, which are those that were scored.
         too_short: usable videos shorter than one clip, with columns video, frames, reason.
+        divided_groups: number of groups of the source that have videos in both splits; 0 unless `data.split` is random.
     """
 
     linear: Scores
@@ -84,6 +86,7 @@ class Results:
     videos: pd.DataFrame
     embedded: Embeddings
     too_short: pd.DataFrame
+    divided_groups: int = 0
 
 
 def read_results() -> Results:
@@ -94,14 +97,17 @@ def read_results() -> Results:
     """
     paper = _read_json("paper")
     examples, published = paper.pop("examples", {}), paper.pop("paper", {})
+    embedded = read_embeddings(EMBEDDINGS, "mofore")
+    grouped = with_grouped_split(embedded)
     return Results(
         **{name: _read_json(name) for name in SCORES},
         paper=PaperResults(paper, examples, published),
         pretrain=_read_json("pretrain"),
         tables={name: read_table(RESULTS / f"{name}.csv") for name in TABLES},
         videos=read_table(Path("data/frames/videos.csv"), {*VIDEO_TEXT}),
-        embedded=read_embeddings(EMBEDDINGS, "mofore"),
+        embedded=embedded,
         too_short=read_table(EMBEDDINGS / "left_out.csv", {"video", "reason"}),
+        divided_groups=divided_groups(embedded, grouped) if grouped else 0,
     )
 
 

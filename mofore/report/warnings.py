@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofore.evaluation.bootstrap import FEW_GROUPS
+from mofore.frames.outcome import SIMILAR_FPS
 from mofore.report.claims import IF_NOT_BEATEN, MAIN_SCORES, chance, collapsed, comparisons, decide, with_interval
 from mofore.report.results import ROW_NAMES, Results
 from mofore.utils.text import counted
@@ -30,12 +31,14 @@ def cautions(results: Results) -> list[Caution]:
     rules = (
         _collapse,
         _alike_by_collapse,
+        _random_split,
         _controls,
         _chance,
         _forecast,
         _gap_use,
         _groups_over_classes,
         _few_test_videos,
+        _frame_rates,
         _small_lead,
         _unlabelled,
         _unusable_videos,
@@ -65,6 +68,36 @@ def _alike_by_collapse(results: Results) -> Iterator[Caution]:
             f"{between:.4f}, before training {between_before:.4f}; effective rank "
             f"{mofore['effective_rank']:.1f}, before training {random['effective_rank']:.1f}. That is what partial "
             "collapse looks like. Raise contrast.weight or decorrelation.weight.",
+        )
+
+
+def _random_split(results: Results) -> Iterator[Caution]:
+    """Warn of recordings in both splits, and say what this leak is worth: the same encoder on the grouped split."""
+    if not results.divided_groups:
+        return
+    worth = "; ".join(
+        f"{measure} {scores['mofore'][name]:.1%} here, {scores['mofore'][f'grouped_{name}']:.1%} on the split that "
+        "keeps recordings apart"
+        for scores, (name, measure) in (
+            (results.linear, MAIN_SCORES["linear"]),
+            (results.knn, MAIN_SCORES["knn"]),
+        )
+        if f"grouped_{name}" in scores["mofore"]
+    )
+    yield Caution(
+        f"{counted(results.divided_groups, 'recording')} in train and in test: data.split is random",
+        f"Test videos are found by their scene. {worth + ', same encoder. ' if worth else ''}Only for comparison with "
+        "the paper, which splits like this; intervals count every video as independent.",
+    )
+
+
+def _frame_rates(results: Results) -> Iterator[Caution]:
+    rates = results.videos.loc[results.videos["frames"] > 0, "fps"]
+    rates = rates[rates > 0]
+    if len(rates) and rates.max() > SIMILAR_FPS * rates.min():
+        yield Caution(
+            f"Frame rates from {rates.min():g} to {rates.max():g} per second",
+            "Clips and gaps count frames, so they last differently from video to video: set frames.fps to resample.",
         )
 
 

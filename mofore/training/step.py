@@ -13,7 +13,7 @@ from torch.optim import AdamW
 from mofore.clips.augment import input_channels, time_reverse, to_input
 from mofore.clips.dataset import Sample
 from mofore.config import Params
-from mofore.method.encoders import build_encoder
+from mofore.method.initial_model import initial_model
 from mofore.method.memory_bank import MemoryBank
 from mofore.method.model import Embedded, MoFore
 from mofore.method.objective import objective
@@ -44,9 +44,8 @@ class TrainState:
 
 def make_train_state(params: Params, device: torch.device, processes: Processes) -> TrainState:
     """The state before the first step. The initial weights follow from `params.seed`."""
-    torch.manual_seed(params.seed)
-    encoder = build_encoder(params.encoder.name, params.seed, input_channels(params.clip.input))
-    model = MoFore(encoder, params.forecast, params.encoder.keep).to(device).train()
+    encoder, channels = params.encoder, input_channels(params.clip.input)
+    model = initial_model(encoder.name, channels, params.forecast, params.seed, encoder.keep).to(device).train()
     networks = processes.replicate(model, device)
     if params.runtime.compile:
         networks = torch.compile(networks)  # type: ignore[assignment] # a module for a module

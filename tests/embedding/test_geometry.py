@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mofore.embedding import geometry
-from mofore.embedding.geometry import alignment, effective_rank, spread, uniformity
+from mofore.embedding.geometry import alignment, effective_rank, is_constant, spread, uniformity
 
 
 def gaussian(n: int, dim: int, seed: int = 0) -> np.ndarray:
@@ -61,3 +61,16 @@ def test_uniformity_equals_its_definition() -> None:
     potentials = [math.exp(-2 * float(np.square(z[i] - z[j]).sum())) for i in range(7) for j in range(7) if i < j]
     assert uniformity(5 * z) == pytest.approx(math.log(sum(potentials) / len(potentials)), abs=1e-5)
     assert uniformity(np.ones((9, 4))) == pytest.approx(0, abs=1e-6)
+
+
+def test_constant_embeddings() -> None:
+    x_ND = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    assert not is_constant(x_ND)
+    assert is_constant(x_ND[:1])
+    assert is_constant(np.repeat(x_ND[:1], 4, axis=0))
+    assert is_constant(np.zeros((4, 3), np.float32))
+    near = np.repeat(x_ND[:1], 4, axis=0)
+    near[2, 1] *= 1 + 1e-6
+    assert is_constant(near), "rounding"
+    near[2, 1] *= 1.1
+    assert not is_constant(near)

@@ -192,6 +192,14 @@ def test_the_lead_is_that_of_the_first_row_over_each_other_row() -> None:
     assert [scores["same"][name] for name in ("lead", "lead_low", "lead_high")] == [0, 0, 0]
 
 
+def test_a_representation_that_is_the_same_for_all_videos_is_marked() -> None:
+    good = clustered(4, 8, seed=0)
+    still = replace(good, x_ND=np.full_like(good.x_ND, 0.3))
+    results = evaluate_rows({"good": good, "still": still}, votes_of(5), folds=0, seed=0)
+    assert results["still"].scores["constant"] == 1
+    assert "constant" not in results["good"].scores
+
+
 def test_cross_validation_is_r_at_1_of_each_fold_among_the_others() -> None:
     videos = clustered(5, 8, seed=2)
     videos.x_ND += 1.5 * np.random.default_rng(2).normal(size=videos.x_ND.shape).astype(np.float32)

@@ -1,6 +1,7 @@
 """Linear evaluation: scores against scikit-learn, choice of C, chance on permuted labels, cross-validation."""
 
 import multiprocessing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,6 +85,14 @@ def test_the_lead_is_that_of_the_first_row_over_each_other_row() -> None:
     assert not multiprocessing.active_children(), "idle workers would hold memory"
     alone = evaluate_rows({"good": good, "poor": poor, "same": good}, 0.25, folds=3, seed=0, workers=1)
     assert [result.scores for result in alone.values()] == [result.scores for result in results.values()]
+
+
+def test_a_representation_that_is_the_same_for_all_videos_is_marked() -> None:
+    good = both(0.1, 0)
+    still = replace(good, x_ND=np.full_like(good.x_ND, 0.3))
+    results = evaluate_rows({"good": good, "still": still}, 0.25, folds=0, seed=0, workers=1)
+    assert results["still"].scores["constant"] == 1
+    assert "constant" not in results["good"].scores
 
 
 def test_without_folds_there_is_no_cross_validation() -> None:

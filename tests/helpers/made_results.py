@@ -6,7 +6,7 @@ import pandas as pd
 from mofore.embedding.store import Embeddings
 from mofore.report.results import PaperResults, Results, Scores
 
-CONTROLS = ("random_init", "mofore_shuffled", "mofore_still", "metadata", "appearance", "motion")
+CONTROLS = ("random_init", "mofore_shuffled", "mofore_still", "metadata", "appearance", "motion", "motion_appearance")
 
 
 def with_intervals(half: float = 0.02, **scores: float) -> dict[str, float]:
@@ -58,7 +58,9 @@ def make_results() -> Results:
         ),
         pretrain=dict(alive),
         tables={},
-        videos=pd.DataFrame({"video": ["a", "b"], "status": ["ok", "ok"], "reason": ["", ""]}),
+        videos=pd.DataFrame(
+            {"video": ["a", "b"], "status": ["ok", "ok"], "reason": ["", ""], "frames": [9, 9], "fps": [25.0, 30.0]}
+        ),
         embedded=make_videos(),
         too_short=pd.DataFrame({"video": [], "frames": [], "reason": []}),
     )

@@ -61,3 +61,4 @@ def write_frames(folder: Path, videos: pd.DataFrame, fps: float = 25.0) -> None:
         "reason": "",
     }
     text.assign(**facts).to_csv(folder / "videos.csv", index=False)
+    videos[["video", "group", "split"]].to_csv(folder / "grouped_split.csv", index=False)

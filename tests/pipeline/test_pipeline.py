@@ -47,7 +47,16 @@ STAGES = [
     *("download", "extract_frames", "pretrain", "embed", "controls", "supervised"),
     *("linear", "knn", "temporal", "forecast", "paper", "structure", "plots", "report"),
 ]
-ROWS = ["mofore", "random_init", "mofore_shuffled", "mofore_still", "metadata", "appearance", "motion"]
+ROWS = [
+    "mofore",
+    "random_init",
+    "mofore_shuffled",
+    "mofore_still",
+    "metadata",
+    "appearance",
+    "motion",
+    "motion_appearance",
+]
 
 
 def test_every_result_is_written(project: Path) -> None:

@@ -28,7 +28,7 @@ def test_every_claim_holds_for_good_results() -> None:
     results = make_results()
     assert [one.answer for one in claims(results)] == ["yes"] * 5
     first, *rest = verdict(results)
-    assert first.startswith("MoFore is clearly better than all 6 controls")
+    assert first.startswith("MoFore is clearly better than all 7 controls")
     assert "90% (88% to 92%) of 100 held-out videos" in rest[0]
     assert "by chance 50%" in rest[0]
     assert "are closer to the true future" in rest[1]
@@ -60,6 +60,19 @@ def test_verdict_names_every_control_that_wins_and_no_undecided_one() -> None:
     assert "file metadata (linear top-1 97% against MoFore's 90%)" in first
     assert "hand-made motion (retrieval R@1 96% against MoFore's 90%)" in first
     assert ROW_NAMES["appearance"] not in first
+
+
+@pytest.mark.parametrize("lead", [-0.5, 0.5])
+def test_a_control_that_is_the_same_for_all_videos_is_not_compared_with(lead: float) -> None:
+    """As stills are where the input is frame differences: they are all 0."""
+    results = make_results()
+    for scores in (results.linear, results.knn):
+        scores["mofore_still"] |= {"constant": 1.0, "lead": lead, "lead_low": lead, "lead_high": lead}
+    assert "mofore_still" not in [c.row for c in comparisons(results)]
+    assert verdict(results)[0].startswith("MoFore is clearly better than all 6 controls")
+    motion = next(one for one in claims(results) if "goes by motion" in one.claim)
+    assert motion.claim == "Retrieval goes by motion: it is worse from shuffled frames and by look alone"
+    assert motion.answer == "yes"
 
 
 def test_supervised_training_is_a_ceiling_not_a_control() -> None:

@@ -47,6 +47,30 @@ def test_videos_that_are_alike_because_all_are() -> None:
     assert titles(results) == [], "no labels"
 
 
+def test_the_random_split_and_what_its_leak_is_worth() -> None:
+    results = make_results()
+    results.divided_groups = 12
+    results.linear["mofore"] |= {"grouped_top1": 0.7}
+    results.knn["mofore"] |= {"grouped_r_at_1": 0.6}
+    (one,) = cautions(results)
+    assert one.what == "12 recordings in train and in test: data.split is random"
+    assert "linear top-1 90.0% here, 70.0% on the split that keeps recordings apart" in one.why
+    assert "retrieval R@1 90.0% here, 60.0% on the split" in one.why
+    del results.linear["mofore"]["grouped_top1"], results.knn["mofore"]["grouped_r_at_1"]
+    (one,) = cautions(results)
+    assert "same encoder" not in one.why, "no labels: nothing to compare"
+
+
+@pytest.mark.parametrize(("slow", "warned"), [(25.0, False), (24.9, True), (0.0, False)])
+def test_frame_rates_that_differ_by_more_than_a_fifth(slow: float, warned: bool) -> None:
+    results = make_results()
+    results.videos["fps"] = [slow, 30.0]
+    wanted = [f"Frame rates from {slow:g} to 30 per second"] if warned else []
+    assert titles(results) == wanted
+    results.videos["frames"] = [0, 9]
+    assert titles(results) == [], "a video that cannot be used"
+
+
 @pytest.mark.parametrize("row", CONTROLS)
 def test_control_that_is_better_or_may_be(row: str) -> None:
     results = make_results()
