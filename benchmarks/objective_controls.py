@@ -1,8 +1,10 @@
 """Score controls without training, on the videos on which `objectives.py` tests the trained encoders.
 
-    random_init   the randomly initialised encoder, one for each seed
-    motion        histograms of optical flow and of frame differences, not learned (`mofore.evaluation.motion`)
-    metadata      frame size, length and frame rate, without pixels
+    random_init         the randomly initialised encoder, one for each seed, with its BatchNorm statistics measured on
+                        the training videos (`mofore.embedding.calibration`)
+    motion              histograms of optical flow and of frame differences, not learned (`mofore.evaluation.motion`)
+    motion_appearance   these and the mean frame side by side
+    metadata            frame size, length and frame rate, without pixels
 
 Shapes: V videos, D feature dimensions, N test videos.
 """
@@ -12,24 +14,25 @@ from pathlib import Path
 import numpy as np
 from objective_run import Job, Point, Trained, labelled_videos, merge_folds, score, score_features, split
 
-from mofore.clips.augment import input_channels
 from mofore.config import Params, load_params
+from mofore.embedding.calibration import untrained_encoder
 from mofore.embedding.store import FloatArray
 from mofore.evaluation.controls import metadata_features, pixel_features, standardise
 from mofore.frames.store import FrameStore
-from mofore.method.encoders import build_encoder
 from mofore.runtime.device import pick_device
 from mofore.utils.workers import worker_count
 
-CONTROLS = ("random_init", "motion", "metadata")
+CONTROLS = ("random_init", "motion", "motion_appearance", "metadata")
 
 
 def control_rows(frames: Path, seeds: list[int], folds: int) -> list[Trained]:
     """Results of all CONTROLS for each seed, over the split or over folds. Their budget is "none"."""
     params = load_params()
     videos = labelled_videos(frames, params)
+    appearance_VD, motion_VD = pixel_features(videos, worker_count(params.runtime.workers))
     features = {
-        "motion": pixel_features(videos, worker_count(params.runtime.workers))[1],
+        "motion": motion_VD,
+        "motion_appearance": np.concatenate([motion_VD, appearance_VD], axis=1),
         "metadata": metadata_features(videos.table).astype(np.float32),
     }
     found = []
@@ -48,7 +51,7 @@ def score_control(job: Job, videos: FrameStore, x_VD: FloatArray | None, params:
     scored = videos.select(order_V)
     if x_VD is None:
         device = pick_device(params.runtime)
-        encoder = build_encoder(params.encoder.name, params.seed, input_channels(params.clip.input)).to(device)
+        encoder = untrained_encoder(videos.select(train_V), params, device)
         hits = score(encoder, scored, n_train, params, device)
     else:
         is_train_V = np.arange(len(order_V)) < n_train

@@ -51,6 +51,7 @@ LOOKS = {  # colour, line style, name
     "supervised": (SOFT, "--", "supervised"),
     "random_init": (SOFT, ":", "random weights"),
     "motion": (SOFT, ":", "hand-made motion"),
+    "motion_appearance": (RED, ":", "motion + mean frame"),
     "metadata": (SOFT, ":", "metadata"),
 }
 
