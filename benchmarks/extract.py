@@ -29,6 +29,7 @@ import cv2
 import numpy as np
 from cv2.typing import MatLike
 
+from mofore.config import Frames
 from mofore.frames.decode import configure_opencv, resize
 from mofore.frames.extract import videos_per_pack
 from mofore.frames.packs import Pack, read_sidecar
@@ -102,7 +103,8 @@ def extract(name: str, files: list[Path]) -> dict[str, float]:
         if name.startswith("mofore"):
             size = videos_per_pack(len(files))
             firsts = range(0, len(files), size)
-            packs = [Pack(Path(folder, f"pack-{n}.bin"), files[n : n + size], SHORT_SIDE, QUALITY, 60) for n in firsts]
+            wanted = Frames(SHORT_SIDE, 0.0, QUALITY)
+            packs = [Pack(Path(folder, f"pack-{n}.bin"), files[n : n + size], wanted, 60) for n in firsts]
             start = time.perf_counter()
             for _ in make_packs(packs, int(name.split()[1]), "loky"):
                 pass

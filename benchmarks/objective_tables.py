@@ -26,6 +26,7 @@ from mofore.report.style import (
     GREEN,
     ORANGE,
     PINK,
+    RED,
     SOFT,
     STYLE,
     add_title,
