@@ -6,7 +6,7 @@ Measured here, with the network, the shapes and the losses of preset ucf101:
 
     loader      samples per second (a context and a future) of the DataLoader that serves a GPU, with one and two
                 workers, and the workers' processor time per sample. The frames are those of the videos in FOLDER, else
-                of drawn textures; stages download and extract_frames store them as the preset says. Without a GPU,
+                of drawn textures; stages download to manifest store them as the preset says. Without a GPU,
                 batches are not copied to pinned memory.
     worker      resident memory of one loader worker
     memory      bytes that the online pass keeps for the backward pass, and the peak of all tensors of a whole training
@@ -121,7 +121,7 @@ def measure_loading(folder: Path | None, params: Params, turns: int, batches: in
                 rates[workers].append(rate)
                 worked.append(milliseconds)
         memory = measure_loader(params, project / "data/frames", "fork", 400)
-        jpeg_bytes = float(np.load(project / "data/frames/index.npy")[:, 2].mean())
+        jpeg_bytes = float(np.load(project / "data/frames/packs/index.npy")[:, 2].mean())
         width, height = videos.read(0, np.array([0])).shape[2:0:-1]
         sample = ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed)[(0, 0)]
     cpu_ms = float(np.median(worked))

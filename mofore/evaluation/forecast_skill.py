@@ -87,7 +87,7 @@ def summary(pairs: pd.DataFrame, trained: Forecast) -> dict[str, float]:
         skill_persistence, skill_climatology: skill of the forecast against each reference;
         skill_shuffled_gap: skill against persistence, of forecasts with the gap of another pair;
         gap_use: skill of the forecast against the forecast with the gap of another pair; above 0 if the predictor uses
-            the gap;
+            the gap; left out if the predictor does not get it;
         accuracy_videos, accuracy_moments: accuracy of the forecasts, 0 to 1;
         accuracy_videos_persistence: accuracy with the context as the forecast;
         accuracy_videos_chance, accuracy_moments_chance: expected accuracy of a random choice;
@@ -101,6 +101,8 @@ def summary(pairs: pd.DataFrame, trained: Forecast) -> dict[str, float]:
     for name, interval_13 in score_bins(pairs, np.zeros(len(pairs), np.int64)).items():
         score, low, high = interval_13[0].tolist()
         if np.isnan(score) or name == "accuracy_moments_persistence":  # it ignores the gap, so its accuracy is chance
+            continue
+        if name in ("gap_use", "skill_shuffled_gap") and trained.gap_conditioning == "none":
             continue
         scores |= {name: score} if name.endswith("_chance") else {name: score, f"{name}_low": low, f"{name}_high": high}
     in_range = pairs.gap.between(trained.gap_min, trained.gap_max)

@@ -17,6 +17,7 @@ import re
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
@@ -125,9 +126,8 @@ def _preset_changes(chosen: AblationSet) -> Values:
     if not chosen.preset:
         return {}
     current, preset = (
-        flatten({str(key): value for key, value in loaded.items()})
+        flatten(cast(dict[str, Any], OmegaConf.to_container(loaded)))
         for loaded in (OmegaConf.load(PARAMS_FILE), compose_preset(chosen.preset, []))
-        if isinstance(loaded, DictConfig)
     )
     return {
         key: value

@@ -1,4 +1,4 @@
-"""Read frames back from the packs that the stage extract_frames wrote; extract.py describes the files.
+"""Read frames back from the packs that the stage extract_frames wrote; extract.py and manifest.py describe the files.
 
 Only the requested bytes are read, and only the requested frames are decoded. Files are read, not memory-mapped: mapped
 pages count as memory of each process that touches them, so the memory of loader processes would grow with the number of
@@ -30,7 +30,7 @@ class FrameReader:
     A loader process needs only this part of a `FrameStore`. It takes 8 bytes per video and keeps no file open.
 
     Attributes:
-        folder: the folder that extract_frames wrote.
+        folder: the folder of the packs.
         first_V: int64 [V], the row of `index.npy` at which each video starts.
     """
 
@@ -79,7 +79,7 @@ class FrameStore:
         """Open a frames folder.
 
         Args:
-            folder: the folder that extract_frames wrote.
+            folder: `data/frames`, or a folder like it.
             split: "train" or "test" to use only the videos of that side, None for all videos.
 
         Raises:

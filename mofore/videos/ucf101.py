@@ -2,7 +2,7 @@
 
 `data.path` may be an archive, which is unpacked to `data/raw/videos`, or a folder of unpacked videos, which is used in
 place. The videos are downloaded only if it is an empty folder. In all cases the videos are compared with the split
-lists. A downloaded archive stays in `.scratch/download`, so another split or seed unpacks it again without a download.
+lists. A downloaded archive stays in `.scratch/download`, so a later run unpacks it again without a download.
 
 Source: Soomro et al., "UCF101: A Dataset of 101 Human Actions Classes From Videos in The Wild", arXiv:1212.0402;
 https://www.crcv.ucf.edu/data/UCF101.php

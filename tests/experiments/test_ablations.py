@@ -137,6 +137,7 @@ def test_the_papers_set_changes_the_configuration_and_keeps_the_videos(project: 
     assert (default.params["data.source"], default.params["frames.short_side"]) == ("folder", 72)
     assert not [key for key in default.overrides if key.split(".")[0] in ("data", "demo", "frames", "runtime", "seed")]
     assert "clip.frames" not in default.overrides, "as in params.yaml already"
+    assert all(isinstance(value, int | float | str) for value in default.overrides.values()), "as -S takes them"
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ def stale_stages(project: Path) -> list[str]:
 
 
 STAGES = [
-    *("download", "extract_frames", "pretrain", "embed", "controls", "supervised"),
+    *("download", "extract_frames", "manifest", "pretrain", "embed", "controls", "supervised"),
     *("linear", "knn", "temporal", "forecast", "paper", "structure", "plots", "report"),
 ]
 ROWS = [
