@@ -42,6 +42,7 @@ SKILL_SERIES = {
     "against climatology": "skill_climatology",
     "against persistence, with a shuffled gap": "skill_shuffled_gap",
 }
+NEED_THE_GAP = ("gap_use", "skill_shuffled_gap")  # mean nothing if the predictor does not get the gap
 ACCURACY_SERIES = {
     "among other videos": ("accuracy_videos", "accuracy_videos_chance"),
     "among other moments of the video": ("accuracy_moments", "accuracy_moments_chance"),
@@ -70,6 +71,8 @@ def by_gap(pairs: pd.DataFrame, bins: int, trained: Forecast) -> tuple[pd.DataFr
     scores = score_bins(pairs, bin_N) if len(pairs) else {}
     skill, accuracy = [], []
     for series, name in SKILL_SERIES.items():
+        if name in NEED_THE_GAP and trained.gap_conditioning == "none":
+            continue
         skill += [(series, gap_B[b], *scores[name][b], trained_B[b]) for b in range(len(gap_B))]
     for series, (name, chance) in ACCURACY_SERIES.items():
         for b in range(len(gap_B)):
@@ -102,7 +105,7 @@ def summary(pairs: pd.DataFrame, trained: Forecast) -> dict[str, float]:
         score, low, high = interval_13[0].tolist()
         if np.isnan(score) or name == "accuracy_moments_persistence":  # it ignores the gap, so its accuracy is chance
             continue
-        if name in ("gap_use", "skill_shuffled_gap") and trained.gap_conditioning == "none":
+        if name in NEED_THE_GAP and trained.gap_conditioning == "none":
             continue
         scores |= {name: score} if name.endswith("_chance") else {name: score, f"{name}_low": low, f"{name}_high": high}
     in_range = pairs.gap.between(trained.gap_min, trained.gap_max)

@@ -234,10 +234,10 @@ def _draw_confusion(ax: Axes, confusion: pd.DataFrame) -> None:
         add_title(ax, "Confusion of the linear probe", "")
         show_message(ax, NO_LABELS)
         return
-    add_title(ax, "Confusion of the linear probe", "videos; shade: share of the actual class")
+    add_title(ax, "Confusion of the linear probe", "rows: actual, columns: predicted; shade: share of the row")
     names = [shorten(name) for name in shade_confusion(ax, confusion, MAX_NAMED_CLASSES, 9)]
     ax.spines[:].set_visible(True)
-    ax.set(xlabel="predicted", ylabel="actual")
+    ax.set(ylabel="actual")
     if len(names) > MAX_NAMED_CLASSES:
         ax.set(xlabel=f"predicted class (number of {len(names)}, by name)", ylabel="actual class")
         return

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -215,3 +216,16 @@ def test_a_ratio_with_denominator_zero_is_not_defined() -> None:
     found = ratios(top, bottom, np.array([0, 0, 1, 1]), np.array(["a", "b", "a", "b"]))
     assert np.isnan(found[0, 0]).all()
     assert found[1, 0].tolist() == [1, 0.5, 1]
+
+
+def test_the_use_of_the_gap_is_not_scored_where_the_predictor_does_not_get_it() -> None:
+    pairs = pd.DataFrame({"group": ["a", "b"] * 10, "gap": np.arange(20)}).assign(
+        **{column: np.linspace(0.1, 1, 20) for column in COLUMNS}
+    )
+    for conditioning, scored in (("gap", True), ("shuffled", True), ("none", False)):
+        trained = replace(TRAINED, gap_conditioning=conditioning)
+        found = summary(pairs, trained)
+        assert {name in found for name in ("gap_use", "gap_use_low", "skill_shuffled_gap")} == {scored}
+        assert "skill_persistence" in found
+        skill, _ = by_gap(pairs, 3, trained)
+        assert ("against persistence, with a shuffled gap" in set(skill.series)) == scored
