@@ -168,6 +168,20 @@ def test_a_change_of_runtime_settings_re_runs_nothing(project: Path) -> None:
         assert stale_stages(project) == []
 
 
+def test_another_split_or_seed_decodes_nothing_again(project: Path) -> None:
+    with restored_project(project):
+        edit(project, {"data.split": 2, "seed": 5})
+        stale = stale_stages(project)
+        assert "manifest" in stale
+        assert not {"download", "extract_frames"} & set(stale)
+        packs = {path: path.stat().st_mtime_ns for path in (project / "data/frames/packs").iterdir()}
+        before = (project / "data/frames/videos.csv").read_text()
+        ran = run("dvc", "repro", "manifest", cwd=project).stdout
+        assert "Stage 'extract_frames' didn't change" in ran
+        assert (project / "data/frames/videos.csv").read_text() != before
+        assert {path: path.stat().st_mtime_ns for path in (project / "data/frames/packs").iterdir()} == packs
+
+
 def test_an_experiment_changes_only_the_named_line_and_can_be_compared(project: Path) -> None:
     before = (project / "params.yaml").read_text().splitlines()
     with restored_project(project):
