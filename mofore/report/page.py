@@ -147,8 +147,8 @@ def _protocol(params: Params) -> list[str]:
         "mean of the training videos taken off first.",
         "Linear: logistic regression on features standardised by the training videos; its regularisation chosen on "
         f"training groups, {linear.holdout:.0%} of them held out at a time, never on test videos.",
-        "Cross-validated: mean and standard deviation over folds of whole groups, of all labelled videos; most of them "
-        "the encoder has seen in pretraining, without their labels.",
+        "Cross-validated: mean and standard deviation over folds of whole groups, of all labelled videos. The encoder "
+        "has seen most of these videos in pretraining, without their labels.",
         "Intervals: 95 %, by bootstrap over groups (recordings, scenes, actors), since videos of one group are alike. "
         "A lead is decided if its whole interval lies on one side of 0.",
         "No group stands on both sides of the split. Scores are those of the last epoch, not of the best one.",
@@ -176,7 +176,7 @@ def _structure_table(results: Results) -> Table:
     ]
     caption = (
         "Of the held-out videos. Silhouette: -1 to 1; NMI and ARI: agreement of k-means with what is known, up to 1. "
-        "By group: among the videos of one class; high there and low by class is an encoder that knows the scene only. "
+        "By group: among the videos of one class; high there and low by class: the embedding encodes the scene. "
         "Effective rank: directions used (1: collapsed). Alignment: distance of clips of one video, 0 to 4. "
         "Uniformity: 0 (collapsed) to about -4."
     )
