@@ -1,4 +1,4 @@
-"""data/embeddings + data/controls -> results/linear.json: linear evaluation of each representation.
+"""data/embeddings + controls + supervised -> results/linear.json: linear evaluation of each representation.
 
 Shapes: N test videos.
 """

@@ -3,7 +3,7 @@
 `data/frames/` then holds, beside the packs,
 - `videos.csv`: one row per listed video, used or not;
 - `grouped_split.csv`: group and split as the source of the videos has them; no group is in both splits. It differs from
-  `videos.csv` with `data.split: random` only, where it shows what the leak of that split is worth.
+  `videos.csv` with `data.split: random` only, where it is needed to measure how much that split inflates scores.
 """
 
 import csv

@@ -144,7 +144,7 @@ def _protocol(params: Params) -> list[str]:
         f"{crop}, by the encoder alone, frozen and in evaluation mode.",
         "Retrieval and kNN: cosine similarity, test videos among training videos. R@k: is one of the k nearest of the "
         f"same class? kNN: {knn.k} neighbours vote, weighted by exp(similarity / {knn.temperature:g}). Centred: the "
-        "mean of the training videos taken off first.",
+        "mean of the training videos is subtracted first.",
         "Linear: logistic regression on features standardised by the training videos; its regularisation chosen on "
         f"training groups, {linear.holdout:.0%} of them held out at a time, never on test videos.",
         "Cross-validated: mean and standard deviation over folds of whole groups, of all labelled videos. The encoder "
