@@ -1,7 +1,7 @@
 """Compare MoFore with SimCLR, MoCo, BYOL and VideoMAE, and with supervised training as the ceiling.
 
     dvc repro manifest
-    python benchmarks/objectives.py --tune 30                   # once: 4 candidates per method, on training videos only
+    python benchmarks/objectives.py --tune 30                    # once: 4 candidates per method, on training videos
     python benchmarks/objectives.py [--seconds 45] [--seeds 1 2 3] [--points 3] [--methods simclr byol]
     python benchmarks/objectives.py --folds 3 --name mine        # your own folder: each video is tested once
 
