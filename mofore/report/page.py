@@ -139,6 +139,10 @@ def _score_table(results: Results, chance_scores: dict[str, float]) -> Table:
 def _protocol(params: Params) -> list[str]:
     clip, knn, linear = params.clip, params.knn, params.linear
     crop = "whole frames squeezed to squares" if clip.crop == "none" else "centre crops"
+    if params.data.split == "random":
+        split = "The split is random, so videos of one recording may be on both sides."
+    else:
+        split = "No group is on both sides of the split."
     return [
         f"Every video is embedded as the mean of {params.embed.clips} uniformly spaced clips of {clip.frames} frames, "
         f"{crop}, by the encoder alone, frozen and in evaluation mode.",
@@ -151,7 +155,7 @@ def _protocol(params: Params) -> list[str]:
         "has seen most of these videos in pretraining, without their labels.",
         "Intervals: 95 %, by bootstrap over groups (recordings, scenes, actors), since videos of one group are alike. "
         "A lead is decided if its whole interval lies on one side of 0.",
-        "No group stands on both sides of the split. Scores are those of the last epoch, not of the best one.",
+        f"{split} Scores are those of the last epoch, not of the best one.",
     ]
 
 
