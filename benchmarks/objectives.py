@@ -1,7 +1,7 @@
 """Compare MoFore with SimCLR, MoCo, BYOL and VideoMAE, and with supervised training as the ceiling.
 
     dvc repro manifest
-    python benchmarks/objectives.py --tune 30                    # once: 4 candidates a method, on training videos only
+    python benchmarks/objectives.py --tune 30                    # once: 4 candidates per method, on training videos
     python benchmarks/objectives.py [--seconds 45] [--seeds 1 2 3] [--points 3] [--methods simclr byol]
     python benchmarks/objectives.py --folds 3 --name mine        # your own folder: each video is tested once
 
@@ -12,7 +12,7 @@ logistic regression and nearest neighbour, test videos against training videos.
 
     objective_models.py     how methods differ, recommended settings, candidates for tuning
     objective_run.py        one training; what counts as time and as a clip
-    objective_controls.py   random weights and two controls that learn nothing
+    objective_controls.py   random weights and the controls that learn nothing
     objective_tables.py     tables and figure
 
 The test videos are those of the split. With --folds, all groups are divided into folds, and each fold is tested by

@@ -1,4 +1,4 @@
-"""What the pipeline knows of a video besides its frames, and the list of videos that the stage download writes.
+"""Path, label, group and split of a video, and the list of videos that the stage download writes.
 
 The list holds paths and hashes only. Label, group and split are assigned after the frames are extracted (see
 videos/assign.py), so another label, split or seed decodes no video again.

@@ -168,7 +168,7 @@ class Temporal:
 
 @dataclass
 class Report:
-    queries: str  # checked by `report.queries`, which knows the classes
+    queries: str  # checked by `report.queries`, because it may name classes
 
 
 @dataclass

@@ -1,4 +1,7 @@
-"""data/frames -> data/controls: control features of every video (metadata, mean frame, motion), without an encoder."""
+"""data/frames -> data/controls: control features of every video (metadata, mean frame, motion), without an encoder.
+
+Shapes: V videos, D features.
+"""
 
 from pathlib import Path
 

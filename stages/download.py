@@ -1,4 +1,4 @@
-"""Stage download: find the videos of `data.source` and list them in data/raw/files.csv."""
+"""the videos of `data.source` -> data/raw: find or make them, and list them with their hashes in files.csv."""
 
 from mofore.config import load_params
 from mofore.errors import run_stage

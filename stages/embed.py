@@ -1,6 +1,8 @@
 """data/frames + data/model -> data/embeddings: embed every video with the trained encoder and its controls.
 
 The controls are an encoder with random weights, and the trained encoder on shuffled and on still frames.
+
+Shapes: V videos, K clips per video, D feature dimensions.
 """
 
 import mofore.runtime.openmp  # noqa: F401 # must come before imports that load torch
@@ -42,15 +44,18 @@ def main() -> None:
         features = embed_representations(model, videos, samples, params, device, processes)
         subset = videos.select(target_videos(videos.table.split, params.seed))  # for the stage `forecast`
         subset_samples = UniformClips(subset, params.clip, params.embed.clips)
-        forecasts = embed_clips(forecast_encoders(model), subset_samples, params.runtime, device, processes)
+        forecast_inputs = embed_clips(forecast_encoders(model), subset_samples, params.runtime, device, processes)
         if not processes.is_main:
             return
 
     write_representations(samples, videos.table, features)
-    for name, x_VKD in forecasts.items():
+    for name, x_VKD in forecast_inputs.items():
         write_clips(name, subset_samples, subset.table, x_VKD)
     write_csv(EMBEDDINGS / "left_out.csv", left_out)
-    print(f"embed: {len(videos)} videos x {samples.clips} clips, {len(features)} rows; targets of {len(subset)} videos")
+    print(
+        f"embed: {counted(len(videos), 'video')} x {counted(samples.clips, 'clip')}, {len(features)} representations; "
+        f"targets of {counted(len(subset), 'video')}"
+    )
     if len(left_out):
         names = some_names(list(left_out.video))
         print(f"embed: left out {counted(len(left_out), 'video')}, too short for a clip: {names}")

@@ -1,4 +1,4 @@
-"""Stage extract_frames: decode the videos of data/raw/files.csv into the packed frames of data/frames/packs."""
+"""data/raw -> data/frames/packs: decode every video once into packs of small JPEG frames."""
 
 from mofore.config import load_params
 from mofore.errors import run_stage

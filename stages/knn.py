@@ -1,4 +1,7 @@
-"""data/embeddings + data/controls -> results/knn.json: retrieval and kNN of test videos among training videos."""
+"""data/embeddings + controls + supervised -> results/knn.json: retrieval and kNN, test among training videos.
+
+Shapes: N test videos, R values of k.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""data/embeddings + data/controls -> results/linear.json: linear evaluation of each representation."""
+"""data/embeddings + controls + supervised -> results/linear.json: linear evaluation of each representation.
+
+Shapes: N test videos.
+"""
 
 from pathlib import Path
 

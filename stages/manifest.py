@@ -1,4 +1,4 @@
-"""Stage manifest: join the outcome of decoding with label, group and split, in data/frames/videos.csv."""
+"""data/raw + data/frames/packs -> data/frames/videos.csv: join the outcome of decoding with label, group and split."""
 
 from mofore.config import load_params
 from mofore.errors import run_stage

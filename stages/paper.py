@@ -1,4 +1,7 @@
-"""data/model + data/embeddings -> results/paper.json: the measures of the MoFore paper, beside random weights."""
+"""data/model + data/embeddings -> results/paper.json: the measures of the MoFore paper, beside random weights.
+
+Shapes: N clips, or training clips, D feature dimensions.
+"""
 
 import mofore.runtime.openmp  # noqa: F401 # must come before imports that load torch
 

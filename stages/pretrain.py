@@ -52,7 +52,7 @@ def write_results(params: Params, run: Pretrained, videos: FrameStore, left_out:
     }
     write_json(Path("results/pretrain.json"), summary)
     print(
-        f"pretrain: {len(videos)} videos, {epochs} epochs in {run.seconds:.0f} s "
+        f"pretrain: {counted(len(videos), 'video')}, {counted(epochs, 'epoch')} in {run.seconds:.0f} s "
         f"({run.clips_per_second:.0f} clips/s, {run.data_wait:.1%} waiting for data); loss {final['loss']:.3f}, "
         f"effective rank {final['effective_rank']:.1f}"
     )

@@ -1,4 +1,4 @@
-"""data/embeddings + data/controls -> results/structure.json: do videos cluster by class, or by group?"""
+"""data/embeddings + controls + supervised -> results/structure.json: do videos cluster by class, or by group?"""
 
 from pathlib import Path
 

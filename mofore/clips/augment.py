@@ -18,14 +18,14 @@ from torch import Tensor
 
 from mofore.config import Augment, Clip
 
-Frames = npt.NDArray[np.uint8] | list[npt.NDArray[np.uint8]]  # [T, H, W, C]
+ClipFrames = npt.NDArray[np.uint8] | list[npt.NDArray[np.uint8]]  # [T, H, W, C]
 
 IDENTITY_34 = np.eye(3, 4, dtype=np.float32)
 GRAY_34 = np.tile(np.array([0.299, 0.587, 0.114, 0], np.float32), (3, 1))  # ITU-R BT.601 luma in each channel
 MEAN, STD = 0.45, 0.225  # of pixel values in 0..1; the same for all channels, as in PySlowFast's Kinetics models
 
 
-def random_crop(frames: Frames, clip: Clip, augment: Augment, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+def random_crop(frames: ClipFrames, clip: Clip, augment: Augment, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Random resized crop and horizontal flip, the same for all frames.
 
     The crop has crop_min..1 of the frame's area and an aspect ratio of 3/4..4/3, limited to the frame, as in "Going
@@ -48,7 +48,7 @@ def random_crop(frames: Frames, clip: Clip, augment: Augment, rng: np.random.Gen
     return crop_THWC
 
 
-def eval_crop(frames: Frames, clip: Clip) -> npt.NDArray[np.uint8]:
+def eval_crop(frames: ClipFrames, clip: Clip) -> npt.NDArray[np.uint8]:
     """Deterministic crop for evaluation: whole frames squeezed to squares, or their centre squares.
 
     Args:
@@ -65,7 +65,7 @@ def eval_crop(frames: Frames, clip: Clip) -> npt.NDArray[np.uint8]:
     return np.stack([frame_HWC[top : top + clip.size, left : left + clip.size] for frame_HWC in frames])
 
 
-def resize_frames(frames: Frames, size: int) -> npt.NDArray[np.uint8]:
+def resize_frames(frames: ClipFrames, size: int) -> npt.NDArray[np.uint8]:
     """Resize each frame to a square, bilinearly: [T, size, size, C]."""
     out_THWC = np.empty((len(frames), size, size, 3), np.uint8)
     for out_HWC, frame_HWC in zip(out_THWC, frames, strict=True):

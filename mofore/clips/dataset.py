@@ -13,7 +13,7 @@ import numpy.typing as npt
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from mofore.clips.augment import IDENTITY_34, Frames, eval_crop, random_colour, random_crop
+from mofore.clips.augment import IDENTITY_34, ClipFrames, eval_crop, random_colour, random_crop
 from mofore.clips.sampling import clip_offsets, clip_span, draw_positions
 from mofore.config import Augment, Clip, Forecast
 from mofore.frames.cache import FrameCache
@@ -82,10 +82,10 @@ class ForecastDataset(Dataset[Sample]):
         future_FTHWC, future_colour_F34 = (np.stack(parts) for parts in zip(*futures, strict=True))
         return Sample(context_THWC, future_FTHWC, context_colour_34, future_colour_F34, gap_F, self.groups[video])
 
-    def _augmented(self, frames: Frames, rng: np.random.Generator) -> tuple[npt.NDArray[np.uint8], ColourMap]:
+    def _augmented(self, frames: ClipFrames, rng: np.random.Generator) -> tuple[npt.NDArray[np.uint8], ColourMap]:
         return random_crop(frames, self.clip, self.augment, rng), random_colour(self.augment, rng)
 
-    def _unaugmented(self, frames: Frames) -> tuple[npt.NDArray[np.uint8], ColourMap]:
+    def _unaugmented(self, frames: ClipFrames) -> tuple[npt.NDArray[np.uint8], ColourMap]:
         """The crop that evaluations use, with unchanged colours."""
         return eval_crop(frames, self.clip), IDENTITY_34
 

@@ -11,17 +11,17 @@ import pandas as pd
 
 from mofore.clips.dataset import EpochSampler, ForecastDataset
 
-MAX_DRAWS = 50_000  # samples to look at; enough to know a share of 2 % to within 0.1 percentage points
+MAX_DRAWS = 50_000  # samples in the histogram; the standard error of a share of 2 % is then below 0.1 percentage points
 MAX_BARS = 60
 
 
-def sampled_gaps(samples: ForecastDataset, epochs: EpochSampler) -> npt.NDArray[np.int64]:
+def sampled_gaps(samples: ForecastDataset, sampler: EpochSampler) -> npt.NDArray[np.int64]:
     """Gaps of the samples of a run in video frames, [N]; of every k-th batch if there are more than MAX_DRAWS samples.
 
     The gaps are drawn again, not recorded in training: all draws follow from (seed, epoch, video).
     """
-    batches = list(epochs)
-    every = -(-len(batches) * epochs.batch_size // MAX_DRAWS)
+    batches = list(sampler)
+    every = -(-len(batches) * sampler.batch_size // MAX_DRAWS)
     return np.concatenate([samples.positions(key)[1] for batch in batches[::every] for key in batch])
 
 

@@ -1,8 +1,8 @@
 """The control `random_init`: the encoder before training, with normalisations that fit the data.
 
-A network that has just been made has BatchNorm statistics of mean 0 and variance 1, which fit no video. Its features
-are worse than those of random weights need to be, so a lead over them is too large. So the statistics are measured on
-training clips first, without labels and without gradients. The weights stay as they were drawn.
+A new network has BatchNorm statistics of mean 0 and variance 1, which fit no video. With these its features would be
+worse than random weights need to be, and the lead over them too large. Therefore the statistics are first measured on
+training clips, without labels and without gradients. The weights stay as they were drawn.
 
 Shapes: V videos of a batch, K clips of each, T frames, H = W side of a clip, C = 3 colours.
 """

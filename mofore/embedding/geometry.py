@@ -43,7 +43,7 @@ def spread(x_ND: Floats) -> float:
 
 
 def is_constant(x_ND: Floats) -> bool:
-    """Whether all embeddings are the same, but for rounding. Nothing can be told apart by them."""
+    """Whether all embeddings are the same up to rounding, so that no two videos can be distinguished by them."""
     return bool((np.ptp(x_ND, axis=0) <= CONSTANT * np.abs(x_ND).max(initial=0)).all())
 
 

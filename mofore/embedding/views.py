@@ -56,9 +56,10 @@ def embed_representations(
 
 
 def forecast_encoders(model: MoFore) -> dict[str, nn.Module]:
-    """What else the evaluation of forecasts needs, by the name of its file: `targets`, by the EMA networks.
+    """The networks whose clip embeddings the stage `forecast` needs besides those of `mofore`, by the name of the file.
 
-    And `contexts`, by the online encoder, unless this is the encoder of the row `mofore` already.
+    These are `targets`, the EMA encoder with its projector; and `contexts`, the online encoder, if `mofore` is the EMA
+    encoder.
     """
     needed: dict[str, nn.Module] = {"targets": model.ema}
     return needed if model.keep == "online" else needed | {"contexts": model.online[0]}

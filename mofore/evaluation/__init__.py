@@ -1,4 +1,4 @@
 """Evaluation of embeddings: controls, linear and kNN scores, temporal stability, forecast skill, structure.
 
-This room may import `mofore.training` and the rooms below it. No training code imports this room.
+May import `mofore.training` and the rooms before it, but needs no torch.
 """

@@ -42,7 +42,10 @@ def sum_across_groups(x_VD: Reals, group_V: Integers, weight_RG: Reals) -> Reals
 
 
 def sums_by_class(x_VD: Reals, label_V: TextArray, group_V: Integers, weight_RG: Reals) -> tuple[Reals, Reals]:
-    """The same for pairs of one class, and for pairs of two classes. Videos without a label, "", are in no pair."""
+    """`sum_across_groups` of pairs of one class, and of pairs of two classes: [2, R] each.
+
+    Videos without a label, "", are in no pair.
+    """
     known_V = label_V != ""
     same_2R = np.zeros((2, len(weight_RG)))
     for name in np.unique(label_V[known_V]):

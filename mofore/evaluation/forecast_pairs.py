@@ -4,9 +4,9 @@ A pair is any two clips of a video that do not overlap. The earlier clip is the 
 pair gets two forecasts: one with its true gap, and one with the gap of another pair, which shows whether the predictor
 uses the gap. Errors are squared distances between forecast and target, both scaled to length 1.
 
-A small error does not prove that the forecast can tell futures apart. So each forecast must also find its own future
-among candidates: futures of other videos, and other later clips of the same video. `forecast_skill` makes scores of the
-errors and of the correct answers.
+A small error does not prove that forecasts distinguish futures. So it is also measured whether a forecast is nearest to
+its own future among candidates: futures of other videos, and other later clips of the same video. `forecast_skill`
+turns both measures into scores.
 
 Shapes: N pairs of clips, X clips, K clips of a video, V videos, D feature and P projection dimensions, C candidates.
 """

@@ -12,7 +12,7 @@ than the reference, below 0 worse. The references are
 `forecast_pairs` makes the forecasts and their errors. Pairs of one group are alike, so confidence intervals are by
 bootstrap over groups.
 
-Shapes: N pairs of clips, S scores, B gap bins, G groups, R resamples.
+Shapes: N pairs of clips, S scores, B gap bins, G groups, R resamples, X defined ratios of all bins and scores.
 """
 
 import numpy as np
@@ -57,7 +57,7 @@ def by_gap(pairs: pd.DataFrame, bins: int, trained: Forecast) -> tuple[pd.DataFr
     Args:
         pairs: the table of `forecast_pairs.score_pairs`.
         bins: number of gap bins, see `gap_bins`.
-        trained: has the shortest and the longest gap of training.
+        trained: section `forecast` of the parameters that the model was trained with, for the range of gaps.
 
     Returns:
         Two tables: skill, with columns series, gap (video frames, mean of the bin), skill, low, high, trained; and
@@ -141,7 +141,7 @@ def ratios(top_NS: Numbers, bottom_NS: Numbers, bin_N: IntArray, group_N: npt.ND
     np.add.at(top_GBS, (group, bin_N), top_NS)
     np.add.at(bottom_GBS, (group, bin_N), bottom_NS)
     defined_BS = bottom_GBS.sum(axis=0) > 0
-    top_GX, bottom_GX = top_GBS[:, defined_BS], bottom_GBS[:, defined_BS]  # X: the defined ones of B x S ratios
+    top_GX, bottom_GX = top_GBS[:, defined_BS], bottom_GBS[:, defined_BS]
 
     sums = [(times_RG @ top_GX, times_RG @ bottom_GX) for times_RG in resamples(groups)]
     top_RX, bottom_RX = (np.concatenate(parts) for parts in zip(*sums, strict=True))

@@ -1,6 +1,6 @@
 """The split of the videos' source, which keeps groups whole, beside the split `data.split: random`, which does not.
 
-The same embeddings scored on both tell how much of a score comes from recordings that are in train and in test.
+The same embeddings are scored on both. The difference is what a score gains from recordings in both train and test.
 """
 
 from dataclasses import replace

@@ -154,9 +154,7 @@ class _Largest:
             self.last_B = np.nextafter(kth_B, np.float32(-np.inf))
         at = np.flatnonzero(similarity_CB > self.last_B)
         rows, query = np.divmod(at, similarity_CB.shape[1])
-        order = np.argsort(
-            query.astype(np.uint16), kind="stable"
-        )  # numpy sorts 16-bit integers by radix sort, which is fast
+        order = np.argsort(query.astype(np.uint16), kind="stable")  # of 16-bit integers: NumPy's fast radix sort
         query = query[order]
         count_B = np.bincount(query, minlength=len(self.filled_B))
         column = self.filled_B[query] + np.arange(len(query)) - np.repeat(np.cumsum(count_B) - count_B, count_B)

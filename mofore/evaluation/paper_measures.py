@@ -142,7 +142,7 @@ def _stems(video_V: Iterable[str]) -> list[str]:
 
 
 def _by_video(clips: ClipEmbeddings, keep_V: npt.NDArray[np.bool_]) -> tuple[FloatArray, Integers]:
-    """Embeddings [V, K, D] and starts [V, K] of the clips of the videos to keep."""
+    """Embeddings [V, K, D] and starts [V, K] of the clips of the videos to keep; V counts these."""
     x_VKD = clips.x_ND.reshape(len(keep_V), -1, clips.x_ND.shape[1])
     return x_VKD[keep_V], clips.start.reshape(len(keep_V), -1)[keep_V]
 

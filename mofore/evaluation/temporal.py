@@ -177,9 +177,8 @@ def _std_across_groups(u_VKD: FloatArray, group_V: Integers) -> float:
 def _moments(u_VKD: FloatArray) -> Reals:
     """Number of all pairs of clips, sum of their similarities, and sum of the squared similarities: [3]."""
     u_ND = u_VKD.reshape(-1, u_VKD.shape[2])
-    gram = (
-        u_ND.T @ u_ND if len(u_ND) > u_ND.shape[1] else u_ND @ u_ND.T
-    )  # both have the same sum of squares; take the smaller
+    # [D, D] and [N, N] have the same sum of squares; take the smaller.
+    gram = u_ND.T @ u_ND if len(u_ND) > u_ND.shape[1] else u_ND @ u_ND.T
     total = np.square(u_ND.sum(axis=0, dtype=np.float64)).sum()
     return np.array([len(u_ND) ** 2, total, np.square(gram).sum(dtype=np.float64)])
 

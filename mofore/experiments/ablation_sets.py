@@ -26,7 +26,7 @@ class AblationSet:
     folder: Path
 
 
-BUDGET: Values = {  # applied to all runs, also to the default: they train for less time than params.yaml says
+BUDGET: Values = {
     "pretrain.epochs": 12,
     "pretrain.min_steps": 0,
     "pretrain.knn_every": 0,
@@ -47,8 +47,8 @@ ABLATIONS: Sections = {
         "always 8": {"forecast.gap_min": 8, "forecast.gap_max": 8},
         "always 32": {"forecast.gap_min": 32, "forecast.gap_max": 32},
     },
-    "gap distribution": {law: {"forecast.gap_distribution": law} for law in ("uniform", "log", "decreasing")},
-    "gap conditioning": {what: {"forecast.gap_conditioning": what} for what in ("gap", "none", "shuffled")},
+    "gap distribution": {name: {"forecast.gap_distribution": name} for name in ("uniform", "log", "decreasing")},
+    "gap conditioning": {name: {"forecast.gap_conditioning": name} for name in ("gap", "none", "shuffled")},
     "input": {name: {"clip.input": name} for name in ("residual", "rgb", "both")},
     "frames are": {"whole": {"clip.crop": "none"}, "cropped to the centre": {"clip.crop": "center"}},
     "momentum of the EMA": {
@@ -96,7 +96,7 @@ PAPER_ABLATIONS: Sections = {  # the claims of the paper
         "always 0.99": {"momentum.start": 0.99, "momentum.end": 0.99},
         "0.9 to 1": {"momentum.start": 0.9, "momentum.end": 1},
     },
-    "gap conditioning": {what: {"forecast.gap_conditioning": what} for what in ("none", "gap")},
+    "gap conditioning": {name: {"forecast.gap_conditioning": name} for name in ("none", "gap")},
     "encoder": {
         "over frames": {"encoder.name": "small_2d"},
         "3-D": {"encoder.name": "small"},

@@ -8,9 +8,8 @@ With `paper` before `queue`, or alone, the same for the configuration of the pap
 the table and the figure.
 
 A run belongs to an ablation if its parameters equal those of its set (see ablation_sets.py) with the budget and the
-ablation's values applied.
-`seed`, section `runtime` and the name of the experiment do not matter. Queue from a clean commit, because DVC shows
-only the experiments of the current commit.
+ablation's values applied. `seed`, section `runtime` and the name of the experiment do not matter. Queue from a clean
+commit, because DVC shows only the experiments of the current commit.
 """
 
 import re

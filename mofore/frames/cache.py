@@ -1,6 +1,6 @@
 """Cache decoded frames in memory.
 
-A small collection is read tens of times in a training, and reading a frame from memory takes a tenth of the time of
+Each epoch of training reads the same videos again, and reading a frame from memory takes a tenth of the time of
 decoding it.
 
 Shapes: T frames read, N frames of the video, H height, W width, C=3 colours (RGB).
@@ -27,7 +27,8 @@ class FrameCache:
             limit: bytes that the cache may use.
         """
         self.reader, self.n_frames, self.bytes_left = reader, n_frames, limit
-        self.cached: dict[int, tuple[FramesArray, npt.NDArray[np.bool_]]] = {}  # video: its frames, which are filled in
+        # By video: its frames [N, H, W, C], and a mask [N] of those that have been decoded.
+        self.cached: dict[int, tuple[FramesArray, npt.NDArray[np.bool_]]] = {}
 
     def read(self, video: int, frames: npt.NDArray[np.int64]) -> FramesArray | list[FramesArray]:
         """Return T frames of a video, uint8 [H, W, C] each; see `FrameStore.read`.
@@ -39,12 +40,9 @@ class FrameCache:
             size = decoded_THWC[0].nbytes * int(self.n_frames[video])
             if size <= self.bytes_left:
                 self.bytes_left -= size
-                self.cached[video] = (
-                    np.empty(
-                        (self.n_frames[video], *decoded_THWC.shape[1:]), np.uint8
-                    ),  # takes memory only when filled
-                    np.zeros(self.n_frames[video], bool),
-                )
+                shape = (self.n_frames[video], *decoded_THWC.shape[1:])
+                # The system gives memory to `np.empty` only where it is filled.
+                self.cached[video] = np.empty(shape, np.uint8), np.zeros(self.n_frames[video], bool)
                 self._add(video, frames, decoded_THWC)
             return decoded_THWC
         cached_NHWC, is_filled_N = self.cached[video]

@@ -3,7 +3,7 @@
 `data/frames/` then holds, beside the packs,
 - `videos.csv`: one row per listed video, used or not;
 - `grouped_split.csv`: group and split as the source of the videos has them; no group is in both splits. It differs from
-  `videos.csv` with `data.split: random` only, where it shows what the leak of that split is worth.
+  `videos.csv` with `data.split: random` only, where it is needed to measure how much that split inflates scores.
 """
 
 import csv
@@ -57,6 +57,11 @@ def _recordings(videos: list[Video], grouped: list[Video]) -> str:
     for video, source in zip(videos, grouped, strict=True):
         sides.setdefault(source.group, set()).add(video.split)
     both = sum(len(splits) > 1 for splits in sides.values())
+    if not both:
+        return (
+            "warning: data.split is random; no group is in train and in test, but each video without a group in "
+            "videos.csv is a group of its own, so recordings may be: for comparison with the paper only"
+        )
     return (
         f"warning: data.split is random, so {both} of {len(sides)} recordings (groups) are in train and in test, which "
         "makes scores too high: for comparison with the paper only"

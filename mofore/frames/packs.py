@@ -21,14 +21,8 @@ from mofore.frames.watchdog import write_pack
 from mofore.utils.files import writing
 from mofore.utils.scratch import keyed_folder, scratch
 
-CODE = [
-    "container.py",
-    "decode.py",
-    "outcome.py",
-    "packs.py",
-    "resample.py",
-    "watchdog.py",
-]  # the modules that determine the bytes
+# The modules that determine the bytes of a pack.
+CODE = ["container.py", "decode.py", "outcome.py", "packs.py", "resample.py", "watchdog.py"]
 
 
 @dataclass(frozen=True)
@@ -55,9 +49,8 @@ class Pack:
         """
         if self.target.exists() and _sidecar(self.target).exists():
             return
-        part = self.target.with_suffix(
-            f".{os.uname().nodename}-{os.getpid()}.part"
-        )  # a worker of a killed run may still write its own
+        # The name has machine and process, because a worker of a killed run may still write its own file.
+        part = self.target.with_suffix(f".{os.uname().nodename}-{os.getpid()}.part")
         outcomes = write_pack(part, self.files, self.frames, self.timeout)
         os.replace(part, self.target)
         with writing(part) as file:

@@ -1,4 +1,4 @@
-"""The method of the paper: encoders, the model around them, losses, objective and memory bank.
+"""The method: encoders, the model around them, losses, objective, memory bank; the model in files and before training.
 
 May import `mofore.clips` (for the number of input channels) and the rooms before it.
 """

@@ -3,9 +3,9 @@
 `objective` (objective.py) computes their weighted sum. VICReg or SIGReg can replace the contrastive loss: they prevent
 collapse without negatives, by regularising the projections of a batch.
 
-Shapes: N forecasts of the batch, B contexts of it, M candidates (the N targets of the batch first, then those of the
-memory bank), L logits per forecast (M, or M + 1 with time-reversed negatives), D feature dimensions, P projection
-dimensions, S random directions, K points at which characteristic functions are compared.
+Shapes: N forecasts (or anchors) of the batch, B contexts of it, M candidates (the N targets of the batch first, then
+those of the memory bank), L logits per anchor (M, or M + 1 with time-reversed negatives), D feature dimensions, P
+projection dimensions, S random directions, K points at which characteristic functions are compared.
 """
 
 import torch
@@ -62,13 +62,13 @@ def contrastive_logits(
 
 
 def contrastive_loss(logits_NL: Tensor) -> Tensor:
-    """InfoNCE (van den Oord et al., 2018): mean cross-entropy, where class n is right for forecast n. At least 0."""
+    """InfoNCE (van den Oord et al., 2018): mean cross-entropy, where class n is right for anchor n. At least 0."""
     own_N = torch.arange(len(logits_NL), device=logits_NL.device)
     return F.cross_entropy(logits_NL, own_N)
 
 
 def contrastive_accuracy(logits_NL: Tensor) -> Tensor:
-    """Share of forecasts whose positive has the largest logit, 0 to 1."""
+    """Share of anchors whose positive has the largest logit, 0 to 1."""
     own_N = torch.arange(len(logits_NL), device=logits_NL.device)
     return (logits_NL.argmax(dim=1) == own_N).float().mean()
 

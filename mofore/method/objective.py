@@ -14,8 +14,8 @@ from the memory bank, and the target of the time-reversed future n.
 With `forecast.loss` squared_error, L_forecast is the mean squared error of f_n and t_n as they are, as in the MoFore
 paper. With `contrast.loss` vicreg or sigreg, that regulariser of the contexts' projections replaces L_contrast.
 
-Shapes: N forecasts of the whole batch, B contexts, F = N / B futures of each, M candidates, L logits per forecast,
-D feature dimensions, P projection dimensions.
+Shapes: N forecasts (or anchors) of the whole batch, B contexts, F = N / B futures of each, M candidates, L logits per
+anchor, D feature dimensions, P projection dimensions.
 """
 
 import torch
@@ -52,7 +52,7 @@ def objective(embedded: Embedded, group_N: Tensor, memory_bank: MemoryBank, para
     forecast_NP, features_BD, projection_BP, target_NP, reversed_NP = embedded
     futures = len(forecast_NP) // len(features_BD)
     candidate_MP, group_M = memory_bank.candidates(target_NP, group_N)
-    if not params.contrast.mask_groups:  # then all are negatives, except other futures of the same context
+    if not params.contrast.mask_groups:  # only futures of one context form a group; all other targets are negatives
         group_M = torch.arange(len(group_M), device=group_M.device) // futures
     anchor_NP = forecast_NP if params.contrast.anchor == "forecast" else projection_BP.repeat_interleave(futures, dim=0)
 

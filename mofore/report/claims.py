@@ -26,8 +26,8 @@ IF_NOT_BEATEN = {  # the conclusion if a control scores as well as MoFore
     "random_init": "training has added nothing that this score sees",
     "mofore_shuffled": "the order of frames is not used",
     "mofore_still": "motion is not used",
-    "metadata": "the files' size, length and frame rate alone give the classes away",
-    "appearance": "the look of a video alone gives its class away",
+    "metadata": "frame size, length and frame rate alone reveal the class",
+    "appearance": "the appearance of a video alone reveals its class",
     "motion": "simple measures of motion do the same without learning",
     "motion_appearance": "simple measures of motion and the mean frame do the same without learning",
 }
@@ -95,7 +95,8 @@ def with_interval(scores: dict[str, float], name: str, form: str = ".2f") -> str
 def comparisons(results: Results) -> list[Comparison]:
     """Compare MoFore with every control in every main score. Empty if there are no labels to score with.
 
-    Without controls that are the same for all videos, as stills are if the input is frame differences: they must lose.
+    Controls with the same embedding for all videos are left out, because they cannot win. Stills are an example if the
+    input is frame differences.
     """
     found = []
     for row in IF_NOT_BEATEN:
@@ -133,7 +134,7 @@ def verdict(results: Results) -> list[str]:
     """
     forecast = _forecast_in_words(results)
     if not results.linear["mofore"]:
-        return [f"No verdict on what the embeddings know of classes: {NEEDS_LABELS}.", forecast]
+        return [f"No verdict on how well the embeddings separate classes: {NEEDS_LABELS}.", forecast]
     test, chance_scores = results.embedded.labelled("test"), chance(results.embedded)
     top1 = with_interval(results.linear["mofore"], "top1", ".0%")
     r_at_1 = with_interval(results.knn["mofore"], "r_at_1", ".0%")

@@ -1,4 +1,7 @@
-"""The report's retrieval examples as short looping clips."""
+"""The report's retrieval examples as short looping clips.
+
+Shapes: K neighbours.
+"""
 
 import base64
 from dataclasses import dataclass

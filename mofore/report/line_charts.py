@@ -26,7 +26,7 @@ ROW_STYLES = {
 }
 GAP = "gap between the clips (frames)"
 NO_PAIRS = "No video has room for two clips that do not overlap, so there is no gap to measure at."
-NO_LABELS = "There are no labels on both sides of the split: put videos into one folder a class, or add videos.csv."
+NO_LABELS = "There are no labels on both sides of the split: put videos into one folder per class, or add videos.csv."
 
 
 def skill_figure(forecast: pd.DataFrame) -> PageFigure:
@@ -35,7 +35,7 @@ def skill_figure(forecast: pd.DataFrame) -> PageFigure:
     how_to_read = (
         "How much closer the forecast comes to the true future embedding than a reference: the context's own embedding "
         "(persistence) or the mean (climatology). 1: perfect; 0: no better than the reference; below 0: worse. Bands: "
-        "95 % intervals over groups of held-out videos. Gray: gaps that were not trained."
+        "95 % intervals over groups of held-out videos. Gray: gaps longer than those of training."
     )
     if forecast.empty:
         return PageFigure(title, how_to_read, why_empty=NO_PAIRS)
@@ -107,7 +107,7 @@ def speed_figure(speed: pd.DataFrame) -> PageFigure:
     chart = Chart(3)
     (ax,) = chart.axes
     _draw_lines(ax, speed, "encoder", "position", "speed", ROW_STYLES)
-    ax.set(xlabel="position in the video (0: start, 1: end)", ylabel="speed (degrees a frame)", xlim=(0, 1))
+    ax.set(xlabel="position in the video (0: start, 1: end)", ylabel="speed (degrees per frame)", xlim=(0, 1))
     ax.set_ylim(bottom=0)
     chart.legend()
     alt = f"{title}: {_describe_lines(speed, 'encoder', 'position', 'speed')}"
@@ -142,7 +142,7 @@ def gaps_figure(gaps: pd.DataFrame) -> PageFigure:
     """Histogram of the gaps drawn in pretraining, from `gaps.csv`."""
     title = "Gaps really drawn"
     how_to_read = (
-        "Of the pairs of clips that training saw. Short videos have no room for the longest gaps, so those are rarer."
+        "Of the pairs of clips in training. Short videos have no room for the longest gaps, so those are rarer."
     )
     if gaps.empty:
         return PageFigure(title, how_to_read, why_empty="No gap was drawn.")

@@ -1,4 +1,7 @@
-"""Draw the overview picture: the main results of a run in one figure."""
+"""Draw the overview picture: the main results of a run in one figure.
+
+Shapes: N videos.
+"""
 
 import json
 from pathlib import Path
@@ -51,7 +54,9 @@ PAIR_DASHES = {
 
 MAX_NAMED_CLASSES = 24  # names that can be read in one panel
 
-NO_LABELS = "no labels on both sides of the split:\nput videos into one folder a class,\nor add videos.csv with labels"
+NO_LABELS = (
+    "no labels on both sides of the split:\nput videos into one folder per class,\nor add videos.csv with labels"
+)
 
 # Left, bottom, width and height of each panel, as shares of the picture. They are fixed because matplotlib's layout
 # engine fails with many labels beside the charts.
@@ -157,9 +162,8 @@ def _draw_scores(ax: Axes, linear: dict[str, Any], knn: dict[str, Any]) -> None:
             y = index + shift
             ax.plot([scores[f"{key}_low"], scores[f"{key}_high"]], [y, y], color=colour)
             ax.plot(scores[key], y, "o", color=colour, markersize=7, markerfacecolor=face, markeredgewidth=1.8)
-        verdict = (
-            "" if row == "supervised" else _verdict(linear[row], knn[row])
-        )  # a ceiling, which may score above MoFore
+        # Supervised training is an upper reference, which may score above MoFore.
+        verdict = "" if row == "supervised" else _verdict(linear[row], knn[row])
         label_at_right(
             ax, index, f"{linear[row]['top1']:.2f}  {knn[row]['r_at_1']:.2f}{verdict}", RED if verdict else INK
         )
@@ -169,7 +173,7 @@ def _draw_scores(ax: Axes, linear: dict[str, Any], knn: dict[str, Any]) -> None:
 
 
 def _verdict(linear: dict[str, float], knn: dict[str, float]) -> str:
-    """A note on a control that MoFore does not clearly beat, or that is none; empty if MoFore beats it."""
+    """A note on a control that MoFore does not clearly beat, or that has one embedding for all videos; else empty."""
     if linear.get("constant"):
         return "\nthe same for all"
     if any(scores.get("lead_high", 1) < 0 for scores in (linear, knn)):

@@ -139,19 +139,23 @@ def _score_table(results: Results, chance_scores: dict[str, float]) -> Table:
 def _protocol(params: Params) -> list[str]:
     clip, knn, linear = params.clip, params.knn, params.linear
     crop = "whole frames squeezed to squares" if clip.crop == "none" else "centre crops"
+    if params.data.split == "random":
+        split = "The split is random, so videos of one recording may be on both sides."
+    else:
+        split = "No group is on both sides of the split."
     return [
         f"Every video is embedded as the mean of {params.embed.clips} uniformly spaced clips of {clip.frames} frames, "
         f"{crop}, by the encoder alone, frozen and in evaluation mode.",
         "Retrieval and kNN: cosine similarity, test videos among training videos. R@k: is one of the k nearest of the "
         f"same class? kNN: {knn.k} neighbours vote, weighted by exp(similarity / {knn.temperature:g}). Centred: the "
-        "mean of the training videos taken off first.",
+        "mean of the training videos is subtracted first.",
         "Linear: logistic regression on features standardised by the training videos; its regularisation chosen on "
         f"training groups, {linear.holdout:.0%} of them held out at a time, never on test videos.",
-        "Cross-validated: mean and standard deviation over folds of whole groups, of all labelled videos; most of them "
-        "the encoder has seen in pretraining, without their labels.",
+        "Cross-validated: mean and standard deviation over folds of whole groups, of all labelled videos. The encoder "
+        "has seen most of these videos in pretraining, without their labels.",
         "Intervals: 95 %, by bootstrap over groups (recordings, scenes, actors), since videos of one group are alike. "
         "A lead is decided if its whole interval lies on one side of 0.",
-        "No group stands on both sides of the split. Scores are those of the last epoch, not of the best one.",
+        f"{split} Scores are those of the last epoch, not of the best one.",
     ]
 
 
@@ -176,7 +180,7 @@ def _structure_table(results: Results) -> Table:
     ]
     caption = (
         "Of the held-out videos. Silhouette: -1 to 1; NMI and ARI: agreement of k-means with what is known, up to 1. "
-        "By group: among the videos of one class; high there and low by class is an encoder that knows the scene only. "
+        "By group: among the videos of one class; high there and low by class: the embedding encodes the scene. "
         "Effective rank: directions used (1: collapsed). Alignment: distance of clips of one video, 0 to 4. "
         "Uniformity: 0 (collapsed) to about -4."
     )

@@ -41,7 +41,7 @@ def paper_table(paper: PaperResults) -> Table:
     ]
     caption = (
         "Of all held-out videos (of all videos if none is held out); below each the 95 % interval over groups. "
-        "Similarities are cosines, no mean taken off. Errors grow with the scale of the targets, relative ones do not. "
+        "Similarities: cosines, no mean subtracted. Errors grow with the scale of the targets, relative ones do not. "
         "With forecast.loss cosine only the direction of a forecast is trained, so both may be large: see skill."
     )
     return Table(caption, ["measure", *shown], rows, "numbers")

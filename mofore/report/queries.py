@@ -1,6 +1,6 @@
 """Choose test videos as queries, by the rule `report.queries`, and find their nearest training videos.
 
-Shapes: Q queries, K neighbours, N test videos, M training videos, D dimensions.
+Shapes: Q queries, K neighbours, N test videos, D dimensions.
 """
 
 import difflib
@@ -87,8 +87,8 @@ def choose_examples(videos: Embeddings, rule: str, seed: int) -> Examples:
         seed: seed of the random choice.
 
     Returns:
-        QUERIES examples, or one for each test video if there are fewer; or one for each class named. None if a side of
-        the split is empty.
+        QUERIES examples, or one for each test video if there are fewer; or one for each class named. Without queries,
+        but with the reason, if a side of the split is empty.
     """
     split = train_test(videos)
     train, test = split or (videos.rows(videos.split == "train"), videos.rows(videos.split == "test"))

@@ -108,7 +108,9 @@ def map_figure(points: pd.DataFrame, by: str) -> PageFigure:
     title = f"Embedding map by {what}"
     values = sorted(set(points[by]) - {""})
     how_to_read = f"A dot is a video, placed by t-SNE of MoFore's embeddings; colour and shape tell its {what}. " + (
-        "Good: islands of one class." if by == "label" else "Islands of one group would mean that it knows the scene."
+        "Good: islands of one class."
+        if by == "label"
+        else "Islands of one group mean that embeddings encode the scene."
     )
     if not values:
         return PageFigure(title, how_to_read, why_empty=f"There is no {what} to colour by.")

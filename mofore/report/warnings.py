@@ -72,7 +72,7 @@ def _alike_by_collapse(results: Results) -> Iterator[Caution]:
 
 
 def _random_split(results: Results) -> Iterator[Caution]:
-    """Warn of recordings in both splits, and say what this leak is worth: the same encoder on the grouped split."""
+    """Warn of recordings in both splits, with the scores of the same encoder on the split by group."""
     if not results.divided_groups:
         return
     worth = "; ".join(
@@ -142,9 +142,9 @@ def _gap_use(results: Results) -> Iterator[Caution]:
     scores = results.forecast["mofore"]
     if "gap_use" in scores and decide(scores["gap_use_low"], scores["gap_use_high"], MIN_GAP_USE) != "yes":
         yield Caution(
-            "The predictor hardly uses the gap that it is told",
-            f"Told a wrong one, its forecasts are as good, or nearly: skill {with_interval(scores, 'gap_use', '.3f')}. "
-            "It forecasts an average future.",
+            "The predictor hardly uses the gap",
+            "With the gap of another pair, its forecasts are about as good: skill "
+            f"{with_interval(scores, 'gap_use', '.3f')}. It forecasts an average future.",
         )
 
 
@@ -154,8 +154,8 @@ def _groups_over_classes(results: Results) -> Iterator[Caution]:
     if by_class is not None and by_group is not None and by_group > by_class:
         yield Caution(
             "Videos lie closer by group than by class",
-            f"Silhouette by group within a class {by_group:.2f}, by class {by_class:.2f}: the embedding knows the "
-            "recording (scene, person, camera) better than what happens.",
+            f"Silhouette by group within a class {by_group:.2f}, by class {by_class:.2f}: the embedding encodes the "
+            "recording (scene, person, camera) more than the action.",
         )
 
 
@@ -178,8 +178,8 @@ def _small_lead(results: Results) -> Iterator[Caution]:
     if small:
         yield Caution(
             f"A lead below {SMALL_LEAD:.0%} from one run",
-            f"{'; '.join(f'{ROW_NAMES[c.row]}: {c}' for c in small)}. The interval knows nothing of the seed: train "
-            "with three seeds before claiming it (dvc exp run -S seed=2).",
+            f"{'; '.join(f'{ROW_NAMES[c.row]}: {c}' for c in small)}. The interval leaves out the variation from seed "
+            "to seed: train with three seeds before you claim it (dvc exp run -S seed=2).",
         )
 
 
@@ -189,7 +189,7 @@ def _unlabelled(results: Results) -> Iterator[Caution]:
         yield Caution(
             "No labels to score with",
             "Scores of classes need training videos of two classes, and test videos with a label: put videos into one "
-            "folder a class, or add videos.csv.",
+            "folder per class, or add videos.csv.",
         )
     elif n_unlabelled:
         yield Caution(f"{counted(n_unlabelled, 'video')} without a label", "They count in no score of classes.")

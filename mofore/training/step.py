@@ -1,5 +1,15 @@
 """The training step of Momentum-Guided Semantic Forecasting.
 
+    h = encoder(context)                            features
+    f = predictor(projector(h), gap)                forecasts
+    t = projector'(encoder'(future))                targets, by the EMA networks, without gradient
+    loss = w_f L_forecast + w_c L_contrast + w_d L_decorrelation       (see `method.objective`)
+    one step of AdamW on encoder, projector and predictor
+    EMA weights <- m EMA weights + (1 - m) online weights; t goes into the memory bank
+
+With several processes, each computes h, f and t of its own clips. These are then gathered, so that the loss is that of
+the whole batch.
+
 Shapes: B contexts, F futures of each, N = B F forecasts; after gathering, B and N count those of all processes.
 C channels, T frames, H = W side of a clip, P projection dimensions.
 """
@@ -29,7 +39,7 @@ class TrainState:
 
     Attributes:
         model: the networks.
-        networks: the same networks, possibly wrapped in DistributedDataParallel and compiled; the step calls these.
+        networks: the same networks, possibly wrapped in DistributedDataParallel and compiled, for the forward pass.
         optimizer: updates the online encoder, projector and predictor.
         processes: the data-parallel processes; each has its shard of the batch.
         memory_bank: targets of earlier batches.
@@ -77,7 +87,7 @@ def train_step(state: TrainState, batch: Sample, params: Params, momentum: float
 
     state.optimizer.zero_grad(set_to_none=True)
     # Each process has the loss of the whole batch, but gradients only for its own rows. They must be summed over
-    # processes, but DistributedDataParallel averages them. The factor corrects this.
+    # processes. DistributedDataParallel averages them, hence the factor.
     (processes.count * losses["loss"]).backward()
     state.optimizer.step()
 
@@ -89,7 +99,7 @@ def train_step(state: TrainState, batch: Sample, params: Params, momentum: float
 
 
 def forward(networks: nn.Module, batch: Sample, params: Params) -> Embedded:
-    """Convert frames to network input and embed it, in the precision of `runtime.precision`."""
+    """Convert frames to network input, in float32, and run the networks on it, in `runtime.precision`."""
     kind = params.clip.input
     context_BCTHW = to_input(batch.context_THWC, kind, batch.context_colour_34)
     future_NCTHW = to_input(batch.future_FTHWC.flatten(0, 1), kind, batch.future_colour_F34.flatten(0, 1))

@@ -105,3 +105,12 @@ def test_what_is_missing_is_said(project: Params, missing: str) -> None:
     Path(missing).unlink()
     with pytest.raises(UserError, match=rf"^{missing}: no such file: run "):
         write_manifest(project)
+
+
+def test_the_random_split_of_videos_without_groups_claims_no_leak(project: Params) -> None:
+    describe(*[","] * len(VIDEOS))
+    project.data.split = "random"
+    assert write_manifest(project).startswith(
+        "manifest: train 3, test 1; warning: data.split is random; no group is in train and in test, but each video "
+        "without a group in videos.csv is a group of its own, so recordings may be"
+    )

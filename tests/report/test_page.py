@@ -222,7 +222,7 @@ def test_params_are_shown_without_section_runtime(labelled: Path) -> None:
 
 def test_page_says_what_cannot_be_scored(unlabelled: Path) -> None:
     text = unlabelled.read_text("utf-8")
-    assert "No verdict on what the embeddings know of classes" in text
+    assert "No verdict on how well the embeddings separate classes" in text
     assert "No labels to score with" in text
     assert "✓ right" not in text
     assert Parsed(unlabelled).texts("h3").count("Forecast skill") == 1
