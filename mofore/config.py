@@ -303,6 +303,8 @@ def _check_values(section: Any, path: Path, prefix: str) -> None:
             names = [str(choice) for choice in f.metadata["choices"]]
             close = difflib.get_close_matches(str(value), names, n=1)
             hint = f" - did you mean '{close[0]}'?" if close else ""
+            if str(value) in names:
+                hint = ": write the number without quotes"
             raise UserError(f"{path}: {key} is '{value}', but must be one of {', '.join(names)}{hint}")
 
 

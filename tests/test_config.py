@@ -35,6 +35,11 @@ def test_exponents_without_a_dot_are_numbers(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("gap_max:", "gap_mx:", "unknown key 'forecast.gap_mx' - did you mean 'forecast.gap_max'?"),
+        (
+            "  split: 1 ",
+            "  split: '1' ",
+            "data.split is '1', but must be one of 1, 2, 3, random: write the number without",
+        ),
         ("\nknn:", "\nkn:", "unknown key 'kn' - did you mean 'knn'?"),
         ("\nseed: 1 ", "\n#", "missing key 'seed'"),
         ("gap_max: 48", "gap_max: abc", "forecast.gap_max: Value 'abc'"),

@@ -33,8 +33,13 @@ def write_manifest(params: Params) -> str:
         UserError: a file is missing, or the videos cannot be split.
     """
     videos, grouped = assign(params)
-    outcomes = {row.pop("video"): row for row in _read(PACKS / "outcomes.csv")}
-    rows = [(v.path, v.label, v.group, v.split, *map(_number, outcomes[v.path].values())) for v in videos]
+    outcomes = _read(PACKS / "outcomes.csv")
+    if [row.pop("video") for row in outcomes] != [video.path for video in videos]:  # frames are found by this order
+        raise UserError(f"{PACKS}/outcomes.csv: not of the videos listed now: run `dvc repro extract_frames`")
+    rows = [
+        (v.path, v.label, v.group, v.split, *map(_number, row.values()))
+        for v, row in zip(videos, outcomes, strict=True)
+    ]
     _write(FRAMES / "videos.csv", [COLUMNS, *rows])
     _write(GROUPED_SPLIT, [["video", "group", "split"], *((v.path, v.group, v.split) for v in grouped)])
 
@@ -57,10 +62,10 @@ def _recordings(videos: list[Video], grouped: list[Video]) -> str:
     for video, source in zip(videos, grouped, strict=True):
         sides.setdefault(source.group, set()).add(video.split)
     both = sum(len(splits) > 1 for splits in sides.values())
-    if not both:
+    if len(sides) == len(videos):
         return (
-            "warning: data.split is random; no group is in train and in test, but each video without a group in "
-            "videos.csv is a group of its own, so recordings may be: for comparison with the paper only"
+            "warning: data.split is random, and no two videos have a group in common, so it is not known whether "
+            "recordings are in train and in test: for comparison with the paper only"
         )
     return (
         f"warning: data.split is random, so {both} of {len(sides)} recordings (groups) are in train and in test, which "

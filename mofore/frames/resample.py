@@ -7,11 +7,13 @@ wanted rate keeps each frame once. Frames are repeated or left out, never mixed.
 
 import math
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from cv2.typing import MatLike
 
 TOLERANCE = 0.25  # of the interval between two output frames
 LONGEST_STILL = 600.0  # seconds; a longer pause between two frames is taken for damaged time stamps
+FIRST_FRAMES = 5  # if none of these is later than the first, there are no time stamps
 
 
 class TimeStampError(Exception):
@@ -33,20 +35,30 @@ def resample(frames: Iterable[tuple[float, MatLike]], fps: float, header_fps: fl
     shown: MatLike | None = None
     first = now = 0.0
     n_read = n_yielded = 0
-    by_header = False  # time stamps are missing
+    frames = iter(frames)
+    ahead: list[tuple[float, MatLike]] = []
+    for stamp, image in frames:
+        ahead.append((stamp, image.copy()))
+        if stamp > ahead[0][0] or len(ahead) == FIRST_FRAMES:
+            break
+    by_header = len(ahead) > 1 and not ahead[-1][0] > ahead[0][0]  # also if one of them is not a number
+    if by_header and not 0 < header_fps < math.inf:
+        raise TimeStampError(f"no time stamps and no frame rate to resample it to {fps:g} per second")
 
     def due(end: float) -> bool:
         """Is the next output frame shown before `end`, in seconds after the first frame?"""
         return (n_yielded + TOLERANCE) / fps < end
 
-    for stamp, image in frames:
+    for stamp, image in chain(ahead, frames):
+        before = now
         if n_read == 0:
             first = stamp
-        elif n_read == 1 and not stamp > first:  # also if one of them is not a number
-            if not 0 < header_fps < math.inf:
-                raise TimeStampError(f"no time stamps and no frame rate to resample it to {fps:g} per second")
-            by_header = True
-        before, now = now, n_read / header_fps if by_header else max(now, stamp - first) if n_read else 0.0
+        elif by_header:
+            now = n_read / header_fps
+        elif stamp > first:
+            now = max(now, stamp - first)
+        elif now:  # unknown: OpenCV gives 0 for the last frames of an AVI or MPEG file with B-frames
+            now += now / (n_read - 1)  # the mean interval so far
         if now - before > LONGEST_STILL:
             raise TimeStampError(f"time stamps jump by {now - before:,.0f} s after {n_read} frames")
         while shown is not None and due(now):

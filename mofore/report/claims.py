@@ -165,6 +165,8 @@ def _against_controls(compared: list[Comparison]) -> str:
             }
             controls = " and ".join(f"{ROW_NAMES[row]} ({scores[row]})" for row in rows)
             return f"MoFore {words} {'a control' if len(rows) == 1 else f'{len(rows)} controls'}: {controls}."
+    if not compared:
+        return "No control differs from video to video, so none tells what MoFore's scores are worth."
     best = [max((c for c in compared if c.measure == m), key=lambda c: c.control) for _, m in MAIN_SCORES.values()]
     strongest = " and ".join(f"{ROW_NAMES[c.row]} ({c.measure} {c.control:.0%})" for c in best)
     return f"MoFore is clearly better than all {len({c.row for c in compared})} controls; the strongest: {strongest}."

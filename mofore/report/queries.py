@@ -57,13 +57,13 @@ def check_queries(rule: str, videos: Embeddings) -> None:
     if rule in (HARDEST, RANDOM):
         return
     label_N = videos.labelled("test").label
-    known, names = sorted({str(label) for label in label_N}), _class_names(rule)
+    known, names = sorted({str(label) for label in label_N}), _class_names(rule, label_N)
     where = f"{PARAMS_FILE}: report.queries"
     if not known:
         raise UserError(f"{where} is '{rule}', but no test video has a label: use {HARDEST} or {RANDOM}")
     for name in names:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
+            close = difflib.get_close_matches(name, [*known, HARDEST, RANDOM], n=1)
             hint = f" - did you mean '{close[0]}'? Use" if close else ": use"
             raise UserError(
                 f"{where}: no test video is of class '{name}'{hint} {HARDEST}, {RANDOM}, or classes joined by "
@@ -129,11 +129,14 @@ def _pick(train: Embeddings, test: Embeddings, rule: str, seed: int) -> tuple[np
             else "each class"
         )
         return _take_turns(test.label, classes, rng), f"{drawn} from {among}"
-    picked = [rng.choice(np.flatnonzero(test.label == name)) for name in _class_names(rule)]
+    picked = [rng.choice(np.flatnonzero(test.label == name)) for name in _class_names(rule, test.label)]
     return np.array(picked, dtype=np.int64), f"{drawn} from each class asked for"
 
 
-def _class_names(rule: str) -> list[str]:
+def _class_names(rule: str, label_N: TextArray) -> list[str]:
+    """The classes that a rule names; the name of one class may itself have a plus."""
+    if rule.strip() in label_N:
+        return [rule.strip()]
     return [name.strip() for name in rule.split(PLUS)]
 
 

@@ -73,6 +73,7 @@ class Results:
         embedded: the embedded videos, which are those that were scored.
         too_short: usable videos shorter than one clip, with columns video, frames, reason.
         divided_groups: number of groups of the source that have videos in both splits; 0 unless `data.split` is random.
+        random_split: the split is not that of the source, so `data.split` is random.
     """
 
     linear: Scores
@@ -87,6 +88,7 @@ class Results:
     embedded: Embeddings
     too_short: pd.DataFrame
     divided_groups: int = 0
+    random_split: bool = False
 
 
 def read_results() -> Results:
@@ -108,6 +110,7 @@ def read_results() -> Results:
         embedded=embedded,
         too_short=read_table(EMBEDDINGS / "left_out.csv", {"video", "reason"}),
         divided_groups=divided_groups(embedded, grouped) if grouped else 0,
+        random_split=grouped is not None,
     )
 
 

@@ -74,6 +74,12 @@ def _alike_by_collapse(results: Results) -> Iterator[Caution]:
 def _random_split(results: Results) -> Iterator[Caution]:
     """Warn of recordings in both splits, with the scores of the same encoder on the split by group."""
     if not results.divided_groups:
+        if results.random_split:
+            yield Caution(
+                "data.split is random",
+                "Videos have no groups that would tell which recordings are in train and in test. Test videos of such "
+                "a recording are found by their scene. Only for comparison with the paper, which splits like this.",
+            )
         return
     worth = "; ".join(
         f"{measure} {scores['mofore'][name]:.1%} here, {scores['mofore'][f'grouped_{name}']:.1%} on the split that "

@@ -19,7 +19,13 @@ def held_out_fold(split: int | str) -> int:
 
 
 def random_split(videos: list[Video], seed: int) -> list[Video]:
-    """Draw a fifth of the videos for testing, at least one; each video becomes a group of its own."""
+    """Draw a fifth of the videos for testing, at least one; each video becomes a group of its own.
+
+    Raises:
+        UserError: there are fewer than two videos.
+    """
+    if len(videos) < 2:
+        raise UserError("params.yaml: data.split is random, but there is only one video: add another to hold out")
     n_test = max(1, round(RANDOM_TEST_SHARE * len(videos)))
     test = set(np.random.default_rng(seed).permutation(len(videos))[:n_test].tolist())
     return [replace(v, group=v.path, split="test" if i in test else "train") for i, v in enumerate(videos)]

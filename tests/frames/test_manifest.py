@@ -64,6 +64,23 @@ def test_labels_and_splits_change_without_decoding(project: Params) -> None:
     assert {path: path.stat().st_mtime_ns for path in Path("data/frames/packs").iterdir()} == packs
 
 
+def test_outcomes_of_other_videos_are_refused(project: Params) -> None:
+    """The frames of a video are found by its row, so one row too many would give each video those of another."""
+    listed = [VideoFile(name, 1, name) for name in VIDEOS]
+    Path("own/x/0.mp4").touch()
+    Path("own/videos.csv").unlink()
+    for stale in (listed[1:], [*listed, VideoFile("x/0.mp4", 1, "0")]):
+        write_video_list(stale)
+        with pytest.raises(UserError, match=r"outcomes\.csv: not of the videos listed now: run `dvc repro extract_fr"):
+            write_manifest(project)
+
+
+def test_without_groups_the_leak_of_the_random_split_is_not_known(project: Params) -> None:
+    project.data.split = "random"
+    describe(",", ",", ",", ",")
+    assert "it is not known whether recordings are in train and in test" in write_manifest(project)
+
+
 def test_the_random_split_is_announced_as_a_leak(project: Params) -> None:
     describe("g1,train", "g1,train", "g1,train", "g1,train")
     project.data.split = "random"
@@ -111,6 +128,6 @@ def test_the_random_split_of_videos_without_groups_claims_no_leak(project: Param
     describe(*[","] * len(VIDEOS))
     project.data.split = "random"
     assert write_manifest(project).startswith(
-        "manifest: train 3, test 1; warning: data.split is random; no group is in train and in test, but each video "
-        "without a group in videos.csv is a group of its own, so recordings may be"
+        "manifest: train 3, test 1; warning: data.split is random, and no two videos have a group in common, so it is "
+        "not known whether recordings are in train and in test"
     )

@@ -66,6 +66,19 @@ def test_time_stamps_that_go_back_count_as_no_time() -> None:
     assert numbers([0, 0.04, 0.03, 0.12], 25) == [0, 2, 2, 3]
 
 
+def test_frames_without_a_time_stamp_follow_at_the_mean_interval() -> None:
+    """OpenCV gives 0 for the last frames of an AVI file with B-frames, such as those of UCF101."""
+    for first in (0, 1):
+        assert numbers([0.08 * first + 0.04 * n for n in range(20)] + [0, 0], 25) == list(range(22))
+    assert numbers([0, 0.04, 0.08, math.nan, 0.16], 25) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("twice", [2, 4])
+def test_first_frames_of_one_time_are_not_a_lack_of_time_stamps(twice: int) -> None:
+    found = numbers([0] * twice + [0.04, 0.2], 25, header_fps=25)
+    assert found[:6] == [twice - 1, twice, twice, twice, twice, twice + 1]
+
+
 def test_a_jump_does_not_fill_the_disk() -> None:
     with pytest.raises(TimeStampError, match=r"time stamps jump by 1,000,000 s after 2 frames"):
         numbers([0, 0.04, 1e6], 25)

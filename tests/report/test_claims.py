@@ -75,6 +75,15 @@ def test_a_control_that_is_the_same_for_all_videos_is_not_compared_with(lead: fl
     assert motion.answer == "yes"
 
 
+def test_no_verdict_by_controls_if_all_are_the_same_for_all_videos() -> None:
+    """As with black videos."""
+    results = make_results()
+    for scores in (results.linear, results.knn):
+        for row in CONTROLS:
+            scores[row] |= {"constant": 1.0}
+    assert verdict(results)[0].startswith("No control differs from video to video")
+
+
 def test_supervised_training_is_a_ceiling_not_a_control() -> None:
     results = make_results()
     assert results.linear["supervised"]["lead_high"] < 0

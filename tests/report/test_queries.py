@@ -133,3 +133,11 @@ def test_classes_need_labels() -> None:
     with pytest.raises(UserError, match="no test video has a label: use hardest or random"):
         check_queries("a", videos)
     assert len(choose_examples(videos, "random", 1).queries) == QUERIES
+
+
+def test_a_class_with_a_plus_in_its_name_and_a_rule_spelt_wrong() -> None:
+    videos = make_videos(["clean+jerk", "run"])
+    check_queries("clean+jerk", videos)
+    assert [query.label for query in choose_examples(videos, "clean+jerk", seed=1).queries] == ["clean+jerk"]
+    with pytest.raises(UserError, match="did you mean 'hardest'"):
+        check_queries("Hardest", videos)

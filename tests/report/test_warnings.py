@@ -61,6 +61,12 @@ def test_the_random_split_and_what_its_leak_is_worth() -> None:
     assert "same encoder" not in one.why, "no labels: nothing to compare"
 
 
+def test_the_random_split_of_videos_without_groups() -> None:
+    results = make_results()
+    results.random_split = True
+    assert titles(results) == ["data.split is random"]
+
+
 @pytest.mark.parametrize(("slow", "warned"), [(25.0, False), (24.9, True), (0.0, False)])
 def test_frame_rates_that_differ_by_more_than_a_fifth(slow: float, warned: bool) -> None:
     results = make_results()

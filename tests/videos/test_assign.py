@@ -38,6 +38,8 @@ def test_impossible_splits() -> None:
         add_groups_and_splits([Video("1.mp4", "", "", ""), Video("2.mp4", "", "", "")], own, 3, 0)
     with pytest.raises(UserError, match=r"own/videos\.csv: all videos have split test"):
         add_groups_and_splits([Video("1.mp4", "", "g", "test")], own, 1, 0)
+    with pytest.raises(UserError, match=r"data\.split is random, but there is only one video"):
+        random_split([Video("1.mp4", "", "g", "train")], 0)
 
 
 LISTED = ["Bow/v_Bow_g03_c01.avi", "Bow/v_Bow_g04_c01.avi", "squat/v_Squat_g03_c02.avi"]
