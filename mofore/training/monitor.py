@@ -11,7 +11,7 @@ from mofore.errors import StoppedError, UserError
 from mofore.runtime.device import uses_bf16
 from mofore.runtime.signals import StopSignals
 from mofore.training.checkpoint import Checkpoint
-from mofore.training.state import TrainingRun
+from mofore.training.state import TrainingRun, clips_per_step
 from mofore.utils.progress import tell
 
 MIN_SAMPLES = 64  # with fewer embeddings the diagnostics are unreliable, and no collapse is reported
@@ -102,7 +102,7 @@ class Monitor:
             "loss": f"{run.log.loss:.3f}",
             "rank": f"{health['effective_rank']:.1f}",
             "spread": f"{health['spread']:.2f}",
-            "clips/s": f"{2 * run.params.pretrain.batch_size * (steps - 1) / max(seconds, 1e-9):.0f}",
+            "clips/s": f"{clips_per_step(run.params) * (steps - 1) / max(seconds, 1e-9):.0f}",
             "data wait": f"{run.waited / max(run.seconds, 1e-9):.1%}",
         }
 

@@ -21,7 +21,7 @@ from mofore.training.checkpoint import Checkpoint
 from mofore.training.monitor import Monitor
 from mofore.training.online_knn import OnlineKnn
 from mofore.training.optim import cosine, learning_rate
-from mofore.training.state import TrainingRun
+from mofore.training.state import TrainingRun, clips_per_step
 from mofore.training.step import train_step
 from mofore.utils.progress import progress, tell
 
@@ -98,7 +98,7 @@ def pretrain(
                 monitor.save()
     monitor.check_weights()
 
-    clips, seconds = 2 * p.batch_size * batches.steps, max(run.seconds, 1e-9)
+    clips, seconds = clips_per_step(params) * batches.steps, max(run.seconds, 1e-9)
     return Pretrained(run.train_state.model, pd.DataFrame(run.rows), seconds, clips / seconds, run.waited / seconds)
 
 

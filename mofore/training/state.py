@@ -66,3 +66,8 @@ class TrainingRun:
                 return
             yield batch
             self.seconds += time.perf_counter() - requested
+
+
+def clips_per_step(params: Params) -> int:
+    """Clips that a step trains on: each context of the batch and its futures."""
+    return (1 + params.forecast.futures) * params.pretrain.batch_size
