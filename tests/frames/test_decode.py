@@ -124,6 +124,8 @@ def test_frames_after_a_damaged_frame_are_left_out() -> None:
     found = decode(ODD / "corrupted.mp4")
     assert (len(found.lengths), found.status) == (28, "truncated")
     assert found.reason == "damaged: 28 of 50 frames decoded"
+    resampled = decode(ODD / "corrupted.mp4", fps=10)  # its own rate
+    assert (len(resampled.lengths), resampled.reason) == (28, found.reason)
 
 
 def test_paths_that_are_not_readable_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
