@@ -79,7 +79,7 @@ def decode_video(file: Path, out: BinaryIO, wanted: Frames, on_frame: Callable[[
         file: a path; it need not exist or be a video.
         out: open for writing.
         wanted: size, quality and frame rate of the stored frames.
-        on_frame: called after each decoded frame.
+        on_frame: called after each decoded and each stored frame.
 
     Returns:
         What was stored, with the reason if frames are missing.
@@ -155,6 +155,7 @@ def _write_jpegs(
             _, jpeg = cv2.imencode(".jpg", resize(image, size), [cv2.IMWRITE_JPEG_QUALITY, wanted.jpeg_quality])
             out.write(jpeg.data)
             lengths.append(jpeg.size)
+            on_frame()  # resampling may repeat a frame for minutes
         reason = _incomplete_reason(file, decoded, video.header_frames, damaged)
     except TimeStampError as error:
         reason = str(error)

@@ -78,6 +78,13 @@ def test_variable_frame_rate_gives_each_frame_once(tmp_path: Path) -> None:
     assert (len(found.lengths), found.status) == (7, "ok")
 
 
+def test_a_still_that_is_resampled_does_not_look_like_a_hanging_decoder(tmp_path: Path) -> None:
+    called: list[None] = []
+    video = encode(tmp_path / "still.mp4", [0, 250])
+    stored = decode_video(video, io.BytesIO(), Frames(16, 25, 90), lambda: called.append(None))
+    assert len(called) >= len(stored.lengths) > 250
+
+
 @pytest.mark.parametrize(("size", "codec", "pixels"), [((51, 37), "ffv1", "yuv444p"), ((64, 48), "ffv1", "gray")])
 def test_odd_sizes_and_gray(tmp_path: Path, size: tuple[int, int], codec: str, pixels: str) -> None:
     file = encode(tmp_path / "a.mkv", range(5), size, codec, pixels)
