@@ -79,7 +79,7 @@ def decode_video(file: Path, out: BinaryIO, wanted: Frames, on_frame: Callable[[
         file: a path; it need not exist or be a video.
         out: open for writing.
         wanted: size, quality and frame rate of the stored frames.
-        on_frame: called after each decoded frame.
+        on_frame: called after each decoded and each stored frame.
 
     Returns:
         What was stored, with the reason if frames are missing.
@@ -125,15 +125,19 @@ def _write_jpegs(
     """
     lengths = array("i")
     width = height = decoded = 0
+    damaged = False
     size = (0, 0)
     reason = ""
 
     def counted_frames() -> Iterator[tuple[float, MatLike]]:
-        nonlocal decoded
-        for stamp, image in video.frames:
-            decoded += 1
-            on_frame()
-            yield stamp, image
+        nonlocal decoded, damaged
+        try:
+            for stamp, image in video.frames:
+                decoded += 1
+                on_frame()
+                yield stamp, image
+        except DamagedFrameError:  # ends the video here, so that resampling still stores its last frame
+            damaged = True
 
     header_fps = video.fps if math.isfinite(video.fps) else 0.0
     if wanted.fps:
@@ -151,9 +155,8 @@ def _write_jpegs(
             _, jpeg = cv2.imencode(".jpg", resize(image, size), [cv2.IMWRITE_JPEG_QUALITY, wanted.jpeg_quality])
             out.write(jpeg.data)
             lengths.append(jpeg.size)
-        reason = _incomplete_reason(file, decoded, video.header_frames, damaged=False)
-    except DamagedFrameError:
-        reason = _incomplete_reason(file, decoded, video.header_frames, damaged=True)
+            on_frame()  # resampling may repeat a frame for minutes
+        reason = _incomplete_reason(file, decoded, video.header_frames, damaged)
     except TimeStampError as error:
         reason = str(error)
     if not lengths:

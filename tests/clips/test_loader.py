@@ -256,7 +256,7 @@ def test_an_error_in_a_worker_is_raised_by_the_caller(
     file.write_bytes(b"\0" * file.stat().st_size)
     batches = load_batches(samples, [[(0, 0), (0, 1), (0, 2)], [(0, 3), (0, 4)], [(1, 0)]], workers, device)
     next(batches)
-    with pytest.raises(UserError, match=rf"^{file}: damaged at byte \d+: remove {folder}, run again$"):
+    with pytest.raises(UserError, match=rf"^{file}: damaged at byte \d+: remove {folder}/packs and run again$"):
         next(batches)
     if device == CPU:
         assert not worker_processes()

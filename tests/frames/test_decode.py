@@ -78,6 +78,13 @@ def test_variable_frame_rate_gives_each_frame_once(tmp_path: Path) -> None:
     assert (len(found.lengths), found.status) == (7, "ok")
 
 
+def test_a_still_that_is_resampled_does_not_look_like_a_hanging_decoder(tmp_path: Path) -> None:
+    called: list[None] = []
+    video = encode(tmp_path / "still.mp4", [0, 250])
+    stored = decode_video(video, io.BytesIO(), Frames(16, 25, 90), lambda: called.append(None))
+    assert len(called) >= len(stored.lengths) > 250
+
+
 @pytest.mark.parametrize(("size", "codec", "pixels"), [((51, 37), "ffv1", "yuv444p"), ((64, 48), "ffv1", "gray")])
 def test_odd_sizes_and_gray(tmp_path: Path, size: tuple[int, int], codec: str, pixels: str) -> None:
     file = encode(tmp_path / "a.mkv", range(5), size, codec, pixels)
@@ -124,6 +131,8 @@ def test_frames_after_a_damaged_frame_are_left_out() -> None:
     found = decode(ODD / "corrupted.mp4")
     assert (len(found.lengths), found.status) == (28, "truncated")
     assert found.reason == "damaged: 28 of 50 frames decoded"
+    resampled = decode(ODD / "corrupted.mp4", fps=10)  # its own rate
+    assert (len(resampled.lengths), resampled.reason) == (28, found.reason)
 
 
 def test_paths_that_are_not_readable_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

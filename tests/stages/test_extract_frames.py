@@ -84,7 +84,7 @@ def test_killed_runs_are_taken_up_and_end_alike(tmp_path: Path) -> None:
     project = many_videos(tmp_path / "project", workers=2, videos=240)
     ran = run_stage_script(project, "extract_frames")
     assert (ran.returncode, ran.stderr) == (0, "")
-    wanted = all_bytes(project / "data/frames")
+    wanted = all_bytes(project / "data/frames/packs")
     assert len(wanted) == 62
     rng = random.Random(0)
     scratch = project / ".scratch/extract_frames"
@@ -100,7 +100,7 @@ def test_killed_runs_are_taken_up_and_end_alike(tmp_path: Path) -> None:
     assert finished[1] > 0
     ran = run_stage_script(project, "extract_frames")
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert all_bytes(project / "data/frames") == wanted
+    assert all_bytes(project / "data/frames/packs") == wanted
     assert not list(scratch.iterdir())
 
 
