@@ -90,7 +90,7 @@ def test_videos_that_move_alike_have_near_motion_features(pack: Packer) -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_damaged_pack_is_an_error(pack: Packer, workers: int) -> None:
     folder = pack([9, 9])
-    (folder / "pack-00001.bin").write_bytes(b"x" * 10_000)
+    (folder / "packs/pack-00001.bin").write_bytes(b"x" * 10_000)
     with pytest.raises(UserError, match=r"pack-00001\.bin: damaged at byte 0"):
         pixel_features(FrameStore(folder), workers)
 
@@ -125,7 +125,7 @@ def test_every_usable_video_has_a_row(
         assert found.x_ND.dtype == np.float32
         assert found.x_ND[found.split == "train"].mean(axis=0) == pytest.approx(0, abs=1e-5)
     assert capsys.readouterr().out == (
-        "controls: 4 videos; number of features: metadata 6, appearance 768, motion 738\n"
+        "controls: 4 videos; number of features: metadata 6, appearance 768, motion 738, motion_appearance 1506\n"
     )
 
 

@@ -248,6 +248,8 @@ def run_stage_on(videos: Embeddings) -> dict[str, dict[str, float]]:
     for name, folder in REPRESENTATIONS.items():
         if name != "supervised":
             write_embeddings(folder / f"{name}.parquet", table, videos.x_ND)
+    Path("data/frames").mkdir(exist_ok=True)
+    table.drop(columns="label").to_csv("data/frames/grouped_split.csv", index=False)
     runpy.run_path(str(PROJECT / "stages/knn.py"), run_name="__main__")
     scores: dict[str, dict[str, float]] = json.loads(Path("results/knn.json").read_text())
     return scores

@@ -46,12 +46,12 @@ def write_embeddings(path: Path, classes: list[str], per_class: int = 16, seed: 
 
 def write_frames(folder: Path, embeddings: Path) -> None:
     """Write a frames folder for the videos of `embeddings`, with five gray frames each."""
-    folder.mkdir(parents=True)
+    (folder / "packs").mkdir(parents=True)
     table = pd.read_parquet(embeddings).drop(columns="embedding")
     gray = [cv2.imencode(".jpg", np.full((48, 64, 3), 40 * t, np.uint8))[1].tobytes() for t in range(5)]
-    (folder / "pack-00000.bin").write_bytes(b"".join(gray))
+    (folder / "packs/pack-00000.bin").write_bytes(b"".join(gray))
     index = [(0, sum(map(len, gray[:t])), len(gray[t])) for _ in range(len(table)) for t in range(5)]
-    np.save(folder / "index.npy", np.array(index, dtype=np.int64))
+    np.save(folder / "packs/index.npy", np.array(index, dtype=np.int64))
     table.assign(frames=5, fps=25.0, width=64, height=48, status="ok", reason="").to_csv(
         folder / "videos.csv", index=False
     )
