@@ -6,10 +6,10 @@ Shapes: N test videos, R values of k.
 from pathlib import Path
 
 from mofore.config import load_params
-from mofore.embedding.store import ENCODERS, read_representations
+from mofore.embedding.store import ENCODERS, Embeddings, read_representations
 from mofore.errors import run_stage
-from mofore.evaluation.grouped_split import with_grouped_split
-from mofore.evaluation.knn import evaluate_rows, recall_table, score_grouped_split
+from mofore.evaluation.grouped_split import grouped_scores
+from mofore.evaluation.knn import evaluate_knn, evaluate_rows, recall_table
 from mofore.evaluation.per_class import score_classes
 from mofore.utils.files import write_csv, write_json
 
@@ -19,8 +19,12 @@ def main() -> None:
     rows = read_representations()
     results = evaluate_rows(rows, params.knn, params.scores.folds, params.seed)
     test = rows["mofore"].labelled("test")
-    if results and (grouped := with_grouped_split(rows["mofore"])):
-        results["mofore"].scores |= score_grouped_split(grouped, params.knn)
+    if results:
+
+        def score(test: Embeddings, train: Embeddings) -> dict[str, float]:
+            return evaluate_knn(test, train, params.knn).scores
+
+        results["mofore"].scores |= grouped_scores(rows["mofore"], score, "r_at_1")
 
     write_json(Path("results/knn.json"), {name: results[name].scores if results else {} for name in rows})
     write_csv(Path("results/retrieval.csv"), recall_table(results, test.group), "%.6g")

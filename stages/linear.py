@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from mofore.config import load_params
-from mofore.embedding.store import ENCODERS, read_representations
+from mofore.embedding.store import ENCODERS, Embeddings, read_representations
 from mofore.errors import run_stage
-from mofore.evaluation.grouped_split import with_grouped_split
-from mofore.evaluation.linear import evaluate_rows, score_grouped_split
+from mofore.evaluation.grouped_split import grouped_scores
+from mofore.evaluation.linear import evaluate_linear, evaluate_rows
 from mofore.evaluation.per_class import score_classes
 from mofore.utils.files import write_csv, write_json
 from mofore.utils.workers import worker_count
@@ -23,8 +23,12 @@ def main() -> None:
     workers = max(1, worker_count(params.runtime.workers))
     results = evaluate_rows(rows, params.linear.holdout, params.scores.folds, params.seed, workers)
     test = rows["mofore"].labelled("test")
-    if results and (grouped := with_grouped_split(rows["mofore"])):
-        results["mofore"].scores |= score_grouped_split(grouped, params.linear.holdout, params.seed)
+    if results:
+
+        def score(test: Embeddings, train: Embeddings) -> dict[str, float]:
+            return evaluate_linear(test, train, params.linear.holdout, params.seed).scores
+
+        results["mofore"].scores |= grouped_scores(rows["mofore"], score, "top1")
 
     write_json(Path("results/linear.json"), {name: results[name].scores if results else {} for name in rows})
     predicted = {"actual": test.label, "predicted": results["mofore"].predicted_N} if results else {}

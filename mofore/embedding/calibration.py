@@ -18,7 +18,7 @@ from torch.optim.swa_utils import update_bn
 from mofore.clips.augment import input_channels, to_input
 from mofore.clips.loader import load_batches
 from mofore.config import Params
-from mofore.embedding.inference import VIDEOS_PER_BATCH, UniformClips
+from mofore.embedding.inference import UniformClips, video_batches
 from mofore.frames.store import FrameStore
 from mofore.method.encoders import build_encoder
 from mofore.runtime.device import autocast
@@ -51,8 +51,6 @@ def calibrate(encoder: nn.Module, videos: FrameStore, params: Params, device: to
 
 
 def _inputs(samples: UniformClips, params: Params, device: torch.device) -> Iterator[Tensor]:
-    every = list(range(len(samples)))
-    batches = [every[at : at + VIDEOS_PER_BATCH] for at in range(0, len(every), VIDEOS_PER_BATCH)]
-    with closing(load_batches(samples, batches, params.runtime.workers, device)) as loaded:
+    with closing(load_batches(samples, video_batches(len(samples)), params.runtime.workers, device)) as loaded:
         for frames_VKTHWC in loaded:
             yield to_input(frames_VKTHWC.flatten(0, 1).to(device, non_blocking=True), params.clip.input)

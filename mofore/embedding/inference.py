@@ -85,6 +85,11 @@ class UniformClips(Dataset[npt.NDArray[np.uint8]]):
         return frames_NHWC[index_KT.reshape(wanted_KT.shape)]
 
 
+def video_batches(n_videos: int) -> list[list[int]]:
+    """The numbers of the videos in batches of VIDEOS_PER_BATCH; the last may have fewer."""
+    return [list(range(at, min(at + VIDEOS_PER_BATCH, n_videos))) for at in range(0, n_videos, VIDEOS_PER_BATCH)]
+
+
 def embed_clips(
     encoders: dict[str, nn.Module],
     samples: UniformClips,
@@ -108,7 +113,7 @@ def embed_clips(
     Returns:
         By encoder name, float32 [V, K, D], not normalised. Empty on all ranks but 0.
     """
-    batches = [list(range(len(samples)))[at : at + VIDEOS_PER_BATCH] for at in range(0, len(samples), VIDEOS_PER_BATCH)]
+    batches = video_batches(len(samples))
     own_batches = batches[processes.rank :: processes.count]
     loaded = load_batches(samples, own_batches, runtime.workers, device)
     view_of: dict[str, View] = {name: (views or {}).get(name, "ordered") for name in encoders}

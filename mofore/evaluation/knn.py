@@ -102,20 +102,6 @@ def evaluate_rows(rows: dict[str, Embeddings], knn: Knn, folds: int, seed: int) 
     return results
 
 
-def score_grouped_split(videos: Embeddings, knn: Knn) -> dict[str, float]:
-    """Scores of the same embeddings on the source's own split, for a run with `data.split: random`.
-
-    Returns:
-        grouped_r_at_1 with its 95 % interval; empty where there are no labels to score with.
-    """
-    split = train_test(videos)
-    if split is None:
-        return {}
-    train, test = split
-    scores = evaluate_knn(test, train, knn).scores
-    return {f"grouped_{name}": scores[name] for name in ("r_at_1", "r_at_1_low", "r_at_1_high")}
-
-
 def recall_table(results: dict[str, KnnResult], group_N: npt.NDArray[np.str_]) -> pd.DataFrame:
     """R@k with its 95 % interval over groups: columns encoder, k, recall, low, high.
 

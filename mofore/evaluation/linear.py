@@ -138,19 +138,5 @@ def evaluate_rows(
     return results
 
 
-def score_grouped_split(videos: Embeddings, holdout: float, seed: int) -> dict[str, float]:
-    """Scores of the same embeddings on the source's own split, for a run with `data.split: random`.
-
-    Returns:
-        grouped_top1 with its 95 % interval; empty where there are no labels to score with.
-    """
-    split = train_test(videos)
-    if split is None:
-        return {}
-    train, test = split
-    scores = evaluate_linear(test, train, holdout, seed).scores
-    return {f"grouped_{name}": scores[name] for name in ("top1", "top1_low", "top1_high")}
-
-
 def _classifier(c: float) -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=MAX_ITER))

@@ -34,6 +34,13 @@ BUDGET: Values = {
     "scores.folds": 0,
 }
 
+GAPS: dict[str, Values] = {
+    "randomised, 0 to 48": {"forecast.gap_min": 0, "forecast.gap_max": 48},
+    "always 0": {"forecast.gap_min": 0, "forecast.gap_max": 0},
+    "always 8": {"forecast.gap_min": 8, "forecast.gap_max": 8},
+    "always 32": {"forecast.gap_min": 32, "forecast.gap_max": 32},
+}
+
 ABLATIONS: Sections = {
     "losses": {
         "both": {},
@@ -41,12 +48,7 @@ ABLATIONS: Sections = {
         "contrast only": {"forecast.weight": 0},
         "both, forecasting with weight 1": {"forecast.weight": 1},
     },
-    "gap, in video frames": {
-        "randomised, 0 to 48": {"forecast.gap_min": 0, "forecast.gap_max": 48},
-        "always 0": {"forecast.gap_min": 0, "forecast.gap_max": 0},
-        "always 8": {"forecast.gap_min": 8, "forecast.gap_max": 8},
-        "always 32": {"forecast.gap_min": 32, "forecast.gap_max": 32},
-    },
+    "gap, in video frames": GAPS,
     "gap distribution": {name: {"forecast.gap_distribution": name} for name in ("uniform", "log", "decreasing")},
     "gap conditioning": {name: {"forecast.gap_conditioning": name} for name in ("gap", "none", "shuffled")},
     "input": {name: {"clip.input": name} for name in ("residual", "rgb", "both")},
@@ -83,11 +85,8 @@ PAPER_ABLATIONS: Sections = {  # the claims of the paper
         "forecasting only": {"contrast.weight": 0},
         "contrast only": {"forecast.weight": 0},
     },
-    "gap, in video frames": {
-        "randomised, 0 to 48": {"forecast.gap_min": 0, "forecast.gap_max": 48},
-        "always 0": {"forecast.gap_min": 0, "forecast.gap_max": 0},
-        "always 8": {"forecast.gap_min": 8, "forecast.gap_max": 8},
-        "always 32": {"forecast.gap_min": 32, "forecast.gap_max": 32},
+    "gap, in video frames": GAPS
+    | {
         "short, 0 to 8": {"forecast.gap_min": 0, "forecast.gap_max": 8},
         "long, 32 to 96": {"forecast.gap_min": 32, "forecast.gap_max": 96},
     },

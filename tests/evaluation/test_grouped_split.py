@@ -9,7 +9,7 @@ import pytest
 from mofore.config import Params
 from mofore.embedding.store import Embeddings
 from mofore.evaluation import knn, linear
-from mofore.evaluation.grouped_split import divided_groups, with_grouped_split
+from mofore.evaluation.grouped_split import divided_groups, grouped_scores, with_grouped_split
 
 
 @pytest.fixture
@@ -46,21 +46,27 @@ def test_nothing_is_scored_twice_where_the_splits_are_the_same(leaky: Embeddings
         "data/frames/grouped_split.csv", index=False
     )
     assert with_grouped_split(leaky) is None
+    assert grouped_scores(leaky, lambda test, train: {}, "r_at_1") == {}
 
 
 def test_a_leak_shows_in_the_scores(leaky: Embeddings, params: Params) -> None:
     """Recordings are found, so the leaky split is perfect; classes are not, so the grouped one is chance."""
-    grouped = with_grouped_split(leaky)
-    assert grouped is not None
-    found = knn.score_grouped_split(grouped, params.knn)
-    assert knn.evaluate_knn(leaky.labelled("test"), leaky.labelled("train"), params.knn).scores["r_at_1"] == 1
+
+    def by_knn(test: Embeddings, train: Embeddings) -> dict[str, float]:
+        return knn.evaluate_knn(test, train, params.knn).scores
+
+    def by_linear(test: Embeddings, train: Embeddings) -> dict[str, float]:
+        return linear.evaluate_linear(test, train, 0.25, 0).scores
+
+    found = grouped_scores(leaky, by_knn, "r_at_1")
+    assert by_knn(leaky.labelled("test"), leaky.labelled("train"))["r_at_1"] == 1
+    assert list(found) == ["grouped_r_at_1", "grouped_r_at_1_low", "grouped_r_at_1_high"]
     assert found["grouped_r_at_1_low"] <= found["grouped_r_at_1"] < 1
-    scores = linear.score_grouped_split(grouped, 0.25, 0)
-    assert linear.evaluate_linear(leaky.labelled("test"), leaky.labelled("train"), 0.25, 0).scores["top1"] == 1
+    scores = grouped_scores(leaky, by_linear, "top1")
+    assert by_linear(leaky.labelled("test"), leaky.labelled("train"))["top1"] == 1
     assert scores["grouped_top1"] < 1
 
 
-def test_without_labels_there_is_nothing_to_score(leaky: Embeddings, params: Params) -> None:
+def test_without_labels_there_is_nothing_to_score(leaky: Embeddings) -> None:
     leaky.label[:] = ""
-    assert knn.score_grouped_split(leaky, params.knn) == {}
-    assert linear.score_grouped_split(leaky, 0.25, 0) == {}
+    assert grouped_scores(leaky, lambda test, train: {"top1": 1.0}, "top1") == {}

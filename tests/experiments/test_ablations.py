@@ -70,6 +70,13 @@ def experiments(monkeypatch: pytest.MonkeyPatch, *runs: Run) -> None:
     monkeypatch.setattr(ablations, "read_experiments", lambda: list(runs))
 
 
+def change_params(project: Path, values: dict[str, Any]) -> None:
+    params = OmegaConf.load(project / "params.yaml")
+    for key, value in values.items():
+        OmegaConf.update(params, key, value)
+    OmegaConf.save(params, project / "params.yaml")
+
+
 @pytest.mark.slow
 def test_only_the_first_row_of_each_section_is_the_default() -> None:
     table = pd.DataFrame(ablation_rows("default"))
@@ -83,10 +90,7 @@ def test_only_the_first_row_of_each_section_is_the_default() -> None:
 
 @pytest.mark.slow
 def test_an_ablation_equal_to_params_yaml_is_the_default(project: Path) -> None:
-    params = OmegaConf.load(project / "params.yaml")
-    OmegaConf.update(params, "clip.input", "rgb")
-    OmegaConf.update(params, "forecast.gap_max", 20)
-    OmegaConf.save(params, project / "params.yaml")
+    change_params(project, {"clip.input": "rgb", "forecast.gap_max": 20})
     rows = ablation_rows("default")
     assert [row.name for row in rows if row.section == "input"] == ["rgb", "residual", "both"]
     gaps = [row for row in rows if row.section == "gap, in video frames"]
@@ -124,10 +128,7 @@ def test_an_experiment_is_queued_for_each_ablation_and_seed(
 
 @pytest.mark.slow
 def test_the_papers_set_changes_the_configuration_and_keeps_the_videos(project: Path) -> None:
-    params = OmegaConf.load(project / "params.yaml")
-    OmegaConf.update(params, "data.source", "folder")
-    OmegaConf.update(params, "frames.short_side", 72)
-    OmegaConf.save(params, project / "params.yaml")
+    change_params(project, {"data.source": "folder", "frames.short_side": 72})
     rows = ablation_rows("paper")
     firsts = [row for row in rows if row.is_default]
     assert [row.section for row in firsts] == list(PAPER_ABLATIONS)
