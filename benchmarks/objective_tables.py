@@ -161,7 +161,7 @@ def draw(points: pd.DataFrame, summary: pd.DataFrame, picture: Path) -> None:
     with context(["default", STYLE]):
         figure = Figure(figsize=(12, 5.2), dpi=120)
         FigureCanvasAgg(figure)
-        figure.subplots_adjust(left=0.055, right=0.88, bottom=0.12, top=0.84, wspace=0.5)
+        figure.subplots_adjust(left=0.055, right=0.855, bottom=0.12, top=0.84, wspace=0.6)
         names = []
         for place, (score, name) in enumerate(SCORES.items(), start=1):
             ax = figure.add_subplot(1, 2, place)
