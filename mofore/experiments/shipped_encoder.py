@@ -1,0 +1,84 @@
+"""Make the encoder that the package ships: `python -m mofore.experiments.shipped_encoder`.
+
+It draws generated videos, pretrains each stream of the network "small" on them, with the parameters of params.yaml, and
+writes their weights to `mofore/method/shipped/`. No real video and no label is used. It takes hours on two cores; a run
+that was stopped goes on where it was. docs/shipped-encoder.md has its scores.
+"""
+
+import mofore.runtime.openmp  # noqa: F401 # must come before imports that load torch
+
+# isort: split
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from mofore.config import Params, load_params
+from mofore.errors import run_stage
+from mofore.experiments.generated.packs import draw_packs
+from mofore.experiments.generated.pairs import FamilySampler, GeneratedPairs
+from mofore.method.shipped import FOLDER, STREAM_OF
+from mofore.training.checkpoint import Checkpoint
+from mofore.training.pretrain import train
+from mofore.utils.files import write_json
+from mofore.utils.scratch import folder_until_done, locked, scratch
+from mofore.utils.workers import worker_count
+
+SEED = 202  # of the videos and of the weights; apart from those of the demo
+FAMILIES = 2500  # 20,000 videos
+BATCH_SIZE = 64
+STEPS = {"motion": 6000, "appearance": 3000}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("streams", nargs="*", default=list(STEPS), choices=STEPS, help="those to train; all if none")
+    parser.add_argument("--families", type=int, default=FAMILIES, help="families of 8 videos")
+    parser.add_argument("--steps", type=int, help="training steps, at least; of each stream")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the weights")
+    args = parser.parse_args()
+
+    params = load_params()
+    packs = scratch("generated") / f"seed-{SEED}-{args.families}"
+    with locked(packs, "drawing these videos"):
+        draw_packs(packs, args.families, SEED, worker_count(params.runtime.workers))
+    for stream in args.streams:
+        make_stream(stream, packs, args.families, args.steps or STEPS[stream], args.out, params)
+
+
+def make_stream(stream: str, packs: Path, families: int, steps: int, out: Path, params: Params) -> None:
+    """Train one stream; write its weights and what they are made of to `out`."""
+    (kind,) = (kind for kind, name in STREAM_OF.items() if name == stream)
+    params = stream_params(params, kind)
+    pairs = GeneratedPairs(packs, families, params)
+    batches = FamilySampler(families, BATCH_SIZE, steps, SEED)
+    folder = scratch("shipped_encoder") / f"{stream}-{families}-{batches.steps}"
+    with folder_until_done(folder, f"training the stream {stream}"):
+        run = train(params, pairs, batches, checkpoint=Checkpoint(folder, params.runtime.checkpoint))
+        out.mkdir(parents=True, exist_ok=True)
+        # Half precision halves the file; scores do not change.
+        state = run.model.encoder.state_dict()
+        weights = {key: x.half() if x.is_floating_point() else x for key, x in state.items()}
+        save_file({key: x.contiguous() for key, x in weights.items()}, out / f"{stream}.safetensors")
+        made_of = {"seed": SEED, "families": families, "steps": batches.steps, "batch_size": BATCH_SIZE}
+        write_json(out / f"{stream}.json", made_of | run.log.iloc[-1].to_dict() | {"seconds": round(run.seconds)})
+
+
+def stream_params(params: Params, kind: str) -> Params:
+    """Parameters of the run: those of params.yaml, for one stream, from random weights.
+
+    Programs of a family are negatives of each other.
+    """
+    return replace(
+        params,
+        seed=SEED,
+        clip=replace(params.clip, input=kind),
+        contrast=replace(params.contrast, mask_groups=False),
+        encoder=replace(params.encoder, name="small", start="random"),
+        pretrain=replace(params.pretrain, batch_size=BATCH_SIZE, knn_every=0),
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)

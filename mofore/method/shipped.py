@@ -1,0 +1,31 @@
+"""The encoder that comes with the package. It was trained on generated videos only; see docs/shipped-encoder.md.
+
+`mofore.experiments.shipped_encoder` makes it.
+"""
+
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mofore.config import STREAMS
+from mofore.method.encoders import Encoder, TwoStream, build_encoder
+
+FOLDER = Path(__file__).with_name("shipped")
+STREAM_OF = {"residual": "motion", "rgb": "appearance"}  # kind of input -> name of the stream, and of its file
+
+
+def shipped_encoder(input: str) -> Encoder | TwoStream:
+    """The network "small" with the shipped weights, for a kind of input: "residual", "rgb" or "two_stream"."""
+    encoder = build_encoder("small", 0, input)
+    if isinstance(encoder, TwoStream):
+        for stream, name in zip(encoder.streams, STREAMS, strict=True):
+            stream.load_state_dict(_weights(name))
+    else:
+        encoder.load_state_dict(_weights(STREAM_OF[input]))
+    return encoder
+
+
+def _weights(name: str) -> dict[str, Tensor]:
+    weights = load_file(FOLDER / f"{name}.safetensors")  # in half precision
+    return {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
