@@ -50,7 +50,7 @@ def make_ways(frames: Path, model: Path) -> tuple[dict[str, Embed], int]:
     videos.keep(np.arange(len(videos)) < MAX_VIDEOS)
     samples = UniformClips(videos, clip, params.embed.clips)
     device = pick_device(params.runtime)
-    random_init = build_encoder(name, params.seed)
+    random_init = build_encoder(name, params.seed, clip.input)
     network = trained.to(device).eval()
     encoders: dict[str, nn.Module] = {"mofore": network, "random_init": random_init.to(device).eval()}
     encoders.update(dict.fromkeys(VIEWS, network))

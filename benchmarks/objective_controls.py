@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 from objective_run import Job, Point, Trained, labelled_videos, merge_folds, score, score_features, split
+from one_stream import one_stream_params
 
-from mofore.config import Params, load_params
+from mofore.config import Params
 from mofore.embedding.calibration import untrained_encoder
 from mofore.embedding.store import FloatArray
 from mofore.evaluation.controls import metadata_features, pixel_features, standardise
@@ -27,7 +28,7 @@ CONTROLS = ("random_init", "motion", "motion_appearance", "metadata")
 
 def control_rows(frames: Path, seeds: list[int], folds: int) -> list[Trained]:
     """Results of all CONTROLS for each seed, over the split or over folds. Their budget is "none"."""
-    params = load_params()
+    params = one_stream_params()
     videos = labelled_videos(frames, params)
     appearance_VD, motion_VD = pixel_features(videos, worker_count(params.runtime.workers))
     features = {

@@ -305,8 +305,8 @@ COMPARED = ("simclr", "moco", "byol", "videomae", "supervised")  # default of --
 
 def fresh_encoder(params: Params) -> tuple[nn.Module, int]:
     """The randomly initialised encoder that all methods but VideoMAE train, and its feature dimension D."""
-    encoder = build_encoder(params.encoder.name, params.seed, input_channels(params.clip.input))
-    dim: int = encoder.dim  # type: ignore[assignment]
+    encoder = build_encoder(params.encoder.name, params.seed, params.clip.input)
+    dim = encoder.dim
     return encoder, dim
 
 

@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 import torch
 from objective_models import Settings, apply_settings, make_trainer
+from one_stream import one_stream_params
 from sklearn.model_selection import GroupShuffleSplit
 from torch import nn
 
 from mofore.clips.dataset import EpochSampler, ForecastDataset, Sample, to_device
 from mofore.clips.loader import load_batches, loader_worker_count
-from mofore.config import Params, load_params
+from mofore.config import Params
 from mofore.embedding.inference import UniformClips, embed_clips
 from mofore.embedding.store import Embeddings, FloatArray
 from mofore.embedding.views import leave_out_shorter_than_a_clip
@@ -115,7 +116,7 @@ def run(job: Job, frames: Path) -> Trained:
     Raises:
         UserError: there are fewer training videos than `pretrain.batch_size`, or fewer groups than folds.
     """
-    params = load_params()
+    params = one_stream_params()
     params.seed = job.seed
     videos = labelled_videos(frames, params)
     train_V, test_V = split(videos, params, job)

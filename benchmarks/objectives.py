@@ -50,8 +50,9 @@ from objective_controls import control_rows
 from objective_models import CANDIDATES, COMPARED, METHODS, Settings
 from objective_run import Job, Point, Trained, merge_folds, run
 from objective_tables import BUDGETS, all_points, draw, format_summary, summarise
+from one_stream import one_stream_params
 
-from mofore.config import Params, load_params
+from mofore.config import Params
 from mofore.errors import UserError, run_stage
 from mofore.utils.files import write_csv, write_json
 from mofore.utils.scratch import scratch
@@ -68,7 +69,7 @@ def run_or_load(job: Job, frames: Path, fresh: bool) -> Trained:
         UserError: the job failed; it has printed the reason.
     """
     path = scratch("objectives") / f"{job.name}.json"
-    made_of = {"job": asdict(job), "frames": str(frames), "params": without_runtime(load_params())}
+    made_of = {"job": asdict(job), "frames": str(frames), "params": without_runtime(one_stream_params())}
     kept = json.loads(path.read_text()) if path.exists() else {}
     if fresh or kept.get("made_of") != made_of:
         command = [sys.executable, __file__, "--frames", str(frames), "--job", json.dumps(asdict(job))]

@@ -39,11 +39,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from one_stream import one_stream_params
 from torch import nn
 
 from mofore.clips.dataset import EpochSampler, ForecastDataset, Sample, to_device
 from mofore.clips.loader import load_batches
-from mofore.config import Params, load_params
+from mofore.config import Params
 from mofore.embedding.inference import UniformClips, embed_clips
 from mofore.embedding.store import Embeddings
 from mofore.evaluation.knn import evaluate_knn
@@ -97,7 +98,7 @@ def our_steps(way: str, params: Params, videos: FrameStore) -> Iterator[None]:
 
 def serve_turns(way: str, frames: Path) -> None:
     """Child process: for each line on stdin, train for one turn and print its seconds and the peak memory so far."""
-    training = steps(way, load_params(), training_videos(frames, load_params()))
+    training = steps(way, one_stream_params(), training_videos(frames, one_stream_params()))
     for _ in sys.stdin:
         for _ in islice(training, WARM_UP):
             pass
@@ -138,7 +139,7 @@ def compare_speed(frames: Path, turns: int) -> dict[str, Any]:
                 seconds[way].append(took)
     for worker in workers.values():
         worker.communicate()
-    clips = 2 * load_params().pretrain.batch_size * STEPS
+    clips = 2 * one_stream_params().pretrain.batch_size * STEPS
     rate = {way: clips / float(np.median(took)) for way, took in seconds.items()}
     ratio = {way: [t / ours for t, ours in zip(seconds[way], seconds["mofore"], strict=True)] for way in WAYS}
     for way in WAYS:
@@ -158,7 +159,7 @@ def train_for(way: str, frames: Path, seconds: float, clips_per_second: float) -
 
     The number of epochs follows from `clips_per_second`, the speed measured before.
     """
-    params = load_params()
+    params = one_stream_params()
     params.pretrain.knn_every = 0
     videos = training_videos(frames, params)
     steps_an_epoch = len(videos) // params.pretrain.batch_size
@@ -167,7 +168,7 @@ def train_for(way: str, frames: Path, seconds: float, clips_per_second: float) -
     params.pretrain.epochs = epochs = max(1, round(seconds * clips_per_second / clips_an_epoch))
     start = time.perf_counter()
     if way == "mofore":
-        encoder = pretrain(params, videos).model.encoder
+        encoder: nn.Module = pretrain(params, videos).model.encoder
     else:
         from rivals import RIVALS, train
 
@@ -181,7 +182,7 @@ def train_for(way: str, frames: Path, seconds: float, clips_per_second: float) -
 
 def score(encoder: nn.Module, frames: Path) -> dict[str, float]:
     """Scores of nearest neighbours, test videos against training videos; keys as in results/knn.json."""
-    params, videos = load_params(), FrameStore(frames)
+    params, videos = one_stream_params(), FrameStore(frames)
     samples = UniformClips(videos, params.clip, params.embed.clips)
     device = pick_device(params.runtime)
     x_VD = embed_clips({"": encoder.to(device).eval()}, samples, params.runtime, device)[""].mean(axis=1)

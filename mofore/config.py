@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mofore.errors import UserError
 
 PARAMS_FILE = "params.yaml"
+STREAMS = ("motion", "appearance")  # of a two-stream encoder, in this order
 RENAMED = {  # key of an earlier version -> its present name, for the error message
     "augment.plain": "augment.clean_target_prob",
     "forecast.gap_law": "forecast.gap_distribution",
@@ -68,7 +69,7 @@ class Clip:
     stride: int = field(metadata=within(1, 64))
     size: int = field(metadata=within(16, 1024))
     crop: str = field(metadata=one_of("none", "center"))
-    input: str = field(metadata=one_of("rgb", "residual", "both"))
+    input: str = field(metadata=one_of("rgb", "residual", "both", "two_stream"))
 
 
 @dataclass
@@ -120,10 +121,12 @@ class Momentum:
 class Encoder:
     name: str = field(metadata=one_of("small", "r3d_18", "r2plus1d_18", "small_2d", "resnet18", "resnet50"))
     keep: str = field(metadata=one_of("online", "ema"))
+    start: str = field(metadata=one_of("shipped", "random"))
 
 
 @dataclass
 class Pretrain:
+    streams: str = field(metadata=one_of("motion", "both"))
     epochs: int = field(metadata=within(1))
     min_steps: int = field(metadata=within(0))
     batch_size: int = field(metadata=within(4))
@@ -137,6 +140,7 @@ class Pretrain:
 @dataclass
 class Embed:
     clips: int = field(metadata=within(1, 1000))
+    grid: int = field(metadata=within(0, 8))
 
 
 @dataclass
@@ -323,6 +327,16 @@ def _check_combinations(p: Params, path: Path) -> None:
         raise UserError(
             f"{path}: clip.size is {p.clip.size}, above frames.short_side {p.frames.short_side}: "
             "raise short_side or lower size"
+        )
+    if p.encoder.start == "shipped" and (p.encoder.name != "small" or p.clip.input == "both"):
+        raise UserError(
+            f"{path}: encoder.start is shipped, but the package has no weights of {p.encoder.name} for clip.input "
+            f"{p.clip.input}: use encoder.start random, or encoder.name small with residual, rgb or two_stream"
+        )
+    if p.clip.input == "two_stream" and p.encoder.start == "random" and p.pretrain.streams == "motion":
+        raise UserError(
+            f"{path}: encoder.start is random and pretrain.streams motion, so the appearance stream would stay random: "
+            "use pretrain.streams both, or encoder.start shipped"
         )
     if p.forecast.weight == 0 and p.contrast.weight == 0:
         raise UserError(

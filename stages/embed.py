@@ -13,6 +13,7 @@ from pathlib import Path
 from mofore.config import load_params
 from mofore.embedding.inference import UniformClips, embed_clips
 from mofore.embedding.store import EMBEDDINGS
+from mofore.embedding.streams import choose_streams, write_choice
 from mofore.embedding.views import (
     embed_representations,
     forecast_encoders,
@@ -48,13 +49,17 @@ def main() -> None:
         if not processes.is_main:
             return
 
-    write_representations(samples, videos.table, features)
+    choice = None
+    if model.streams > 1:
+        choice = choose_streams(features["mofore"].video_VE, videos.table.group, videos.table.split, params.seed)
+        write_choice(EMBEDDINGS, choice)
+    write_representations(samples, videos.table, features, choice)
     for name, x_VKD in forecast_inputs.items():
         write_clips(name, subset_samples, subset.table, x_VKD)
     write_csv(EMBEDDINGS / "left_out.csv", left_out)
     print(
         f"embed: {counted(len(videos), 'video')} x {counted(samples.clips, 'clip')}, {len(features)} representations; "
-        f"targets of {counted(len(subset), 'video')}"
+        f"targets of {counted(len(subset), 'video')}" + (f"; {choice}" if choice else "")
     )
     if len(left_out):
         names = some_names(list(left_out.video))

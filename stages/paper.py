@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from mofore.clips.sampling import clip_span
 from mofore.config import load_params
 from mofore.embedding.store import EMBEDDINGS, ENCODERS, read_clip_embeddings, read_embeddings
+from mofore.embedding.streams import read_embedded_clips
 from mofore.errors import run_stage
 from mofore.evaluation.paper_forecasts import trained_error, untrained_error
 from mofore.evaluation.paper_measures import PAPER, is_ucf101, paper_examples, similarities
@@ -25,11 +26,11 @@ def main() -> None:
     examples: dict[str, dict[str, float]] = {}
     with threadpool_limits(1):  # same result for any number of cores
         for row in ENCODERS:
-            videos, clips = read_embeddings(EMBEDDINGS, row), read_clip_embeddings(EMBEDDINGS, row)
+            videos, clips = read_embeddings(EMBEDDINGS, row), read_embedded_clips(EMBEDDINGS, row)
             if row == "mofore":
                 error = trained_error(model, videos, span)
             else:
-                error = untrained_error(model, clips, videos, span, params.seed)
+                error = untrained_error(model, read_clip_embeddings(EMBEDDINGS, row), videos, span, params.seed)
             results[row] = error | similarities(clips, videos)
             if of_examples := paper_examples(clips, videos):
                 examples[row] = of_examples

@@ -6,7 +6,8 @@ from threadpoolctl import threadpool_limits
 
 from mofore.clips.sampling import clip_span
 from mofore.config import load_params
-from mofore.embedding.store import EMBEDDINGS, ENCODERS, read_clip_embeddings, read_representations
+from mofore.embedding.store import EMBEDDINGS, ENCODERS, read_representations
+from mofore.embedding.streams import read_embedded_clips
 from mofore.errors import run_stage
 from mofore.evaluation.structure import clip_alignment, evaluate_structure
 from mofore.utils.files import write_json
@@ -19,7 +20,7 @@ def main() -> None:
         for row, videos in read_representations().items():
             scores[row] = evaluate_structure(videos.rows(videos.held_out()), params.seed)
             if row in ENCODERS:
-                scores[row] |= clip_alignment(read_clip_embeddings(EMBEDDINGS, row), videos, clip_span(params.clip))
+                scores[row] |= clip_alignment(read_embedded_clips(EMBEDDINGS, row), videos, clip_span(params.clip))
 
     write_json(Path("results/structure.json"), scores)
     summary = []

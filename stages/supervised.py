@@ -35,7 +35,7 @@ def write_reason(why: str) -> None:
 def train_and_embed(params: Params) -> None:
     """Train on the labelled training videos and write FILE. If that is not possible, write the reason instead."""
     # Imported here, because torch takes seconds to load and is not needed without training.
-    from mofore.embedding.inference import UniformClips, embed_clips
+    from mofore.embedding.inference import UniformClips, embed_videos
     from mofore.embedding.store import write_embeddings
     from mofore.embedding.views import leave_out_shorter_than_a_clip
     from mofore.runtime.device import keep_freed_memory, pick_device
@@ -55,9 +55,9 @@ def train_and_embed(params: Params) -> None:
         keep_freed_memory()
         encoder, accuracy = train_on_labels(params, train, device, processes)
         samples = UniformClips(videos, params.clip, params.embed.clips)
-        features = embed_clips({"supervised": encoder}, samples, params.runtime, device, processes)
+        features = embed_videos({"supervised": encoder}, samples, params.embed.grid, params.runtime, device, processes)
     if processes.is_main:
-        write_embeddings(FILE, videos.table, features["supervised"].mean(axis=1))
+        write_embeddings(FILE, videos.table, features["supervised"].video_VE)
         trained_on = f"{counted(len(train), 'video')} of {counted(train.table.label.nunique(), 'class', 'classes')}"
         print(
             f"supervised: {trained_on}, {counted(params.supervised.epochs, 'epoch')}; accuracy on training clips "

@@ -7,7 +7,8 @@ from threadpoolctl import threadpool_limits
 
 from mofore.clips.sampling import clip_span
 from mofore.config import load_params
-from mofore.embedding.store import EMBEDDINGS, ENCODERS, read_clip_embeddings, read_embeddings
+from mofore.embedding.store import EMBEDDINGS, ENCODERS, read_embeddings
+from mofore.embedding.streams import read_embedded_clips
 from mofore.errors import run_stage
 from mofore.evaluation.temporal import evaluate_temporal
 from mofore.utils.files import write_csv, write_json
@@ -17,7 +18,7 @@ def main() -> None:
     params = load_params()
     scores, similarities, speeds, margins = {}, [], [], []
     for encoder in ENCODERS:
-        videos, clips = read_embeddings(EMBEDDINGS, encoder), read_clip_embeddings(EMBEDDINGS, encoder)
+        videos, clips = read_embeddings(EMBEDDINGS, encoder), read_embedded_clips(EMBEDDINGS, encoder)
         with threadpool_limits(1):  # same result for any number of cores, and no slower
             found = evaluate_temporal(clips, videos, clip_span(params.clip), params.temporal.bins)
         scores[encoder] = found.scores

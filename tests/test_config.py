@@ -52,7 +52,16 @@ def test_exponents_without_a_dot_are_numbers(tmp_path: Path) -> None:
             "name: smal",
             "encoder.name is 'smal', but must be one of small, r3d_18, r2plus1d_18, small_2d, resnet18, resnet50 - did",
         ),
-        ("input: residual", "input: flow", "clip.input is 'flow', but must be one of rgb, residual, both"),
+        (
+            "input: two_stream",
+            "input: flow",
+            "clip.input is 'flow', but must be one of rgb, residual, both, two_stream",
+        ),
+        (
+            "input: two_stream",
+            "input: both",
+            "encoder.start is shipped, but the package has no weights of small for clip",
+        ),
         ("source: demo", "source: ucf", "data.source is 'ucf', but must be one of"),
         ("flip: 0.5", "flip: 1.5", "augment.flip is 1.5, but must be from 0 to 1"),
         ("end: 1.0", "end: 0.2", "momentum.end is 0.2, below momentum.start"),

@@ -100,6 +100,7 @@ def to_input(frames_BTHWC: Tensor, input: str, colour_B34: Tensor | None = None)
         frames_BTHWC: uint8. With "residual" and "both", one frame more than the clip has.
         input: "rgb": normalised colours. "residual": differences of successive frames, divided by the same STD. "both":
             the differences, followed by three channels with the normalised colours of the later of the two frames.
+            "two_stream": as "both"; the encoder has a network for each half.
         colour_B34: one affine map of RGB per clip; None leaves the colours unchanged.
 
     Returns:
@@ -122,7 +123,7 @@ def to_input(frames_BTHWC: Tensor, input: str, colour_B34: Tensor | None = None)
 
 def input_channels(input: str) -> int:
     """Number of channels C of what `to_input` returns."""
-    return 6 if input == "both" else 3
+    return 6 if input in ("both", "two_stream") else 3
 
 
 def _affine(x_BTHWC: Tensor, matrix_B33: Tensor, offset_B3: Tensor) -> Tensor:
@@ -144,7 +145,10 @@ def time_reverse(x_BCTHW: Tensor, input: str) -> Tensor:
 
     Differences of frames also change their sign.
     """
-    if input == "both":  # the later frame of each pair becomes the earlier one: earlier = later - difference
+    if input in (
+        "both",
+        "two_stream",
+    ):  # the later frame of each pair becomes the earlier one: earlier = later - difference
         difference_BCTHW, colour_BCTHW = x_BCTHW.chunk(2, dim=1)
         return torch.cat([-difference_BCTHW, colour_BCTHW - difference_BCTHW], dim=1).flip(2)
     reversed_BCTHW = x_BCTHW.flip(2)

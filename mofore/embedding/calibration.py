@@ -15,26 +15,26 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from mofore.clips.augment import input_channels, to_input
+from mofore.clips.augment import to_input
 from mofore.clips.loader import load_batches
 from mofore.config import Params
 from mofore.embedding.inference import UniformClips, video_batches
 from mofore.frames.store import FrameStore
-from mofore.method.encoders import build_encoder
+from mofore.method.encoders import Encoder, TwoStream, build_encoder
 from mofore.runtime.device import autocast
 
 MAX_VIDEOS = 256
 CLIPS_PER_VIDEO = 4
 
 
-def untrained_encoder(videos: FrameStore, params: Params, device: torch.device) -> nn.Module:
-    """The encoder with the first weights of pretraining, calibrated, in eval mode, on `device`.
+def untrained_encoder(videos: FrameStore, params: Params, device: torch.device) -> Encoder | TwoStream:
+    """The encoder with random weights, calibrated, in eval mode, on `device`.
 
     Args:
         videos: each at least one clip long. Those of the train split are used, all if there is none; of many a random
             sample, by `seed`.
     """
-    encoder = build_encoder(params.encoder.name, params.seed, input_channels(params.clip.input)).to(device)
+    encoder = build_encoder(params.encoder.name, params.seed, params.clip.input).to(device)
     calibrate(encoder, videos, params, device)
     return encoder.eval()
 

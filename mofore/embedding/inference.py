@@ -1,14 +1,16 @@
 """Computes features of uniformly spaced clips with frozen encoders.
 
-This follows the usual protocol: uniformly spaced clips, encoder in eval mode, globally pooled features without the
-projector. Most papers crop the centre, as `clip.crop` "center" does; with "none" the encoder sees whole frames. As
-controls, an encoder can also see the same clips with their frames shuffled, or with one frame repeated.
+This follows the usual protocol: uniformly spaced clips, encoder in eval mode, pooled features without the projector.
+Most papers crop the centre, as `clip.crop` "center" does; with "none" the encoder sees whole frames. As controls, an
+encoder can also see the same clips with their frames shuffled, or with one frame repeated.
 
 Shapes: B clips of a batch, V videos, K clips per video, T frames, N distinct frames, H = W side of a clip, C channels,
-D feature dimensions.
+D feature dimensions, G parts of the frame, E = G D dimensions of a video's embedding.
 """
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,7 @@ from mofore.clips.loader import load_batches
 from mofore.clips.sampling import clip_offsets, clip_span, uniform_starts
 from mofore.config import Clip, Runtime
 from mofore.frames.store import FrameStore
+from mofore.method.encoders import Encoder, TwoStream
 from mofore.runtime.device import autocast
 from mofore.runtime.distributed import SINGLE, Processes
 from mofore.utils.progress import progress
@@ -90,6 +93,19 @@ def video_batches(n_videos: int) -> list[list[int]]:
     return [list(range(at, min(at + VIDEOS_PER_BATCH, n_videos))) for at in range(0, n_videos, VIDEOS_PER_BATCH)]
 
 
+class VideoFeatures(NamedTuple):
+    """What an encoder makes of videos; not normalised.
+
+    Attributes:
+        clip_VKD: float32, features of the whole frame, by clip; those of the motion stream first.
+        video_VE: float32, mean over the clips of all features: of the whole frame, then of each cell of a grid; all
+            those of the motion stream first.
+    """
+
+    clip_VKD: FloatArray
+    video_VE: FloatArray
+
+
 def embed_clips(
     encoders: dict[str, nn.Module],
     samples: UniformClips,
@@ -99,7 +115,7 @@ def embed_clips(
     views: dict[str, View] | None = None,
     seed: int = 0,
 ) -> dict[str, FloatArray]:
-    """Embed the clips of all videos with several encoders, decoding each video once.
+    """Embed the clips of all videos with several networks, decoding each video once.
 
     Args:
         encoders: by name, on `device`, in eval mode; each maps [B, C, T, H, W] to [B, D].
@@ -113,26 +129,77 @@ def embed_clips(
     Returns:
         By encoder name, float32 [V, K, D], not normalised. Empty on all ranks but 0.
     """
+    clips = {name: partial(_clip_features, encoder, samples.clips) for name, encoder in encoders.items()}
+    found = _embed(clips, samples, runtime, device, processes, views or {}, seed)
+    return {name: clip_VKD for name, (clip_VKD,) in found.items()}
+
+
+def embed_videos(
+    encoders: dict[str, Encoder | TwoStream],
+    samples: UniformClips,
+    grid: int,
+    runtime: Runtime,
+    device: torch.device,
+    processes: Processes = SINGLE,
+    views: dict[str, View] | None = None,
+    seed: int = 0,
+) -> dict[str, VideoFeatures]:
+    """Embed videos with several encoders; arguments as for `embed_clips`.
+
+    Args:
+        grid: cells per side, see `Encoder.pyramid`.
+
+    Returns:
+        By encoder name. Empty on all ranks but 0.
+    """
+    videos = {name: partial(_video_features, encoder, grid, samples.clips) for name, encoder in encoders.items()}
+    found = _embed(videos, samples, runtime, device, processes, views or {}, seed)
+    return {name: VideoFeatures(*arrays) for name, arrays in found.items()}
+
+
+# Takes network input of B clips, or of one that stands for all of them, and B; returns arrays with a row per video.
+Embedder = Callable[[Tensor, int], tuple[Tensor, ...]]
+
+
+def _clip_features(encoder: nn.Module, per_video: int, x_BCTHW: Tensor, clips: int) -> tuple[Tensor]:
+    return (encoder(x_BCTHW).float().expand(clips, -1).unflatten(0, (-1, per_video)),)
+
+
+def _video_features(
+    encoder: Encoder | TwoStream, grid: int, per_video: int, x_BCTHW: Tensor, clips: int
+) -> tuple[Tensor, Tensor]:
+    features_VKGD = encoder.pyramid(x_BCTHW, grid).float().expand(clips, -1, -1).unflatten(0, (-1, per_video))
+    of_streams = features_VKGD.mean(dim=1).chunk(encoder.n_streams, dim=2)
+    return features_VKGD[:, :, 0], torch.cat([x_VGD.flatten(1) for x_VGD in of_streams], dim=1)
+
+
+def _embed(
+    embedders: Mapping[str, Embedder],
+    samples: UniformClips,
+    runtime: Runtime,
+    device: torch.device,
+    processes: Processes,
+    views: dict[str, View],
+    seed: int,
+) -> dict[str, list[FloatArray]]:
+    """The arrays that each embedder returns, for all videos."""
     batches = video_batches(len(samples))
     own_batches = batches[processes.rank :: processes.count]
     loaded = load_batches(samples, own_batches, runtime.workers, device)
-    view_of: dict[str, View] = {name: (views or {}).get(name, "ordered") for name in encoders}
-    own_features: list[dict[str, FloatArray]] = []
+    view_of: dict[str, View] = {name: views.get(name, "ordered") for name in embedders}
+    own_features: list[dict[str, list[FloatArray]]] = []
     for frames_VKTHWC in progress(loaded, len(own_batches), "embed", "batch", hidden=not processes.is_main):
         with torch.inference_mode(), autocast(runtime, device):
             clips_BTHWC = frames_VKTHWC.flatten(0, 1).to(device, non_blocking=True)
             inputs = {
                 view: view_to_input(clips_BTHWC, view, samples.clip.input, seed) for view in set(view_of.values())
             }
-            features = {
-                name: encoder(inputs[view_of[name]]).float().expand(len(clips_BTHWC), -1)
-                for name, encoder in encoders.items()
-            }
-        own_features.append({name: x_BD.cpu().numpy() for name, x_BD in features.items()})
+            features = {name: embedder(inputs[view_of[name]], len(clips_BTHWC)) for name, embedder in embedders.items()}
+        own_features.append({name: [x.cpu().numpy() for x in found] for name, found in features.items()})
     by_rank = processes.collect(own_features)
     in_order = [by_rank[i % len(by_rank)][i // len(by_rank)] for i in range(len(batches))] if by_rank else []
     return {
-        name: np.concatenate([batch[name] for batch in in_order]).reshape(len(samples), samples.clips, -1)
-        for name in encoders
+        name: [np.concatenate(parts) for parts in zip(*(batch[name] for batch in in_order), strict=True)]
+        for name in embedders
         if in_order
     }

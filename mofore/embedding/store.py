@@ -32,8 +32,10 @@ REPRESENTATIONS = {  # all that is evaluated, in the order of tables and plots, 
     "appearance": CONTROLS,  # the mean frame; no motion
     "motion": CONTROLS,  # histograms of frame differences and optical flow; nothing learned
     "motion_appearance": CONTROLS,  # both side by side; the strongest control without learning
+    "shipped": EMBEDDINGS,  # the shipped encoder, untouched; missing if pretraining does not start with it
     "supervised": SUPERVISED,  # the same network trained on labels; missing if not trained
 }
+OPTIONAL = ("shipped", "supervised")
 
 
 @dataclass
@@ -77,12 +79,12 @@ def read_representations() -> dict[str, Embeddings]:
     """Read all REPRESENTATIONS, in that order. All have the videos of `mofore`, in the same order.
 
     Raises:
-        UserError: a file other than that of `supervised` is missing, or a group is in both splits.
+        UserError: a file other than those of OPTIONAL is missing, or a group is in both splits.
     """
     videos = read_embeddings(EMBEDDINGS, "mofore").video
     representations = {}
     for name, folder in REPRESENTATIONS.items():
-        if name == "supervised" and not (folder / f"{name}.parquet").exists():
+        if name in OPTIONAL and not (folder / f"{name}.parquet").exists():
             continue
         found = read_embeddings(folder, name)
         row_of = {video: row for row, video in enumerate(found.video)}

@@ -12,10 +12,12 @@ from torch import nn
 from mofore.clips.sampling import clip_span
 from mofore.config import Clip, Params
 from mofore.embedding.calibration import untrained_encoder
-from mofore.embedding.inference import FloatArray, UniformClips, View, embed_clips
+from mofore.embedding.inference import FloatArray, UniformClips, VideoFeatures, View, embed_videos
 from mofore.embedding.store import EMBEDDINGS, ENCODERS, write_clip_embeddings, write_embeddings
+from mofore.embedding.streams import StreamChoice
 from mofore.frames.store import FrameStore
 from mofore.method.model import MoFore
+from mofore.method.shipped import shipped_encoder
 from mofore.runtime.distributed import Processes
 
 VIEWS: dict[str, View] = {"mofore_shuffled": "shuffled", "mofore_still": "still"}
@@ -41,18 +43,21 @@ def embed_representations(
     params: Params,
     device: torch.device,
     processes: Processes,
-) -> dict[str, FloatArray]:
-    """Embed clips with the pretrained encoder, with the same network at initialisation, and with the control VIEWS.
+) -> dict[str, VideoFeatures]:
+    """Embed videos with the pretrained encoder, with the same network at initialisation, with the shipped encoder
+    if pretraining starts with it, and with the control VIEWS.
 
     Args:
         videos: those that `samples` has the clips of.
 
     Returns:
-        By name of the representation, float32 [V, K, D]. Empty on all ranks but 0.
+        By name of the representation. Empty on all ranks but 0.
     """
     encoders = {"mofore": model.encoder, "random_init": untrained_encoder(videos, params, device)}
+    if params.encoder.start == "shipped":
+        encoders["shipped"] = shipped_encoder(params.clip.input).to(device).eval()
     encoders |= dict.fromkeys(VIEWS, model.encoder)
-    return embed_clips(encoders, samples, params.runtime, device, processes, VIEWS, params.seed)
+    return embed_videos(encoders, samples, params.embed.grid, params.runtime, device, processes, VIEWS, params.seed)
 
 
 def forecast_encoders(model: MoFore) -> dict[str, nn.Module]:
@@ -80,12 +85,17 @@ def target_videos(split_V: pd.Series, seed: int) -> npt.NDArray[np.int64]:
     return np.sort(np.concatenate([train, test]))
 
 
-def write_representations(samples: UniformClips, table: pd.DataFrame, features: dict[str, FloatArray]) -> None:
-    """Write `NAME.parquet` with the mean over clips of each video and, for ENCODERS, `NAME_clips.parquet`."""
-    for name, x_VKD in features.items():
-        write_embeddings(EMBEDDINGS / f"{name}.parquet", table, x_VKD.mean(axis=1))
+def write_representations(
+    samples: UniformClips, table: pd.DataFrame, features: dict[str, VideoFeatures], choice: StreamChoice | None
+) -> None:
+    """Write `NAME.parquet` with the embedding of each video and, for ENCODERS, `NAME_clips.parquet`.
+
+    Embeddings have the chosen streams; files of clips have all, because the model forecasts from all.
+    """
+    for name, (clip_VKD, video_VE) in features.items():
+        write_embeddings(EMBEDDINGS / f"{name}.parquet", table, choice.select(video_VE) if choice else video_VE)
         if name in ENCODERS:
-            write_clips(name, samples, table, x_VKD)
+            write_clips(name, samples, table, clip_VKD)
 
 
 def write_clips(name: str, samples: UniformClips, table: pd.DataFrame, x_VKD: FloatArray) -> None:

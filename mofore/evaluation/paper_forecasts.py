@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mofore.clips.augment import input_channels
+from mofore.config import Encoder
 from mofore.embedding.store import EMBEDDINGS, ClipEmbeddings, Embeddings, read_clip_embeddings
 from mofore.evaluation.paper_measures import forecasting_error
 from mofore.method.encoders import load_encoder
@@ -49,8 +49,8 @@ def untrained_error(
         As `forecasting_error`; empty if there is one training clip, of which no statistics can be taken.
     """
     _, forecast = load_forecaster(folder)
-    _, encoder, clip = load_encoder(folder)
-    model = initial_model(encoder, input_channels(clip.input), forecast, seed)
+    _, name, clip = load_encoder(folder)
+    model = initial_model(Encoder(name, keep="online", start="random"), clip.input, forecast, seed)
     features = features.rows(np.isin(features.video, read_clip_embeddings(EMBEDDINGS, "targets").video))
     train_N = np.isin(features.video, videos.video[videos.split == "train"])
     train_ND = features.x_ND[train_N] if train_N.any() else features.x_ND

@@ -51,7 +51,18 @@ ABLATIONS: Sections = {
     "gap, in video frames": GAPS,
     "gap distribution": {name: {"forecast.gap_distribution": name} for name in ("uniform", "log", "decreasing")},
     "gap conditioning": {name: {"forecast.gap_conditioning": name} for name in ("gap", "none", "shuffled")},
-    "input": {name: {"clip.input": name} for name in ("residual", "rgb", "both")},
+    "input": {
+        "two streams": {"clip.input": "two_stream"},
+        "residual": {"clip.input": "residual"},
+        "rgb": {"clip.input": "rgb"},
+        "both in one network": {"clip.input": "both", "encoder.start": "random"},
+    },
+    "start": {
+        "shipped": {"encoder.start": "shipped", "pretrain.streams": "motion"},
+        "shipped, both streams trained": {"encoder.start": "shipped", "pretrain.streams": "both"},
+        "random": {"encoder.start": "random", "pretrain.streams": "both"},
+    },
+    "embeddings have": {"a grid of 3x3": {"embed.grid": 3}, "the whole frame only": {"embed.grid": 0}},
     "frames are": {"whole": {"clip.crop": "none"}, "cropped to the centre": {"clip.crop": "center"}},
     "momentum of the EMA": {
         "0.9 to 1": {"momentum.start": 0.9, "momentum.end": 1},

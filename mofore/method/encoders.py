@@ -3,7 +3,8 @@
 A saved encoder consists of two files. `encoder.safetensors` holds the weights, without pickle. `encoder.json` holds the
 name of the network and the clip parameters. Together they suffice to rebuild the encoder and to prepare its input.
 
-Shapes: B batch, C channels, T frames, H = W side of a clip, N = B T frames of a batch, D feature dimensions.
+Shapes: B batch, C channels, T frames, H = W side of a clip, N = B T frames of a batch, D feature dimensions, G parts of
+the frame. A dash marks the sizes of a feature map, such as H'.
 """
 
 import json
@@ -40,46 +41,98 @@ def conv_2plus1d(c_in: int, c_out: int, time_stride: int) -> nn.Sequential:
     )
 
 
-class SmallR2Plus1D(nn.Sequential):
-    """A small (2+1)D network that is fast on a CPU: [B, C, T, H, W] -> globally pooled features [B, dim].
+def small_trunk(channels: int, width: int = WIDTH) -> nn.Sequential:
+    """A small (2+1)D network that is fast on a CPU: [B, C, T, H, W] -> [B, 4 width, T / 2, H / 16, W / 16].
 
     Designed for clips of 8 frames of 56x56 pixels. Spatial and temporal convolutions alternate, as in "A Closer Look at
     Spatiotemporal Convolutions for Action Recognition" (Tran et al., 2018). To save time on a CPU, it has no residual
     connections, which so few layers do not need; no normalisation between the spatial and the temporal convolution; and
     a stem with stride 4, so that no layer works at half resolution.
+    """
+    return nn.Sequential(
+        nn.Conv3d(channels, width, (1, 7, 7), (1, 4, 4), (0, 3, 3), bias=False),
+        nn.BatchNorm3d(width),
+        nn.ReLU(inplace=True),
+        conv_2plus1d(width, 2 * width, time_stride=1),
+        conv_2plus1d(2 * width, 4 * width, time_stride=2),
+    )
 
-    The final batch normalisation (without affine parameters) gives all features the same weight in cosine similarity.
+
+class Encoder(nn.Module):
+    """A network and the mean over its feature map: [B, C, T, H, W] -> features [B, D]."""
+
+    n_streams = 1
+
+    def __init__(self, trunk: nn.Module, dim: int, standardise: bool = False) -> None:
+        """Pool the output of `trunk`.
+
+        Args:
+            trunk: maps clips to feature maps, [B, C, T, H, W] -> [B, dim, T', H', W'].
+            dim: D.
+            standardise: batch normalisation (without affine parameters) of the features, which gives all of them the
+                same weight in cosine similarity.
+        """
+        super().__init__()
+        self.trunk, self.dim = trunk, dim
+        self.norm: nn.Module = nn.BatchNorm1d(dim, affine=False) if standardise else nn.Identity()
+
+    def forward(self, x_BCTHW: Tensor) -> Tensor:
+        features_BD: Tensor = self.norm(self.trunk(x_BCTHW).mean(dim=(2, 3, 4)))
+        return features_BD
+
+    def pyramid(self, x_BCTHW: Tensor, grid: int) -> Tensor:
+        """Features of the whole frame, then of each cell of a grid: [B, G, D] with G = 1 + grid^2; [B, 1, D] for 0.
+
+        A spatial pyramid (Lazebnik et al., "Beyond Bags of Features", 2006): it tells where in the picture things are.
+        In eval mode only. The first row equals `forward`.
+        """
+        map_BDHW = self.trunk(x_BCTHW).mean(dim=2)
+        levels = [F.adaptive_avg_pool2d(map_BDHW, cells).flatten(2) for cells in ((1, grid) if grid else (1,))]
+        features_BGD = torch.cat(levels, dim=2).transpose(1, 2)
+        return self.norm(features_BGD.flatten(0, 1)).view(features_BGD.shape)
+
+
+class TwoStream(nn.Module):
+    """Two encoders side by side: one for frame differences, one for frames: [B, 6, T, H, W] -> features [B, D].
+
+    As in "Two-Stream Convolutional Networks for Action Recognition in Videos" (Simonyan and Zisserman, 2014). Each
+    stream is trained by losses of its own (see `method.model`): in one network, the still scene, which is easy to
+    predict, would leave nothing to learn about motion.
     """
 
-    def __init__(self, channels: int = 3, width: int = WIDTH) -> None:
-        super().__init__(
-            nn.Conv3d(channels, width, (1, 7, 7), (1, 4, 4), (0, 3, 3), bias=False),
-            nn.BatchNorm3d(width),
-            nn.ReLU(inplace=True),
-            conv_2plus1d(width, 2 * width, time_stride=1),
-            conv_2plus1d(2 * width, 4 * width, time_stride=2),
-            nn.AdaptiveAvgPool3d(1),
-            nn.Flatten(),
-            nn.BatchNorm1d(4 * width, affine=False),
-        )
-        self.dim = 4 * width
+    n_streams = 2
+
+    def __init__(self, motion: Encoder, appearance: Encoder) -> None:
+        super().__init__()
+        self.streams = nn.ModuleList([motion, appearance])
+        self.dim = motion.dim + appearance.dim
+
+    def forward(self, x_BCTHW: Tensor) -> Tensor:
+        inputs = x_BCTHW.chunk(2, dim=1)
+        return torch.cat([stream(x) for stream, x in zip(self.streams, inputs, strict=True)], dim=1)
+
+    def pyramid(self, x_BCTHW: Tensor, grid: int) -> Tensor:
+        """As `Encoder.pyramid`; D counts the features of both streams."""
+        inputs = x_BCTHW.chunk(2, dim=1)
+        parts = [stream.pyramid(x, grid) for stream, x in zip(self.streams, inputs, strict=True)]  # type: ignore[operator]
+        return torch.cat(parts, dim=2)
 
 
-class FrameEncoder(nn.Module):
-    """An image network applied to each frame, and the mean over frames: [B, C, T, H, W] -> [B, D].
+class PerFrame(nn.Module):
+    """An image network applied to each frame: [B, C, T, H, W] -> [B, D, T, H', W'].
 
     The encoder of the MoFore paper, which calls its blindness to motion its main limit.
     """
 
-    def __init__(self, network: nn.Module, dim: int) -> None:
-        """`network`: maps frames [N, C, H, W] to features [N, dim]."""
+    def __init__(self, network: nn.Module) -> None:
+        """`network`: maps frames [N, C, H, W] to feature maps [N, D, H', W']."""
         super().__init__()
-        self.network, self.dim = network, dim
+        self.network = network
 
     def forward(self, x_BCTHW: Tensor) -> Tensor:
         clips, _, frames = x_BCTHW.shape[:3]
-        features_ND: Tensor = self.network(x_BCTHW.transpose(1, 2).flatten(0, 1))
-        return features_ND.unflatten(0, (clips, frames)).mean(dim=1)
+        map_NDHW: Tensor = self.network(x_BCTHW.transpose(1, 2).flatten(0, 1))
+        return map_NDHW.unflatten(0, (clips, frames)).transpose(1, 2)
 
 
 class RightGradientConv3d(nn.Conv3d):
@@ -98,44 +151,47 @@ class RightGradientConv3d(nn.Conv3d):
         return super().forward(x_BCTHW)
 
 
-def small_image_network(channels: int = 3, width: int = WIDTH) -> nn.Sequential:
-    """`SmallR2Plus1D` without its convolutions over time, for frames of 56x56: [N, C, H, W] to [N, 4 width]."""
+def small_image_trunk(channels: int, width: int = WIDTH) -> nn.Sequential:
+    """`small_trunk` without its convolutions over time, for frames of 56x56: [N, C, H, W] -> [N, 4 width, H', W']."""
     layers: list[nn.Module] = []
     shapes = ((channels, width, 7, 4), (width, 2 * width, 3, 2), (2 * width, 4 * width, 3, 2))
     for c_in, c_out, kernel, stride in shapes:
         convolution = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False)
         layers += [convolution, nn.BatchNorm2d(c_out), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return nn.Sequential(*layers)
 
 
-def build_encoder(name: str, seed: int, channels: int = 3) -> nn.Module:
+def build_encoder(name: str, seed: int, input: str = "residual") -> Encoder | TwoStream:
     """Build an encoder with random weights: [B, C, T, H, W] -> [B, D]. Its attribute `dim` is D.
 
     Args:
-        name: "small", or one of torchvision's video networks, "r3d_18" or "r2plus1d_18"; or a frame encoder with
+        name: "small", or one of torchvision's video networks, "r3d_18" or "r2plus1d_18"; or a network for each frame:
             "small_2d", or one of torchvision's image networks, "resnet18" or "resnet50".
         seed: of the initial weights; the global random state does not change.
-        channels: C, a multiple of 3 (see `input_channels`).
+        input: kind of input, see `to_input`; decides C, and with "two_stream" there are two such networks.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if name == "small":
-            encoder: nn.Module = SmallR2Plus1D(channels)
-        elif name == "small_2d":
-            encoder = FrameEncoder(small_image_network(channels), dim=4 * WIDTH)
-        elif name.startswith("resnet"):
-            encoder = FrameEncoder(*_without_classifier(getattr(torchvision.models, name)(), channels))
-        else:
-            encoder, dim = _without_classifier(getattr(torchvision.models.video, name)(), channels)
-            encoder.dim = dim  # type: ignore[assignment]
+        if input == "two_stream":
+            return TwoStream(_one_stream(name, 3), _one_stream(name, 3))
+        return _one_stream(name, input_channels(input))
+
+
+def _one_stream(name: str, channels: int) -> Encoder:
+    if name == "small":
+        encoder = Encoder(small_trunk(channels), 4 * WIDTH, standardise=True)
+    elif name == "small_2d":
+        encoder = Encoder(PerFrame(small_image_trunk(channels)), 4 * WIDTH)
+    else:
+        encoder = _torchvision_encoder(name, channels)
     for module in encoder.modules():
         if isinstance(module, nn.Conv3d):
             module.__class__ = RightGradientConv3d
-    over_frames = isinstance(encoder, FrameEncoder)
-    return encoder.to(memory_format=torch.channels_last if over_frames else torch.channels_last_3d)
+    per_frame = isinstance(encoder.trunk, PerFrame)
+    return encoder.to(memory_format=torch.channels_last if per_frame else torch.channels_last_3d)
 
 
-def save_encoder(folder: Path, encoder: nn.Module, name: str, clip: Clip) -> None:
+def save_encoder(folder: Path, encoder: Encoder | TwoStream, name: str, clip: Clip) -> None:
     """Write `encoder.safetensors` and `encoder.json` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
@@ -144,7 +200,7 @@ def save_encoder(folder: Path, encoder: nn.Module, name: str, clip: Clip) -> Non
     write_json(folder / "encoder.json", description)
 
 
-def load_encoder(folder: Path) -> tuple[nn.Module, str, Clip]:
+def load_encoder(folder: Path) -> tuple[Encoder | TwoStream, str, Clip]:
     """Rebuild a saved encoder.
 
     Returns:
@@ -159,18 +215,20 @@ def load_encoder(folder: Path) -> tuple[nn.Module, str, Clip]:
     except FileNotFoundError as error:
         raise UserError(f"{error.filename or folder}: no such file: run `dvc repro pretrain`") from None
     clip = Clip(**description["clip"])
-    encoder = build_encoder(description["encoder"], 0, input_channels(clip.input))
+    encoder = build_encoder(description["encoder"], 0, clip.input)
     encoder.load_state_dict(weights)
     return encoder, description["encoder"], clip
 
 
-def _without_classifier(network: Any, channels: int) -> tuple[nn.Module, int]:
-    """A network of torchvision that gives pooled features, and their number."""
-    dim = network.fc.in_features
-    network.fc = nn.Identity()
+def _torchvision_encoder(name: str, channels: int) -> Encoder:
+    """A network of torchvision without its pooling and classifier."""
+    is_image = hasattr(torchvision.models, name)
+    network: Any = getattr(torchvision.models if is_image else torchvision.models.video, name)()
+    stem = [network.conv1, network.bn1, network.relu, network.maxpool] if is_image else [network.stem]
     if channels != 3:
-        _widen(network.conv1 if hasattr(network, "conv1") else network.stem[0], channels)
-    return network, dim
+        _widen(network.conv1 if is_image else network.stem[0], channels)
+    trunk = nn.Sequential(*stem, network.layer1, network.layer2, network.layer3, network.layer4)
+    return Encoder(PerFrame(trunk) if is_image else trunk, network.fc.in_features)
 
 
 def _widen(conv: nn.Conv2d | nn.Conv3d, channels: int) -> None:

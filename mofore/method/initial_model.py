@@ -8,25 +8,27 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from mofore.config import Forecast
+from mofore.config import Encoder, Forecast
 from mofore.method.encoders import build_encoder
 from mofore.method.model import MoFore
+from mofore.method.shipped import shipped_encoder
 
 MAX_CLIPS = 4096  # of which statistics are taken; more would only cost memory
 
 
-def initial_model(encoder: str, channels: int, forecast: Forecast, seed: int, keep: str = "online") -> MoFore:
+def initial_model(encoder: Encoder, input: str, forecast: Forecast, seed: int) -> MoFore:
     """A model with the weights with which pretraining starts. Sets torch's global random state.
 
     Args:
-        encoder: its name, see `build_encoder`.
-        channels: of its input, see `input_channels`.
+        encoder: its name, the encoder that is kept, and whether it starts with the shipped weights.
+        input: kind of input, see `to_input`.
         forecast: sizes of projector and predictor.
-        seed: decides all weights.
-        keep: "online" or "ema", see `MoFore`.
+        seed: decides all random weights.
     """
     torch.manual_seed(seed)
-    return MoFore(build_encoder(encoder, seed, channels), forecast, keep)
+    shipped = encoder.start == "shipped"
+    network = shipped_encoder(input) if shipped else build_encoder(encoder.name, seed, input)
+    return MoFore(network, forecast, encoder.keep)
 
 
 def fit_normalisation(model: MoFore, features_ND: npt.NDArray[np.float32], gap_N: npt.NDArray[np.int64]) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mofore.config import Forecast
+from mofore.method.encoders import Encoder, TwoStream
 
 GAP_FEATURES = 32
 LONGEST_GAP = 4096  # video frames; longer gaps get an embedding too, but can be similar to those of shorter gaps
@@ -49,6 +50,14 @@ def mlp(d_in: int, d_hidden: int, d_out: int, batch_norm: bool = True) -> nn.Seq
     )
 
 
+class PerStream(nn.ModuleList):
+    """Networks side by side, each on the features of its stream: [N, D] -> [N, P], both divided evenly among them."""
+
+    def forward(self, x_ND: Tensor) -> Tensor:
+        parts = x_ND.chunk(len(self), dim=1)
+        return torch.cat([network(part) for network, part in zip(self, parts, strict=True)], dim=1)
+
+
 class Embedded(NamedTuple):
     """Outputs of the networks for a batch, not normalised. Targets have no gradient.
 
@@ -65,12 +74,16 @@ class Embedded(NamedTuple):
 class MoFore(nn.Module):
     """Online encoder, projector and predictor, and the EMA copies of encoder and projector.
 
+    An encoder with two streams has a projector and a predictor for each of them. So the streams are trained side by
+    side, each by its own forecasts. D and P count the features and projections of both, one stream after the other.
+
     Attributes:
         keep: which encoder is the result of training, "online" or "ema".
+        streams: number of streams.
         projection_dim: P.
     """
 
-    def __init__(self, encoder: nn.Module, forecast: Forecast, keep: str = "online") -> None:
+    def __init__(self, encoder: Encoder | TwoStream, forecast: Forecast, keep: str = "online") -> None:
         """Add projector, predictor and EMA networks to an encoder.
 
         Args:
@@ -81,19 +94,37 @@ class MoFore(nn.Module):
         """
         super().__init__()
         self.keep, self.gap_conditioning = keep, forecast.gap_conditioning
-        dim: int = encoder.dim  # type: ignore[assignment]
+        self.streams = encoder.n_streams
+        dim = encoder.dim // self.streams
         p_dim, hidden, batch_norm = forecast.projection_dim or dim, forecast.hidden_dim, forecast.batch_norm
-        self.projection_dim = p_dim
-        projector = mlp(dim, hidden, p_dim, batch_norm) if forecast.projection_dim else nn.Identity()
-        self.online = nn.Sequential(encoder, projector)
+        self.projection_dim = p_dim * self.streams
         self.gap = None if forecast.gap_conditioning == "none" else GapEmbedding()
-        self.predictor = mlp(p_dim + (GAP_FEATURES if self.gap else 0), hidden, p_dim, batch_norm)
+        each, g_dim = range(self.streams), GAP_FEATURES if self.gap else 0
+        projectors = PerStream(mlp(dim, hidden, p_dim, batch_norm) for _ in each)
+        self.online = nn.Sequential(encoder, projectors if forecast.projection_dim else nn.Identity())
+        self.predictor = PerStream(mlp(p_dim + g_dim, hidden, p_dim, batch_norm) for _ in each)
         self.ema = copy.deepcopy(self.online).requires_grad_(False)
+        self.frozen: list[nn.Module] = []
+
+    def freeze(self, stream: int) -> None:
+        """Keep the encoder of a stream, also its normalisation, as it is; train only its projector and predictor."""
+        for encoder in (self.online[0], self.ema[0]):
+            assert isinstance(encoder, TwoStream)
+            self.frozen.append(encoder.streams[stream].requires_grad_(False).eval())
+
+    def train(self, mode: bool = True) -> "MoFore":
+        """Set the training mode of all networks that are not frozen."""
+        super().train(mode)
+        for encoder in self.frozen:
+            encoder.eval()
+        return self
 
     @property
-    def encoder(self) -> nn.Module:
+    def encoder(self) -> Encoder | TwoStream:
         """The encoder that is the result of training: the online or the EMA encoder, as `keep` says."""
-        return self.online[0] if self.keep == "online" else self.ema[0]
+        kept = self.online[0] if self.keep == "online" else self.ema[0]
+        assert isinstance(kept, Encoder | TwoStream)
+        return kept
 
     def forward(
         self, context_BCTHW: Tensor, gap_BF: Tensor, future_NCTHW: Tensor, reversed_NCTHW: Tensor | None
@@ -133,7 +164,8 @@ class MoFore(nn.Module):
         if self.gap_conditioning == "shuffled" and self.training:
             gap_BF = gap_BF.roll(1, dims=0)
         gap_NG = self.gap(gap_BF.flatten()).to(projection_NP.dtype)
-        forecast_NP = self.predictor(torch.cat([projection_NP, gap_NG], dim=1))
+        with_gap = [part for one in projection_NP.chunk(self.streams, dim=1) for part in (one, gap_NG)]
+        forecast_NP = self.predictor(torch.cat(with_gap, dim=1))
         return forecast_NP
 
     @torch.no_grad()

@@ -36,24 +36,39 @@ from mofore.method.memory_bank import MemoryBank
 from mofore.method.model import Embedded
 
 
-def objective(embedded: Embedded, group_N: Tensor, memory_bank: MemoryBank, params: Params) -> dict[str, Tensor]:
-    """Compute the weighted sum, its three terms, and the contrastive accuracy.
+def objective(
+    embedded: Embedded, group_N: Tensor, memory_bank: MemoryBank, params: Params, streams: int = 1
+) -> dict[str, Tensor]:
+    """Compute the weighted sum, its three terms, and the contrastive accuracy: means over the streams of the encoder.
 
     Args:
         embedded: outputs of the networks for the whole batch of all processes.
         group_N: group index of each forecast's video.
         memory_bank: targets of earlier batches; not changed.
         params: weights, temperature and type of the losses.
+        streams: of the encoder; each has its losses, of its own features, forecasts and targets.
 
     Returns:
         loss; forecast_loss, contrast_loss and decorrelation_loss, at least 0, the first at most 4 where it is the
         cosine loss; contrastive_accuracy, 0 to 1, without gradient.
     """
+    candidate_MP, group_M = memory_bank.candidates(embedded.target_NP, group_N)
+    if not params.contrast.mask_groups:  # only futures of one context form a group; all other targets are negatives
+        futures = len(group_N) // len(embedded.features_BD)
+        group_M = torch.arange(len(group_M), device=group_M.device) // futures
+    parts = zip(*((None,) * streams if x is None else x.chunk(streams, dim=1) for x in embedded), strict=True)
+    candidates = candidate_MP.chunk(streams, dim=1)
+    losses = [
+        stream_objective(Embedded._make(part), candidate_MP, group_M, params)
+        for part, candidate_MP in zip(parts, candidates, strict=True)
+    ]
+    return {name: torch.stack([loss[name] for loss in losses]).mean() for name in losses[0]}
+
+
+def stream_objective(embedded: Embedded, candidate_MP: Tensor, group_M: Tensor, params: Params) -> dict[str, Tensor]:
+    """The objective of one stream. Candidates of the same group are no negatives of each other."""
     forecast_NP, features_BD, projection_BP, target_NP, reversed_NP = embedded
     futures = len(forecast_NP) // len(features_BD)
-    candidate_MP, group_M = memory_bank.candidates(target_NP, group_N)
-    if not params.contrast.mask_groups:  # only futures of one context form a group; all other targets are negatives
-        group_M = torch.arange(len(group_M), device=group_M.device) // futures
     anchor_NP = forecast_NP if params.contrast.anchor == "forecast" else projection_BP.repeat_interleave(futures, dim=0)
 
     forecast = (forecasting_loss if params.forecast.loss == "cosine" else squared_error)(forecast_NP, target_NP)

@@ -98,14 +98,17 @@ def comparisons(results: Results) -> list[Comparison]:
     Controls with the same embedding for all videos are left out, because they cannot win. Stills are an example if the
     input is frame differences.
     """
+    return [found for row in IF_NOT_BEATEN for found in _comparisons_with(results, row)]
+
+
+def _comparisons_with(results: Results, row: str) -> list[Comparison]:
     found = []
-    for row in IF_NOT_BEATEN:
-        for file, (score, measure) in MAIN_SCORES.items():
-            scores = getattr(results, file)
-            if scores.get(row) and not scores[row].get("constant"):
-                control = scores[row]
-                lead = control["lead"], control["lead_low"], control["lead_high"]
-                found.append(Comparison(row, measure, scores["mofore"][score], control[score], *lead))
+    for file, (score, measure) in MAIN_SCORES.items():
+        scores = getattr(results, file)
+        if scores.get(row) and not scores[row].get("constant"):
+            control = scores[row]
+            lead = control["lead"], control["lead_low"], control["lead_high"]
+            found.append(Comparison(row, measure, scores["mofore"][score], control[score], *lead))
     return found
 
 
@@ -146,9 +149,25 @@ def verdict(results: Results) -> list[str]:
         f"chance {chance_scores['top1']:.0%}; the nearest training video is of the right class for {r_at_1}, by chance "
         f"{chance_scores['r_at_1']:.0%}. (In brackets: 95 % intervals.)",
     ]
+    if results.streams:
+        sentences.append(f"The embeddings have {results.streams}.")
+    if "shipped" in results.linear:
+        sentences.append(_over_shipped(results))
     if collapsed(results):
         sentences.append("The training collapsed.")
     return [*sentences, forecast]
+
+
+def _over_shipped(results: Results) -> str:
+    """Whether training on these videos has improved the shipped encoder, or has harmed it."""
+    found = _comparisons_with(results, "shipped")
+    scores = "; ".join(f"{c.measure} {c.control:.0%} before, {c.mofore:.0%} after" for c in found)
+    answers = {c.answer for c in found}
+    if "no" in answers:
+        return f"Training on these videos has made the shipped encoder worse ({scores}): use `shipped` as it is."
+    if "yes" in answers:
+        return f"Training on these videos has improved the shipped encoder ({scores})."
+    return f"Training on these videos has added nothing that is clear to the shipped encoder ({scores})."
 
 
 def _against_controls(compared: list[Comparison]) -> str:

@@ -22,6 +22,7 @@ ROW_STYLES = {
     "appearance": LineStyle(PINK, "D", ":"),
     "motion": LineStyle(RED, "P", "-."),
     "motion_appearance": LineStyle(RED, "p"),
+    "shipped": LineStyle(BLUE, "d", ":"),
     "supervised": LineStyle(BLACK, "*", ":"),
 }
 GAP = "gap between the clips (frames)"

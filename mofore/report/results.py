@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from mofore.embedding.store import EMBEDDINGS, Embeddings, read_embeddings
+from mofore.embedding.streams import StreamChoice, read_choice
 from mofore.errors import UserError
 from mofore.evaluation.grouped_split import divided_groups, with_grouped_split
 from mofore.frames.store import TEXT as VIDEO_TEXT
@@ -28,6 +29,7 @@ ROW_NAMES = {  # names of the representations in the report
     "appearance": "mean frame",
     "motion": "hand-made motion",
     "motion_appearance": "motion + mean frame",
+    "shipped": "shipped encoder",
     "supervised": "trained on labels",
 }
 ROW_DESCRIPTIONS = {
@@ -39,6 +41,7 @@ ROW_DESCRIPTIONS = {
     "appearance": "the mean frame: what scene and clothes reveal",
     "motion": "histograms of frame differences and optical flow: motion without learning",
     "motion_appearance": "these histograms and the mean frame side by side: the strongest that needs no learning",
+    "shipped": "the encoder that pretraining starts with, untouched: what training on your videos has added",
     "supervised": "the same network trained on the labels: a ceiling, not a control",
 }
 
@@ -73,6 +76,7 @@ class Results:
         embedded: the embedded videos, which are those that were scored.
         too_short: usable videos shorter than one clip, with columns video, frames, reason.
         divided_groups: number of groups of the source that have videos in both splits; 0 unless `data.split` is random.
+        streams: those in the embeddings, and why; None if the encoder has one stream.
         random_split: the split is not that of the source, so `data.split` is random.
     """
 
@@ -89,6 +93,7 @@ class Results:
     too_short: pd.DataFrame
     divided_groups: int = 0
     random_split: bool = False
+    streams: StreamChoice | None = None
 
 
 def read_results() -> Results:
@@ -111,6 +116,7 @@ def read_results() -> Results:
         too_short=read_table(EMBEDDINGS / "left_out.csv", {"video", "reason"}),
         divided_groups=divided_groups(embedded, grouped) if grouped else 0,
         random_split=grouped is not None,
+        streams=read_choice(EMBEDDINGS),
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from torch.optim import AdamW
 
 from mofore.clips.dataset import EpochSampler, ForecastDataset, to_device
-from mofore.clips.loader import load_batches, loader_worker_count
+from mofore.clips.loader import Samples, load_batches, loader_worker_count
 from mofore.clips.sampling import clip_span
 from mofore.config import Params, Pretrain
 from mofore.errors import UserError
@@ -57,6 +57,27 @@ def pretrain(
     """
     p, runtime = params.pretrain, params.runtime
     _check_batch(len(videos), p.batch_size, processes)
+    # On a CPU, each video is always decoded by the same worker. On other devices any worker may decode any video, so
+    # that each would cache all videos: no cache there.
+    cache_bytes = runtime.cache * 1e9 if pick_device(runtime, processes).type == "cpu" else 0
+    loaders = max(1, loader_worker_count(runtime.workers)) * processes.local_count
+    samples = ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed, cache_bytes / loaders)
+    epochs = epochs_of(p, len(videos))
+    batches = EpochSampler(len(videos), p.batch_size, epochs, params.seed, processes=processes)
+    knn = OnlineKnn(videos, params) if p.knn_every and processes.is_main else None
+    return train(params, samples, batches, knn, processes, checkpoint)
+
+
+def train(
+    params: Params,
+    samples: Samples,
+    batches: EpochSampler,
+    knn: OnlineKnn | None = None,
+    processes: Processes = SINGLE,
+    checkpoint: Checkpoint | None = None,
+) -> Pretrained:
+    """The loop, for any samples and batches of them; otherwise as `pretrain`."""
+    p, runtime = params.pretrain, params.runtime
     device = pick_device(runtime, processes)
     keep_freed_memory()
     run = TrainingRun(params, device, processes)
@@ -64,15 +85,7 @@ def pretrain(
         run.restore(state)
         if processes.is_main:
             tell(f"pretrain: resumed from step {run.step}")
-
-    # On a CPU, each video is always decoded by the same worker. On other devices any worker may decode any video, so
-    # that each would cache all videos: no cache there.
-    cache_bytes = runtime.cache * 1e9 if device.type == "cpu" else 0
-    loaders = max(1, loader_worker_count(runtime.workers)) * processes.local_count
-    samples = ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed, cache_bytes / loaders)
-    epochs = epochs_of(p, len(videos))
-    batches = EpochSampler(len(videos), p.batch_size, epochs, params.seed, run.step, processes)
-    knn = OnlineKnn(videos, params) if p.knn_every and processes.is_main else None
+    batches.first_step = run.step
     monitor = Monitor(run, batches.steps, checkpoint)
 
     with StopSignals() as signals, closing(load_batches(samples, batches, runtime.workers, device)) as loaded:
@@ -91,7 +104,7 @@ def pretrain(
                 monitor.check_loss()
                 epoch = run.step // batches.steps_per_epoch
                 row = {"epoch": epoch} | run.log.end_epoch() | {"lr": lr, "momentum": momentum}
-                if knn and knn.possible and (epoch % p.knn_every == 0 or epoch == epochs):
+                if knn and knn.possible and (epoch % p.knn_every == 0 or epoch == batches.epochs):
                     row["knn"] = knn.score(run.train_state.model.encoder, device)
                 run.rows.append(row)
             if run.step == batches.steps or (checkpoint and checkpoint.due()):

@@ -20,9 +20,9 @@ import torch
 from torch import nn
 from torch.optim import AdamW
 
-from mofore.clips.augment import input_channels, time_reverse, to_input
+from mofore.clips.augment import time_reverse, to_input
 from mofore.clips.dataset import Sample
-from mofore.config import Params
+from mofore.config import STREAMS, Params
 from mofore.method.initial_model import initial_model
 from mofore.method.memory_bank import MemoryBank
 from mofore.method.model import Embedded, MoFore
@@ -54,8 +54,10 @@ class TrainState:
 
 def make_train_state(params: Params, device: torch.device, processes: Processes) -> TrainState:
     """The state before the first step. The initial weights follow from `params.seed`."""
-    encoder, channels = params.encoder, input_channels(params.clip.input)
-    model = initial_model(encoder.name, channels, params.forecast, params.seed, encoder.keep).to(device).train()
+    model = initial_model(params.encoder, params.clip.input, params.forecast, params.seed).to(device)
+    if model.streams > 1 and params.pretrain.streams == "motion":
+        model.freeze(STREAMS.index("appearance"))
+    model.train()
     networks = processes.replicate(model, device)
     if params.runtime.compile:
         networks = torch.compile(networks)  # type: ignore[assignment] # a module for a module
@@ -83,7 +85,7 @@ def train_step(state: TrainState, batch: Sample, params: Params, momentum: float
     gap_BF, group_B = processes.gather(batch.gap_F), processes.gather(batch.group)
     group_N = group_B.repeat_interleave(gap_BF.shape[1])
 
-    losses = objective(embedded, group_N, state.memory_bank, params)
+    losses = objective(embedded, group_N, state.memory_bank, params, state.model.streams)
 
     state.optimizer.zero_grad(set_to_none=True)
     # Each process has the loss of the whole batch, but gradients only for its own rows. They must be summed over

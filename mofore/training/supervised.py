@@ -15,14 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from mofore.clips.augment import input_channels, random_colour, random_crop, to_input
+from mofore.clips.augment import random_colour, random_crop, to_input
 from mofore.clips.dataset import EpochSampler
 from mofore.clips.loader import load_batches
 from mofore.clips.sampling import clip_offsets, clip_span
 from mofore.config import Params
 from mofore.errors import UserError
 from mofore.frames.store import FrameStore
-from mofore.method.encoders import build_encoder
+from mofore.method.encoders import Encoder, TwoStream, build_encoder
 from mofore.runtime.device import autocast
 from mofore.runtime.distributed import SINGLE, Processes
 from mofore.training.optim import adamw, learning_rate
@@ -72,7 +72,7 @@ def why_untrainable(videos: FrameStore, batch_size: int) -> str:
 
 def train_on_labels(
     params: Params, videos: FrameStore, device: torch.device, processes: Processes = SINGLE
-) -> tuple[nn.Module, float]:
+) -> tuple[Encoder | TwoStream, float]:
     """Train encoder and linear layer for `supervised.epochs`.
 
     Args:
@@ -91,9 +91,8 @@ def train_on_labels(
     clips = LabelledClips(videos, params)
     batches = EpochSampler(len(videos), p.batch_size, params.supervised.epochs, params.seed, processes=processes)
     torch.manual_seed(params.seed)
-    encoder = build_encoder(params.encoder.name, params.seed, input_channels(params.clip.input))
-    dim: int = encoder.dim  # type: ignore[assignment]
-    model = nn.Sequential(encoder, nn.Linear(dim, clips.classes)).to(device).train()
+    encoder = build_encoder(params.encoder.name, params.seed, params.clip.input)
+    model = nn.Sequential(encoder, nn.Linear(encoder.dim, clips.classes)).to(device).train()
     network = processes.replicate(model, device)
     optimizer = adamw(model, p.lr, p.weight_decay)
     accuracies: list[Tensor] = []  # one per step

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from mofore.embedding import calibration
 from mofore.embedding.calibration import untrained_encoder
 from mofore.embedding.inference import UniformClips
 from mofore.frames.store import FrameStore
-from mofore.method.encoders import build_encoder
+from mofore.method.encoders import Encoder, TwoStream, build_encoder
 
 Packer = Callable[..., Path]
 CPU = torch.device("cpu")
@@ -31,20 +32,25 @@ def videos(pack: Packer) -> FrameStore:
     return FrameStore(pack([12] * 8, texture=True))
 
 
-def first_layer(videos: FrameStore, params: Params, encoder: nn.Module) -> Tensor:
+def layers(encoder: Encoder | TwoStream) -> Any:
+    """The layers of the network "small"."""
+    return encoder.trunk
+
+
+def first_layer(videos: FrameStore, params: Params, encoder: Encoder | TwoStream) -> Tensor:
     """What the first normalisation sees of all training clips, [channels, values]."""
     train = videos.select(np.flatnonzero(videos.table.split == "train"))
     samples = UniformClips(train, params.clip, calibration.CLIPS_PER_VIDEO)
     frames = torch.from_numpy(np.concatenate([samples[video] for video in range(len(train))]))
     with torch.no_grad():
-        convolved: Tensor = encoder[0](to_input(frames, params.clip.input))  # type: ignore[index]
+        convolved: Tensor = layers(encoder)[0](to_input(frames, params.clip.input))
     return convolved.transpose(0, 1).flatten(1)
 
 
 def test_statistics_are_those_of_the_training_clips(videos: FrameStore, short: Params) -> None:
     encoder = untrained_encoder(videos, short, CPU)
     seen = first_layer(videos, short, encoder)
-    norm = encoder[1]  # type: ignore[index]
+    norm = layers(encoder)[1]
     torch.testing.assert_close(norm.running_mean, seen.mean(dim=1), rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(norm.running_var, seen.var(dim=1), rtol=1e-2, atol=1e-4)
 
@@ -81,6 +87,6 @@ def test_of_many_videos_a_sample_by_the_seed(
         encoder = build_encoder("small", 0)
         short.seed = seed
         calibration.calibrate(encoder, videos, short, CPU)
-        means.append(encoder[1].running_mean)  # type: ignore[index]
+        means.append(layers(encoder)[1].running_mean)
     assert torch.equal(means[0], means[1])
     assert not torch.equal(means[0], means[2])

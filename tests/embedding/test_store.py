@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from mofore.embedding.store import (
+    OPTIONAL,
     REPRESENTATIONS,
     Embeddings,
     read_clip_embeddings,
@@ -37,7 +38,7 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Files of all representations but supervised. The controls have two more videos, in another order."""
     monkeypatch.chdir(tmp_path)
     for name, folder in REPRESENTATIONS.items():
-        if name != "supervised":
+        if name not in OPTIONAL:
             videos = list(range(8)) if folder.name == "embeddings" else [9, 7, 6, 5, 4, 3, 2, 1, 0, 8]
             x_VD = np.array(videos, np.float32)[:, None] * np.ones(3, np.float32)
             write_embeddings(folder / f"{name}.parquet", table(videos), x_VD)
@@ -46,16 +47,15 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_all_representations_have_the_same_videos(rows: Path) -> None:
     found = read_representations()
-    assert list(found) == [name for name in REPRESENTATIONS if name != "supervised"]
+    assert list(found) == [name for name in REPRESENTATIONS if name not in OPTIONAL]
     for row in found.values():
         assert row.video.tolist() == [f"v{v}" for v in range(8)]
         assert row.x_ND[:, 0].tolist() == list(range(8))
 
 
-def test_supervised_is_read_if_it_exists(rows: Path) -> None:
-    write_embeddings(
-        REPRESENTATIONS["supervised"] / "supervised.parquet", table(list(range(8))), np.ones((8, 2), np.float32)
-    )
+def test_optional_representations_are_read_if_they_exist(rows: Path) -> None:
+    for name in OPTIONAL:
+        write_embeddings(REPRESENTATIONS[name] / f"{name}.parquet", table(list(range(8))), np.ones((8, 2), np.float32))
     assert list(read_representations()) == list(REPRESENTATIONS)
 
 

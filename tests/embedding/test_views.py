@@ -10,7 +10,7 @@ import torch
 
 from mofore.config import Params
 from mofore.embedding.calibration import untrained_encoder
-from mofore.embedding.inference import UniformClips, embed_clips
+from mofore.embedding.inference import UniformClips, VideoFeatures, embed_clips
 from mofore.embedding.store import EMBEDDINGS, read_clip_embeddings, read_embeddings
 from mofore.embedding.views import (
     CLIMATOLOGY_VIDEOS,
@@ -54,7 +54,9 @@ def test_files_have_the_documented_columns(
     monkeypatch.chdir(tmp_path)
     samples = UniformClips(videos, short.clip, 3)
     x_VKD = np.random.default_rng(0).normal(size=(4, 3, 5)).astype(np.float32)
-    write_representations(samples, videos.table, {"mofore": x_VKD, "mofore_still": x_VKD})
+    video_VE = np.random.default_rng(1).normal(size=(4, 50)).astype(np.float32)
+    found = VideoFeatures(x_VKD, video_VE)
+    write_representations(samples, videos.table, {"mofore": found, "mofore_still": found}, None)
 
     table = pd.read_parquet(EMBEDDINGS / "mofore.parquet")
     assert table.columns.tolist() == ["video", "label", "group", "split", "embedding"]
@@ -65,7 +67,7 @@ def test_files_have_the_documented_columns(
         "mofore_still.parquet",
     ]
     read = read_embeddings(EMBEDDINGS, "mofore")
-    assert np.allclose(read.x_ND, x_VKD.mean(axis=1), atol=1e-6)
+    assert (read.x_ND == video_VE).all()
     assert read.split.tolist() == ["train", "train", "train", "test"]
     clips = read_clip_embeddings(EMBEDDINGS, "mofore")
     assert (clips.x_ND == x_VKD.reshape(12, 5)).all()
@@ -79,10 +81,11 @@ def test_representations_are_the_encoder_its_initial_weights_and_its_controls(pa
     model = MoFore(build_encoder("small", 5), short.forecast).eval()
     representations = embed_representations(model, videos, samples, short, torch.device("cpu"), SINGLE)
     assert list(representations) == ["mofore", "random_init", "mofore_shuffled", "mofore_still"]
-    assert len({x_VKD.tobytes() for x_VKD in representations.values()}) == 4
+    assert len({found.clip_VKD.tobytes() for found in representations.values()}) == 4
     random_init = untrained_encoder(videos, short, torch.device("cpu"))
     alone = embed_clips({"": random_init}, samples, short.runtime, torch.device("cpu"))[""]
-    assert (representations["random_init"] == alone).all()
+    assert (representations["random_init"].clip_VKD == alone).all()
+    assert np.allclose(representations["random_init"].video_VE, alone.mean(axis=1), atol=1e-5)
 
 
 def test_contexts_are_embedded_apart_only_where_the_ema_encoder_is_kept(short: Params) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from mofore.config import Knn
-from mofore.embedding.store import REPRESENTATIONS, Embeddings, write_embeddings
+from mofore.embedding.store import OPTIONAL, REPRESENTATIONS, Embeddings, write_embeddings
 from mofore.evaluation.bootstrap import group_interval
 from mofore.evaluation.knn import RECALL_AT, evaluate_knn, evaluate_rows, recall_table
 from mofore.splits import group_folds
@@ -246,7 +246,7 @@ def run_stage_on(videos: Embeddings) -> dict[str, dict[str, float]]:
     """Run the stage in the working directory with these embeddings for all rows, and return its scores."""
     table = pd.DataFrame({name: getattr(videos, name) for name in ("video", "label", "group", "split")})
     for name, folder in REPRESENTATIONS.items():
-        if name != "supervised":
+        if name not in OPTIONAL:
             write_embeddings(folder / f"{name}.parquet", table, videos.x_ND)
     Path("data/frames").mkdir(exist_ok=True)
     table.drop(columns="label").to_csv("data/frames/grouped_split.csv", index=False)
@@ -261,7 +261,7 @@ def test_the_stage_writes_scores_retrieval_and_classes(project: Path, capsys: py
     odd = {"c00": 'a, "b"', "c01": "two\nlines", "c02": "$x$"}
     videos.label = np.array([odd[label] for label in videos.label])
     scores = run_stage_on(videos)
-    rows = [name for name in REPRESENTATIONS if name != "supervised"]
+    rows = [name for name in REPRESENTATIONS if name not in OPTIONAL]
     assert list(scores) == rows
     assert scores["mofore"]["r_at_1"] == scores["metadata"]["r_at_1"] == 1
     assert {"lead", "lead_low", "lead_high"} <= set(scores["metadata"])

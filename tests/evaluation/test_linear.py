@@ -32,8 +32,17 @@ def test_separable_classes_are_told_apart() -> None:
     assert result.scores["C"] in C_GRID
 
 
-def test_scores_are_those_of_a_logistic_regression_on_standardised_features() -> None:
+def widened(videos: Embeddings) -> Embeddings:
+    """The same embeddings with many dimensions of noise."""
+    noise_ND = np.random.default_rng(len(videos.label)).normal(size=(len(videos.label), 300)).astype(np.float32)
+    return replace(videos, x_ND=np.concatenate([3 * videos.x_ND, noise_ND], axis=1))
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_scores_are_those_of_a_logistic_regression_on_standardised_features(wide: bool) -> None:
     test, train = blobs(90, 0.7, 1, "test"), blobs(120, 0.7, 0, "train")
+    if wide:  # more dimensions than embeddings
+        test, train = widened(test), widened(train)
     result = evaluate_linear(test, train, holdout=0.25, seed=0)
     scaler = StandardScaler().fit(train.x_ND)
     classifier = LogisticRegression(C=result.scores["C"], max_iter=2000)
@@ -93,6 +102,13 @@ def test_a_representation_that_is_the_same_for_all_videos_is_marked() -> None:
     results = evaluate_rows({"good": good, "still": still}, 0.25, folds=0, seed=0, workers=1)
     assert results["still"].scores["constant"] == 1
     assert "constant" not in results["good"].scores
+
+
+@pytest.mark.parametrize("dim", [4, 400])
+def test_the_same_embedding_for_all_videos_predicts_one_class(dim: int) -> None:
+    test, train = blobs(30, 0.1, 1, "test"), blobs(40, 0.1, 0, "train")
+    test.x_ND, train.x_ND = np.ones((30, dim), np.float32), np.ones((40, dim), np.float32)
+    assert len(set(evaluate_linear(test, train, 0.25, 0).predicted_N)) == 1
 
 
 def test_without_folds_there_is_no_cross_validation() -> None:

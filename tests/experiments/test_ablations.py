@@ -92,7 +92,12 @@ def test_only_the_first_row_of_each_section_is_the_default() -> None:
 def test_an_ablation_equal_to_params_yaml_is_the_default(project: Path) -> None:
     change_params(project, {"clip.input": "rgb", "forecast.gap_max": 20})
     rows = ablation_rows("default")
-    assert [row.name for row in rows if row.section == "input"] == ["rgb", "residual", "both"]
+    assert [row.name for row in rows if row.section == "input"] == [
+        "rgb",
+        "two streams",
+        "residual",
+        "both in one network",
+    ]
     gaps = [row for row in rows if row.section == "gap, in video frames"]
     assert (gaps[0].name, gaps[0].is_default, gaps[1].is_default) == ("as set", True, False), (
         "no row has the values of params.yaml"

@@ -3,10 +3,12 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from mofore.clips.augment import to_input
 from mofore.config import Params
 from mofore.errors import UserError
 from mofore.method.encoders import RightGradientConv3d, build_encoder, load_encoder, save_encoder
@@ -58,8 +60,37 @@ def test_a_convolution_has_the_same_output_and_gradients_in_bf16(frames: int, in
 def test_more_channels_give_the_same_features_of_repeated_ones(name: str) -> None:
     x_BCTHW = torch.randn(2, 3, 4, 32, 32)
     with torch.no_grad():
-        three, six = (build_encoder(name, 0, channels).eval() for channels in (3, 6))
+        three, six = (build_encoder(name, 0, kind).eval() for kind in ("rgb", "both"))
         torch.testing.assert_close(six(torch.cat([x_BCTHW, x_BCTHW], dim=1)), three(x_BCTHW), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "grid"), [("small", 0), ("small", 3), ("small_2d", 2), ("r3d_18", 1)])
+def test_a_pyramid_has_the_features_of_the_frame_and_of_each_cell(name: str, grid: int) -> None:
+    encoder: Any = build_encoder(name, 0)
+    encoder.train()(torch.randn(8, 3, 4, 64, 64))  # statistics that are not those of a new network
+    encoder.eval()
+    x_BCTHW = torch.randn(2, 3, 4, 64, 64)
+    with torch.no_grad():
+        pyramid_BGD = encoder.pyramid(x_BCTHW, grid)
+        map_BDTHW = encoder.trunk(x_BCTHW)
+        assert pyramid_BGD.shape == (2, 1 + grid**2, encoder.dim)
+        torch.testing.assert_close(pyramid_BGD[:, 0], encoder(x_BCTHW))
+        if grid == 2:  # 4x4 places, so each cell is a quarter
+            quarter_BD = map_BDTHW[..., :2, 2:].mean(dim=(2, 3, 4))
+            torch.testing.assert_close(pyramid_BGD[:, 2], quarter_BD)
+
+
+def test_two_streams_see_differences_and_frames_and_nothing_of_each_other(params: Params) -> None:
+    frames_BTHWC = torch.randint(256, (2, 5, 32, 32, 3), dtype=torch.uint8)
+    encoder: Any = build_encoder("small", 0, "two_stream").eval()
+    with torch.no_grad():
+        features_BD = encoder(to_input(frames_BTHWC, "two_stream"))
+        motion_BD = encoder.streams[0](to_input(frames_BTHWC, "residual"))
+        look_BD = encoder.streams[1](to_input(frames_BTHWC[:, 1:], "rgb"))
+        pyramid_BGD = encoder.pyramid(to_input(frames_BTHWC, "two_stream"), 2)
+    torch.testing.assert_close(features_BD, torch.cat([motion_BD, look_BD], dim=1))
+    torch.testing.assert_close(pyramid_BGD[:, 0], features_BD)
+    assert encoder.dim == features_BD.shape[1] == 384
 
 
 def test_the_seed_sets_the_weights_and_not_the_global_random_state() -> None:

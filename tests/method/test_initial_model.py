@@ -7,19 +7,17 @@ import pytest
 import torch
 from torch import nn
 
-from mofore.clips.augment import input_channels
 from mofore.config import Params
 from mofore.embedding.store import FloatArray
 from mofore.method.initial_model import MAX_CLIPS, first_targets, fit_normalisation, initial_model
-from mofore.method.model import MoFore
+from mofore.method.model import MoFore, PerStream
 from mofore.method.saved_model import forecast_clips
 from mofore.runtime.distributed import init_distributed
 from mofore.training.step import make_train_state
 
 
 def build(params: Params) -> MoFore:
-    channels = input_channels(params.clip.input)
-    return initial_model(params.encoder.name, channels, params.forecast, params.seed, params.encoder.keep)
+    return initial_model(params.encoder, params.clip.input, params.forecast, params.seed)
 
 
 def features(model: MoFore, rows: int) -> FloatArray:
@@ -52,7 +50,9 @@ def test_hidden_units_are_normalised_on_the_data(tiny: Params, rows: int) -> Non
     fit_normalisation(model, x_ND, rng.integers(0, 9, rows))
     assert not any(module.training for module in model.modules())
     assert all(torch.equal(value, weights[name]) for name, value in model.named_parameters())
-    projector = model.online[1]
+    projectors = model.online[1]
+    assert isinstance(projectors, PerStream)
+    projector = projectors[0]
     assert isinstance(projector, nn.Sequential)
     with torch.inference_mode():
         hidden_NH = projector[1](projector[0](torch.tensor(x_ND)))

@@ -1,6 +1,7 @@
 """The networks: shapes, gradients, EMA update, and the effect of the gap."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -53,7 +54,8 @@ def test_gap_conditioning_none_and_shuffled(model: MoFore, forecast: Forecast) -
     gap_BF, other_BF = torch.tensor([[0], [9], [40]]), torch.tensor([[5], [6], [7]])
     untold = MoFore(build_encoder("small", seed=0), replace(forecast, gap_conditioning="none"))
     assert torch.equal(forecasts(untold, gap_BF), forecasts(untold, other_BF))
-    assert untold.predictor[0].in_features == 16, "nothing of the gap reaches the predictor"
+    predictor: Any = untold.predictor[0]
+    assert predictor[0].in_features == 16, "nothing of the gap reaches the predictor"
     true_gap_BFP = forecasts(model, gap_BF)
     model.gap_conditioning = "shuffled"
     shuffled_BFP = forecasts(model, gap_BF)
@@ -117,6 +119,24 @@ def test_the_papers_predictor_is_two_layers(forecast: Forecast) -> None:
     plain = replace(forecast, projection_dim=0, batch_norm=False, gap_conditioning="none")
     model = MoFore(build_encoder("small_2d", 0), plain)
     z_BP = torch.randn(3, model.projection_dim)
-    first, last = (layer for layer in model.predictor if isinstance(layer, nn.Linear))
+    predictor: Any = model.predictor[0]
+    first, last = (layer for layer in predictor if isinstance(layer, nn.Linear))
     expected_BP = (z_BP @ first.weight.T + first.bias).clamp(min=0) @ last.weight.T + last.bias
     torch.testing.assert_close(model.predict(z_BP, torch.zeros(3, 1)), expected_BP)
+
+
+def test_a_frozen_stream_keeps_its_encoder_and_the_other_one_learns(forecast: Forecast) -> None:
+    model = MoFore(build_encoder("small", 0, "two_stream"), forecast)
+    model.freeze(1)
+    model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    x_BCTHW, x_NCTHW = torch.randn(4, 6, 4, 32, 32), torch.randn(4, 6, 4, 32, 32)
+    embedded = model(x_BCTHW, torch.zeros(4, 1), x_NCTHW, None)
+    assert embedded.forecast_NP.shape == embedded.target_NP.shape == (4, 2 * 16)
+    embedded.forecast_NP.square().sum().backward()
+    torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1).step()
+    model.update_ema(0.5)
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert not any(name.startswith(("online.0.streams.1", "ema.0.streams.1")) for name in changed)
+    for part in ("online.0.streams.0.trunk.0", "online.1.0", "online.1.1", "predictor.0", "predictor.1"):
+        assert any(name.startswith(part) for name in changed), part

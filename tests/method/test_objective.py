@@ -258,3 +258,14 @@ def test_with_the_context_as_anchor_the_contrast_does_not_see_the_forecast(param
     losses["contrast_loss"].backward()
     assert embedded.forecast_NP.grad is None
     assert embedded.projection_BP.grad is not None
+
+
+def test_streams_are_trained_side_by_side(params: Params) -> None:
+    first, second = embeddings(6, 2, seed=0), embeddings(6, 2, seed=5)
+    group_N, empty = groups(6, 2), bank_of(0)
+    pairs = zip(first, second, strict=True)
+    both = Embedded._make(torch.cat([a, b], dim=1) for a, b in pairs if a is not None and b is not None)
+    found = values(objective(both, group_N, MemoryBank(0, 2 * P, CPU), params, streams=2))
+    alone = [values(objective(one, group_N, empty, params)) for one in (first, second)]
+    for name, value in found.items():
+        assert value == pytest.approx((alone[0][name] + alone[1][name]) / 2, rel=1e-5), name

@@ -56,6 +56,7 @@ ROWS = [
     "appearance",
     "motion",
     "motion_appearance",
+    "shipped",
 ]
 
 
@@ -81,7 +82,7 @@ def test_every_result_is_written(project: Path) -> None:
         assert all(wanted <= set(score) for score in scores.values())
         if name != "structure":
             leads = {"lead", "lead_low", "lead_high"}
-            assert [leads <= set(score) for score in scores.values()] == [False] + 7 * [True]
+            assert [leads <= set(score) for score in scores.values()] == [False] + 8 * [True]
     temporal = json.loads((project / "results/temporal.json").read_text())
     assert list(temporal) == ["mofore", "random_init"]
     assert {"same_video", "other_videos", "margin", "margin_in_sd", "effective_rank"} <= set(temporal["mofore"])
@@ -94,7 +95,7 @@ def test_every_result_is_written(project: Path) -> None:
     pretrained = json.loads((project / "results/pretrain.json").read_text())
     assert {"loss", "effective_rank", "clips_per_second", "seconds", "data_wait"} <= set(pretrained)
     for name in ROWS:
-        folder = "controls" if name in ROWS[4:] else "embeddings"
+        folder = "controls" if name in ROWS[4:-1] else "embeddings"
         embeddings = pd.read_parquet(project / f"data/{folder}/{name}.parquet")
         assert embeddings.columns.tolist() == ["video", "label", "group", "split", "embedding"]
         assert len(embeddings) == 14 * 4

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 import torch
 
-from mofore.clips.augment import input_channels
 from mofore.config import Params
 from mofore.embedding.store import write_clip_embeddings, write_embeddings
 from mofore.evaluation.paper_measures import PAPER
@@ -28,7 +27,7 @@ def make_project(folder: Path, params: Params, names: list[str], label: list[str
     """Write a model, and embeddings as the stage `embed` does; the last half of the videos is held out."""
     forecast = replace(params.forecast, projection_dim=8, hidden_dim=16)
     torch.manual_seed(0)
-    model = MoFore(build_encoder("small", 0, input_channels(params.clip.input)), forecast, keep)
+    model = MoFore(build_encoder("small", 0, params.clip.input), forecast, keep)
     save_encoder(folder / "data/model", model.encoder, "small", params.clip)
     save_forecaster(folder / "data/model", model, forecast)
     split = ["test" if i >= len(names) // 2 else "train" for i in range(len(names))]

@@ -254,8 +254,8 @@ def test_initial_weights_depend_on_the_seed_only(tiny: Params) -> None:
 
     a, again, b = start(1), start(1), start(2)
     assert all(torch.equal(a[key], again[key]) for key in a)
-    assert not torch.equal(a["online.0.0.weight"], b["online.0.0.weight"])
-    assert not torch.equal(a["predictor.0.weight"], b["predictor.0.weight"])
+    assert not torch.equal(a["online.0.trunk.0.weight"], b["online.0.trunk.0.weight"])
+    assert not torch.equal(a["predictor.0.0.weight"], b["predictor.0.0.weight"])
     assert all(torch.equal(a[key], a[key.replace("online", "ema")]) for key in a)
 
 
@@ -290,9 +290,17 @@ def pinned(params: Params) -> Params:
         time_reversed_negatives=True,
     )
     params.decorrelation, params.momentum = Decorrelation(weight=0.1), Momentum(start=0.9, end=1.0)
-    params.encoder = Encoder(name="small", keep="online")
+    params.encoder = Encoder(name="small", start="random", keep="online")
     params.pretrain = Pretrain(
-        epochs=20, min_steps=0, batch_size=8, lr=1e-4, weight_decay=0.05, warmup=0.05, schedule="cosine", knn_every=0
+        streams="both",
+        epochs=20,
+        min_steps=0,
+        batch_size=8,
+        lr=1e-4,
+        weight_decay=0.05,
+        warmup=0.05,
+        schedule="cosine",
+        knn_every=0,
     )
     return params
 

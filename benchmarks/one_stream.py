@@ -1,0 +1,13 @@
+"""The parameters of the benchmarks: those of params.yaml, but one stream of frame differences, from random weights.
+
+So all methods and ways that are compared have the same network, input and start.
+"""
+
+from mofore.config import Params, load_params
+
+
+def one_stream_params() -> Params:
+    """Read params.yaml and set input, start and pooling."""
+    params = load_params()
+    params.clip.input, params.encoder.start, params.embed.grid = "residual", "random", 0
+    return params
