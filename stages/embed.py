@@ -49,6 +49,8 @@ def main() -> None:
         if not processes.is_main:
             return
 
+    for stale in ("streams.json", "shipped.parquet"):  # of an earlier run without DVC, which removes outputs
+        (EMBEDDINGS / stale).unlink(missing_ok=True)
     choice = None
     if model.streams > 1:
         choice = choose_streams(features["mofore"].video_VE, videos.table.group, videos.table.split, params.seed)

@@ -170,7 +170,7 @@ def _video_features(
 ) -> tuple[Tensor, Tensor]:
     features_VKGD = encoder.pyramid(x_BCTHW, grid).float().expand(clips, -1, -1).unflatten(0, (-1, per_video))
     of_streams = features_VKGD.mean(dim=1).chunk(encoder.n_streams, dim=2)
-    return features_VKGD[:, :, 0], torch.cat([x_VGD.flatten(1) for x_VGD in of_streams], dim=1)
+    return features_VKGD[:, :, 0].contiguous(), torch.cat([x_VGD.flatten(1) for x_VGD in of_streams], dim=1)
 
 
 def _embed(

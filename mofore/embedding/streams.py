@@ -39,14 +39,14 @@ def agreement(a_VE: FloatArray, b_VE: FloatArray, group_V: npt.NDArray[np.str_],
 
     Returns:
         Share of common neighbours divided by its expected value if neighbours were drawn at random: 1 is chance. 0 if
-        no video has NEIGHBOURS videos of other groups.
+        no video has so many videos of other groups that it could reach MIN_AGREEMENT.
     """
     if len(group_V) > MAX_VIDEOS:
         some = np.random.default_rng(seed).choice(len(group_V), MAX_VIDEOS, replace=False)
         a_VE, b_VE, group_V = a_VE[some], b_VE[some], group_V[some]
     _, group, sizes = np.unique(group_V, return_inverse=True, return_counts=True)
     others_V = len(group_V) - sizes[group]
-    scored_V = others_V >= NEIGHBOURS
+    scored_V = others_V >= NEIGHBOURS * MIN_AGREEMENT
     if not scored_V.any():
         return 0.0
     same_VV = group[:, None] == group[None, :]
@@ -70,7 +70,7 @@ class StreamChoice:
 
     Attributes:
         kept: their numbers in STREAMS.
-        agreement: of the two streams on the training videos, see `agreement`.
+        agreement: of the two streams on the training videos, see `agreement`; 0: too few videos to tell.
     """
 
     kept: list[int]
@@ -90,6 +90,8 @@ class StreamChoice:
     def __str__(self) -> str:
         if len(self.kept) == len(STREAMS):
             return f"both streams, which agree {self.agreement:.1f} times as often as by chance"
+        if not self.agreement:
+            return f"{STREAMS[self.kept[0]]} alone: there are too few videos to tell whether the streams agree"
         return f"{STREAMS[self.kept[0]]} alone: the streams agree only {self.agreement:.1f} times as often as by chance"
 
 

@@ -1,8 +1,8 @@
 """Make the encoder that the package ships: `python -m mofore.experiments.shipped_encoder`.
 
 It draws generated videos, pretrains each stream of the network "small" on them, with the parameters of params.yaml, and
-writes their weights to `mofore/method/shipped/`. No real video and no label is used. It takes hours on two cores; a run
-that was stopped goes on where it was. docs/shipped-encoder.md has its scores.
+writes their weights to `mofore/method/shipped/`. No real video and no label is used. It takes more than an hour on two
+cores; a run that was stopped goes on where it was. docs/shipped-encoder.md has its scores.
 """
 
 import mofore.runtime.openmp  # noqa: F401 # must come before imports that load torch

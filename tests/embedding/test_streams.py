@@ -93,10 +93,13 @@ def test_the_choice_goes_by_training_videos(related: bool, groups: np.ndarray) -
     assert ("both" if related else "motion alone") in str(choice)
 
 
-def test_too_few_videos_leave_motion_alone() -> None:
-    x_VE = np.random.default_rng(0).normal(size=(NEIGHBOURS, 8)).astype(np.float32)
-    group, split = pd.Series([f"g{v}" for v in range(NEIGHBOURS)]), pd.Series(["train"] * NEIGHBOURS)
-    assert choose_streams(x_VE, group, split, 0) == StreamChoice([0], 0.0)
+@pytest.mark.parametrize(("videos", "enough"), [(1, False), (NEIGHBOURS, False), (30, False), (31, True)])
+def test_too_few_videos_leave_motion_alone_even_if_the_streams_are_equal(videos: int, enough: bool) -> None:
+    x_VD = np.random.default_rng(0).normal(size=(videos, 8)).astype(np.float32)
+    group, split = pd.Series([f"g{v}" for v in range(videos)]), pd.Series(["train"] * videos)
+    choice = choose_streams(np.concatenate([x_VD, x_VD], axis=1), group, split, 0)
+    assert choice.kept == ([0, 1] if enough else [0])
+    assert ("too few videos to tell" in str(choice)) == (not enough)
 
 
 def test_forecasts_of_both_streams_count_the_same() -> None:

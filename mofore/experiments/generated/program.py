@@ -1,7 +1,6 @@
 """What happens in a video: who moves, where to and how, and what the camera does. How it all looks comes later.
 
-A program can be drawn again and again, each time with other colours, bodies and backgrounds (see look.py). The encoder
-is to learn what such videos have in common: the program.
+A program can be drawn again and again, each time with other colours, bodies and backgrounds (see draw.py).
 
 Lengths on the picture are fractions of its height, the origin is its centre, x goes right and y down. Time is in
 seconds.
