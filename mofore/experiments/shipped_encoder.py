@@ -33,7 +33,7 @@ STEPS = {"motion": 6000, "appearance": 3000}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("streams", nargs="*", default=list(STEPS), choices=STEPS, help="those to train; all if none")
+    parser.add_argument("--stream", choices=list(STEPS), help="train this one only")
     parser.add_argument("--families", type=int, default=FAMILIES, help="families of 8 videos")
     parser.add_argument("--steps", type=int, help="training steps, at least; of each stream")
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the weights")
@@ -43,7 +43,7 @@ def main() -> None:
     packs = scratch("generated") / f"seed-{SEED}-{args.families}"
     with locked(packs, "drawing these videos"):
         draw_packs(packs, args.families, SEED, worker_count(params.runtime.workers))
-    for stream in args.streams:
+    for stream in [args.stream] if args.stream else STEPS:
         make_stream(stream, packs, args.families, args.steps or STEPS[stream], args.out, params)
 
 

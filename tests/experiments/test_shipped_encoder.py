@@ -23,7 +23,7 @@ def make(folder: Path, *more: str) -> None:
 @pytest.mark.slow
 def test_the_command_draws_trains_and_writes_the_same_weights_again(tmp_path: Path) -> None:
     make(tmp_path, "--out", str(tmp_path / "a"))
-    make(tmp_path, "--out", str(tmp_path / "b"), "motion")
+    make(tmp_path, "--out", str(tmp_path / "b"), "--stream", "motion")
     assert sorted(file.name for file in (tmp_path / "a").iterdir()) == [
         "appearance.json",
         "appearance.safetensors",

@@ -20,7 +20,7 @@ def test_features_are_finite_and_not_those_of_random_weights(kind: str, channels
     with torch.no_grad():
         features_BD = shipped(x_BCTHW)
         assert features_BD.isfinite().all()
-        assert features_BD.std(dim=0).min() > 0
+        assert (features_BD.std(dim=0) > 0).float().mean() > 0.9, "noise reaches nearly all features"
         assert not torch.allclose(features_BD, random(x_BCTHW))
 
 
