@@ -22,6 +22,7 @@ ClipFrames = npt.NDArray[np.uint8] | list[npt.NDArray[np.uint8]]  # [T, H, W, C]
 
 IDENTITY_34 = np.eye(3, 4, dtype=np.float32)
 GRAY_34 = np.tile(np.array([0.299, 0.587, 0.114, 0], np.float32), (3, 1))  # ITU-R BT.601 luma in each channel
+SIX_CHANNELS = ("both", "two_stream")  # kinds of input that have differences, then colours
 MEAN, STD = 0.45, 0.225  # of pixel values in 0..1; the same for all channels, as in PySlowFast's Kinetics models
 
 
@@ -123,7 +124,7 @@ def to_input(frames_BTHWC: Tensor, input: str, colour_B34: Tensor | None = None)
 
 def input_channels(input: str) -> int:
     """Number of channels C of what `to_input` returns."""
-    return 6 if input in ("both", "two_stream") else 3
+    return 6 if input in SIX_CHANNELS else 3
 
 
 def _affine(x_BTHWC: Tensor, matrix_B33: Tensor, offset_B3: Tensor) -> Tensor:
@@ -145,10 +146,7 @@ def time_reverse(x_BCTHW: Tensor, input: str) -> Tensor:
 
     Differences of frames also change their sign.
     """
-    if input in (
-        "both",
-        "two_stream",
-    ):  # the later frame of each pair becomes the earlier one: earlier = later - difference
+    if input in SIX_CHANNELS:  # the later frame of each pair becomes the earlier one: earlier = later - difference
         difference_BCTHW, colour_BCTHW = x_BCTHW.chunk(2, dim=1)
         return torch.cat([-difference_BCTHW, colour_BCTHW - difference_BCTHW], dim=1).flip(2)
     reversed_BCTHW = x_BCTHW.flip(2)

@@ -1,4 +1,4 @@
-"""The control `random_init`: the encoder before training, with normalisations that fit the data.
+"""The control `random_init`: the encoder with random weights, with normalisations that fit the data.
 
 A new network has BatchNorm statistics of mean 0 and variance 1, which fit no video. With these its features would be
 worse than random weights need to be, and the lead over them too large. Therefore the statistics are first measured on

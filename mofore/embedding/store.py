@@ -25,7 +25,7 @@ EMBEDDINGS, CONTROLS, SUPERVISED = Path("data/embeddings"), Path("data/controls"
 ENCODERS = ("mofore", "random_init")  # representations of which clip embeddings are stored, too
 REPRESENTATIONS = {  # all that is evaluated, in the order of tables and plots, with its folder
     "mofore": EMBEDDINGS,  # the pretrained encoder
-    "random_init": EMBEDDINGS,  # the same network with its initial, random weights
+    "random_init": EMBEDDINGS,  # the same network with random weights
     "mofore_shuffled": EMBEDDINGS,  # the pretrained encoder on clips with shuffled frames
     "mofore_still": EMBEDDINGS,  # the pretrained encoder on clips that repeat their middle frame
     "metadata": CONTROLS,  # frame size, length and frame rate; no pixels

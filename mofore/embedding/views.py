@@ -44,7 +44,7 @@ def embed_representations(
     device: torch.device,
     processes: Processes,
 ) -> dict[str, VideoFeatures]:
-    """Embed videos with the pretrained encoder, with the same network at initialisation, with the shipped encoder
+    """Embed videos with the pretrained encoder, with the same network of random weights, with the shipped one
     if pretraining starts with it, and with the control VIEWS.
 
     Args:

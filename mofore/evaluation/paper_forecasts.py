@@ -1,4 +1,4 @@
-"""The forecasting error of the MoFore paper, of the trained model and of the same model before training."""
+"""The forecasting error of the MoFore paper, of the trained model and of the same model with random weights."""
 
 from dataclasses import replace
 from functools import partial
@@ -34,7 +34,7 @@ def trained_error(folder: Path, videos: Embeddings, span: int) -> dict[str, floa
 def untrained_error(
     folder: Path, features: ClipEmbeddings, videos: Embeddings, span: int, seed: int
 ) -> dict[str, float]:
-    """Error of the forecasts of the same model before training, of the same clips.
+    """Error of the forecasts of the same model with random weights, of the same clips.
 
     Its targets are its own projections of the features, because at the start the EMA networks equal the others.
 

@@ -104,20 +104,6 @@ class MoFore(nn.Module):
         self.online = nn.Sequential(encoder, projectors if forecast.projection_dim else nn.Identity())
         self.predictor = PerStream(mlp(p_dim + g_dim, hidden, p_dim, batch_norm) for _ in each)
         self.ema = copy.deepcopy(self.online).requires_grad_(False)
-        self.frozen: list[nn.Module] = []
-
-    def freeze(self, stream: int) -> None:
-        """Keep the encoder of a stream, also its normalisation, as it is; train only its projector and predictor."""
-        for encoder in (self.online[0], self.ema[0]):
-            assert isinstance(encoder, TwoStream)
-            self.frozen.append(encoder.streams[stream].requires_grad_(False).eval())
-
-    def train(self, mode: bool = True) -> "MoFore":
-        """Set the training mode of all networks that are not frozen."""
-        super().train(mode)
-        for encoder in self.frozen:
-            encoder.eval()
-        return self
 
     @property
     def encoder(self) -> Encoder | TwoStream:

@@ -151,7 +151,7 @@ def verdict(results: Results) -> list[str]:
     ]
     if results.streams:
         sentences.append(f"The embeddings have {results.streams}.")
-    if "shipped" in results.linear:
+    if results.linear.get("shipped") and not results.linear["shipped"].get("constant"):
         sentences.append(_over_shipped(results))
     if collapsed(results):
         sentences.append("The training collapsed.")
@@ -159,15 +159,13 @@ def verdict(results: Results) -> list[str]:
 
 
 def _over_shipped(results: Results) -> str:
-    """Whether training on these videos has improved the shipped encoder, or has harmed it."""
-    found = _comparisons_with(results, "shipped")
-    scores = "; ".join(f"{c.measure} {c.control:.0%} before, {c.mofore:.0%} after" for c in found)
-    answers = {c.answer for c in found}
-    if "no" in answers:
-        return f"Training on these videos has made the shipped encoder worse ({scores}): use `shipped` as it is."
-    if "yes" in answers:
-        return f"Training on these videos has improved the shipped encoder ({scores})."
-    return f"Training on these videos has added nothing that is clear to the shipped encoder ({scores})."
+    """What training on these videos has made of the shipped encoder, score by score."""
+    words: dict[Answer, str] = {"yes": "better", "no": "worse", "not clear": "not clear"}
+    changes = [
+        f"{c.measure} from {c.control:.0%} to {c.mofore:.0%} ({words[c.answer]})"
+        for c in _comparisons_with(results, "shipped")
+    ]
+    return f"Training on these videos has changed the shipped encoder's {' and '.join(changes)}."
 
 
 def _against_controls(compared: list[Comparison]) -> str:
@@ -244,15 +242,17 @@ def _forecast_claim(results: Results) -> Claim:
 
 def _stability_claim(results: Results) -> Claim:
     """Check the margin and the effective rank: a collapsed encoder can also have a large margin."""
-    claim = "Embeddings are stable over time: clips of one video stand out, more than before training, not by collapse"
+    claim = (
+        "Embeddings are stable over time: clips of one video stand out, more than with random weights, not by collapse"
+    )
     mofore, random = results.temporal["mofore"], results.temporal["random_init"]
     if "margin_in_sd" not in mofore:
         return Claim(claim, "not measured", "there are no two clips of a video that do not overlap, or no two groups")
     evidence = (
         f"clips of one video are more alike than those of others by {with_interval(mofore, 'margin')}, that is "
-        f"{mofore['margin_in_sd']:.1f} standard deviations of the latter; before training by {random['margin']:.2f}, "
-        f"that is {random['margin_in_sd']:.1f}; effective rank {mofore['effective_rank']:.0f}, before "
-        f"{random['effective_rank']:.0f}"
+        f"{mofore['margin_in_sd']:.1f} standard deviations of the latter; with random weights by "
+        f"{random['margin']:.2f}, that is {random['margin_in_sd']:.1f}; effective rank {mofore['effective_rank']:.0f}, "
+        f"with random weights {random['effective_rank']:.0f}"
     )
     if collapse(mofore["effective_rank"], mofore["spread"]) or mofore["margin_in_sd"] <= random["margin_in_sd"]:
         return Claim(claim, "no", evidence)
@@ -260,12 +260,12 @@ def _stability_claim(results: Results) -> Claim:
 
 
 def _structure_claim(results: Results) -> Claim:
-    claim = "Classes form islands in the embedding space, more than before training and more than recordings do"
+    claim = "Classes form islands in the embedding space, more than with random weights and more than recordings do"
     mofore, random = results.structure["mofore"], results.structure["random_init"]
     if "silhouette_class" not in mofore:
         return Claim(claim, "not measured", "there are no two classes")
     trained, before = mofore["silhouette_class"], random["silhouette_class"]
-    evidence = f"silhouette by class {with_interval(mofore, 'silhouette_class')}, before training {before:.2f}"
+    evidence = f"silhouette by class {with_interval(mofore, 'silhouette_class')}, with random weights {before:.2f}"
     answer = decide(mofore["silhouette_class_low"], mofore["silhouette_class_high"], max(0.0, before))
     if "silhouette_group" in mofore:
         evidence += f"; by group within a class {mofore['silhouette_group']:.2f}"

@@ -34,7 +34,7 @@ ROW_NAMES = {  # names of the representations in the report
 }
 ROW_DESCRIPTIONS = {
     "mofore": "the encoder, pretrained without labels",
-    "random_init": "the same network with its first, random weights: what training has added",
+    "random_init": "the same network with random weights: what all training has added",
     "mofore_shuffled": "the pretrained encoder, frames of each clip in random order: whether order counts",
     "mofore_still": "the pretrained encoder, the middle frame of each clip repeated: whether motion counts",
     "metadata": "frame size, length and frame rate, no pixels: what the files alone reveal",

@@ -65,8 +65,8 @@ def _alike_by_collapse(results: Results) -> Iterator[Caution]:
         yield Caution(
             "Embeddings of one video are alike, but so are those of other classes",
             f"Same-video similarity {mofore['same_video']:.4f} says little: that of different classes is "
-            f"{between:.4f}, before training {between_before:.4f}; effective rank "
-            f"{mofore['effective_rank']:.1f}, before training {random['effective_rank']:.1f}. That is what partial "
+            f"{between:.4f}, with random weights {between_before:.4f}; effective rank "
+            f"{mofore['effective_rank']:.1f}, with random weights {random['effective_rank']:.1f}. That is what partial "
             "collapse looks like. Raise contrast.weight or decorrelation.weight.",
         )
 

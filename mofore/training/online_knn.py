@@ -38,11 +38,10 @@ class OnlineKnn:
         return len(set(self.label)) > 1 and len(set(self.group)) > 1
 
     def score(self, encoder: nn.Module, device: torch.device) -> float:
-        """Accuracy of the classification with an encoder, 0 to 1. The train or eval mode of all its parts is kept."""
-        modes = [(module, module.training) for module in encoder.modules()]  # a frozen stream is in eval mode
+        """Accuracy of the classification with an encoder, 0 to 1. The encoder's train or eval mode is kept."""
+        was_training = encoder.training
         features_VKD = embed_clips({"": encoder.eval()}, self.samples, self.runtime, device)[""]
-        for module, training in modes:
-            module.training = training
+        encoder.train(was_training)
         return nearest_of_another_group(features_VKD.mean(axis=1), self.label, self.group)
 
 

@@ -22,7 +22,8 @@ from torch.optim import AdamW
 
 from mofore.clips.augment import time_reverse, to_input
 from mofore.clips.dataset import Sample
-from mofore.config import STREAMS, Params
+from mofore.config import Params
+from mofore.method.encoders import TwoStream
 from mofore.method.initial_model import initial_model
 from mofore.method.memory_bank import MemoryBank
 from mofore.method.model import Embedded, MoFore
@@ -55,8 +56,9 @@ class TrainState:
 def make_train_state(params: Params, device: torch.device, processes: Processes) -> TrainState:
     """The state before the first step. The initial weights follow from `params.seed`."""
     model = initial_model(params.encoder, params.clip.input, params.forecast, params.seed).to(device)
-    if model.streams > 1 and params.pretrain.streams == "motion":
-        model.freeze(STREAMS.index("appearance"))
+    for encoder in (model.online[0], model.ema[0]):
+        if isinstance(encoder, TwoStream) and params.pretrain.streams == "motion":
+            encoder.freeze("appearance")
     model.train()
     networks = processes.replicate(model, device)
     if params.runtime.compile:

@@ -127,7 +127,9 @@ def test_the_papers_predictor_is_two_layers(forecast: Forecast) -> None:
 
 def test_a_frozen_stream_keeps_its_encoder_and_the_other_one_learns(forecast: Forecast) -> None:
     model = MoFore(build_encoder("small", 0, "two_stream"), forecast)
-    model.freeze(1)
+    for networks in (model.online, model.ema):
+        encoder: Any = networks[0]
+        encoder.freeze("appearance")
     model.train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     x_BCTHW, x_NCTHW = torch.randn(4, 6, 4, 32, 32), torch.randn(4, 6, 4, 32, 32)

@@ -5,7 +5,7 @@ import pytest
 
 from mofore.report.claims import Claim, chance, claims, comparisons, decide, verdict
 from mofore.report.results import ROW_NAMES, Results
-from tests.helpers.made_results import CONTROLS, make_results, make_videos
+from tests.helpers.made_results import CONTROLS, make_results, make_videos, with_intervals
 
 TINY = 1e-9
 BEATS_CONTROLS, MOTION, FORECASTS, STABLE, CLASS_CLUSTERS = range(5)  # indices in the list of claims
@@ -200,3 +200,17 @@ def test_chance_is_the_accuracy_of_guessing() -> None:
     guessed = rng.choice(train_label, (2000, len(test_label)))
     assert scores["r_at_1"] == pytest.approx((guessed == test_label).mean(), abs=0.005)
     assert scores["top1"] == (test_label == "class1").mean()
+
+
+def test_the_verdict_says_what_training_has_made_of_the_shipped_encoder() -> None:
+    results = make_results()
+    results.linear["shipped"] = with_intervals(top1=0.95, lead=-0.05)
+    results.knn["shipped"] = with_intervals(r_at_1=0.6, lead=0.3)
+    results.streams = StreamChoice([0], 1.8)
+    sentences = verdict(results)
+    assert "The embeddings have motion alone: the streams agree only 1.8 times as often as by chance." in sentences
+    assert (
+        "Training on these videos has changed the shipped encoder's linear top-1 from 95% to 90% (worse) and retrieval "
+        "R@1 from 60% to 90% (better)." in sentences
+    )
+    assert not [c for c in comparisons(results) if c.row == "shipped"], "a start is no control"
