@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mofore.embedding.streams import StreamChoice
 from mofore.report.claims import Claim, chance, claims, comparisons, decide, verdict
 from mofore.report.results import ROW_NAMES, Results
 from tests.helpers.made_results import CONTROLS, make_results, make_videos, with_intervals
