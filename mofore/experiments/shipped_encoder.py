@@ -2,21 +2,23 @@
 
 It draws generated videos, pretrains each stream of the network "small" on them, with the parameters of params.yaml, and
 writes their weights to `mofore/method/shipped/`. No real video and no label is used. It takes more than an hour on two
-cores; a run that was stopped goes on where it was. docs/shipped-encoder.md has its scores.
+cores; a run that was stopped goes on where it was, unless parameters or drawing have changed. Its scores are in
+docs/shipped-encoder.md.
 """
 
 import mofore.runtime.openmp  # noqa: F401 # must come before imports that load torch
 
 # isort: split
 import argparse
-from dataclasses import replace
+from dataclasses import asdict, replace
+from hashlib import blake2b
 from pathlib import Path
 
 from safetensors.torch import save_file
 
 from mofore.config import Params, load_params
-from mofore.errors import run_stage
-from mofore.experiments.generated.packs import draw_packs
+from mofore.errors import UserError, run_stage
+from mofore.experiments.generated.packs import PROGRAMS, draw_packs
 from mofore.experiments.generated.pairs import FamilySampler, GeneratedPairs
 from mofore.method.shipped import FOLDER, STREAM_OF
 from mofore.training.checkpoint import Checkpoint
@@ -34,17 +36,40 @@ STEPS = {"motion": 6000, "appearance": 3000}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stream", choices=list(STEPS), help="train this one only")
-    parser.add_argument("--families", type=int, default=FAMILIES, help="families of 8 videos")
-    parser.add_argument("--steps", type=int, help="training steps, at least; of each stream")
+    parser.add_argument("--families", type=int, default=FAMILIES, help=f"families of 8 videos; default: {FAMILIES}")
+    parser.add_argument("--steps", type=int, help=f"training steps, at least; default: {STEPS}")
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the weights")
     args = parser.parse_args()
+    streams = [args.stream] if args.stream else list(STEPS)
+    steps = {stream: STEPS[stream] if args.steps is None else args.steps for stream in streams}
+    _check(args.families, min(steps.values()), args.out)
 
     params = load_params()
-    packs = scratch("generated") / f"seed-{SEED}-{args.families}"
+    packs = scratch("generated") / _key(SEED, args.families)
     with locked(packs, "drawing these videos"):
         draw_packs(packs, args.families, SEED, worker_count(params.runtime.workers))
-    for stream in [args.stream] if args.stream else STEPS:
-        make_stream(stream, packs, args.families, args.steps or STEPS[stream], args.out, params)
+    for stream in streams:
+        make_stream(stream, packs, args.families, steps[stream], args.out, params)
+        print(f"shipped_encoder: {stream} written to {args.out}")
+
+
+def _check(families: int, steps: int, out: Path) -> None:
+    """Check the arguments before an hour of work."""
+    least = BATCH_SIZE // PROGRAMS
+    if families < least:
+        raise UserError(f"--families is {families}, but a batch has {least}: use at least {least}")
+    if steps < 1:
+        raise UserError(f"--steps is {steps}, but must be at least 1")
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out}: is a file: name a folder")
+
+
+def _key(*made_of: object) -> str:
+    """Name of a scratch folder: a hash of what the work in it depends on, the code that draws included."""
+    key = blake2b(repr(made_of).encode(), digest_size=12)
+    for code in sorted((Path(__file__).parent / "generated").glob("*.py")):
+        key.update(code.read_bytes())
+    return key.hexdigest()
 
 
 def make_stream(stream: str, packs: Path, families: int, steps: int, out: Path, params: Params) -> None:
@@ -53,7 +78,8 @@ def make_stream(stream: str, packs: Path, families: int, steps: int, out: Path, 
     params = stream_params(params, kind)
     pairs = GeneratedPairs(packs, families, params)
     batches = FamilySampler(families, BATCH_SIZE, steps, SEED)
-    folder = scratch("shipped_encoder") / f"{stream}-{families}-{batches.steps}"
+    needed = asdict(replace(params, runtime=None))  # type: ignore[arg-type] # settings of the machine change no result
+    folder = scratch("shipped_encoder") / _key(stream, families, batches.steps, needed)
     with folder_until_done(folder, f"training the stream {stream}"):
         run = train(params, pairs, batches, checkpoint=Checkpoint(folder, params.runtime.checkpoint))
         out.mkdir(parents=True, exist_ok=True)
