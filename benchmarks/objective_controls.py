@@ -17,8 +17,9 @@ from one_stream import one_stream_params
 
 from mofore.config import Params
 from mofore.embedding.calibration import untrained_encoder
+from mofore.embedding.geometry import standardise
 from mofore.embedding.store import FloatArray
-from mofore.evaluation.controls import metadata_features, pixel_features, standardise
+from mofore.evaluation.controls import metadata_features, pixel_features
 from mofore.frames.store import FrameStore
 from mofore.runtime.device import pick_device
 from mofore.utils.workers import worker_count

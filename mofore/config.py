@@ -141,6 +141,8 @@ class Pretrain:
 class Embed:
     clips: int = field(metadata=within(1, 1000))
     grid: int = field(metadata=within(0, 8))
+    spread: float = field(metadata=within(0, 1))
+    standardise: bool
 
 
 @dataclass

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mofore.config import load_params
+from mofore.embedding.geometry import standardise
 from mofore.embedding.store import CONTROLS, write_embeddings
 from mofore.errors import run_stage
-from mofore.evaluation.controls import metadata_features, pixel_features, standardise
+from mofore.evaluation.controls import metadata_features, pixel_features
 from mofore.frames.store import FrameStore
 from mofore.utils.text import counted
 from mofore.utils.workers import worker_count

@@ -53,9 +53,9 @@ def main() -> None:
         (EMBEDDINGS / stale).unlink(missing_ok=True)
     choice = None
     if model.streams > 1:
-        choice = choose_streams(features["mofore"].video_VE, videos.table.group, videos.table.split, params.seed)
+        choice = choose_streams(features["mofore"].mean_VE, videos.table.group, videos.table.split, params.seed)
         write_choice(EMBEDDINGS, choice)
-    write_representations(samples, videos.table, features, choice)
+    write_representations(samples, videos.table, features, params.embed, choice)
     for name, x_VKD in forecast_inputs.items():
         write_clips(name, subset_samples, subset.table, x_VKD)
     write_csv(EMBEDDINGS / "left_out.csv", left_out)

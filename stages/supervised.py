@@ -37,7 +37,7 @@ def train_and_embed(params: Params) -> None:
     # Imported here, because torch takes seconds to load and is not needed without training.
     from mofore.embedding.inference import UniformClips, embed_videos
     from mofore.embedding.store import write_embeddings
-    from mofore.embedding.views import leave_out_shorter_than_a_clip
+    from mofore.embedding.views import leave_out_shorter_than_a_clip, video_embeddings
     from mofore.runtime.device import keep_freed_memory, pick_device
     from mofore.runtime.distributed import init_distributed, launch
     from mofore.training.supervised import train_on_labels, why_untrainable
@@ -57,7 +57,8 @@ def train_and_embed(params: Params) -> None:
         samples = UniformClips(videos, params.clip, params.embed.clips)
         features = embed_videos({"supervised": encoder}, samples, params.embed.grid, params.runtime, device, processes)
     if processes.is_main:
-        write_embeddings(FILE, videos.table, features["supervised"].video_VE)
+        train_V = (videos.table.split == "train").to_numpy()
+        write_embeddings(FILE, videos.table, video_embeddings(features["supervised"], train_V, params.embed))
         trained_on = f"{counted(len(train), 'video')} of {counted(train.table.label.nunique(), 'class', 'classes')}"
         print(
             f"supervised: {trained_on}, {counted(params.supervised.epochs, 'epoch')}; accuracy on training clips "

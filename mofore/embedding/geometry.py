@@ -13,7 +13,7 @@ import numpy.typing as npt
 Float = TypeVar("Float", bound=np.floating)
 Floats = npt.NDArray[np.floating]
 MIN_RANK = 5.0  # a lower effective rank counts as collapse
-CONSTANT = 1e-5  # of the largest coordinate; smaller differences are rounding
+CONSTANT = 1e-5  # of the largest coordinate, or of a feature's mean; smaller differences are rounding
 MIN_SPREAD = 0.25  # a lower spread counts as collapse; 1 is healthy
 ROWS_PER_BLOCK = 4096  # limits the memory of `effective_rank`
 MAX_PAIRED = 4096  # limits the number of embeddings of which `uniformity` compares all pairs
@@ -22,6 +22,21 @@ MAX_PAIRED = 4096  # limits the number of embeddings of which `uniformity` compa
 def unit(x_ND: npt.NDArray[Float]) -> npt.NDArray[Float]:
     """Scale each row to length 1, in the input's dtype: [N, D]. Rows of zeros stay zeros."""
     return x_ND / np.maximum(np.linalg.norm(x_ND, axis=1, keepdims=True), 1e-12)
+
+
+def standardise(x_ND: Floats, train_N: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """Scale features to mean 0 and standard deviation 1 over the training rows (over all, if there are none).
+
+    A feature that is constant over the training rows, but for rounding, becomes 0 in all rows: it has no scale.
+
+    Args:
+        x_ND: features.
+        train_N: True for training rows.
+    """
+    train_ND = (x_ND[train_N] if train_N.any() else x_ND).astype(np.float64)
+    mean_D, std_D = train_ND.mean(axis=0), train_ND.std(axis=0)
+    std_D[std_D <= np.maximum(CONSTANT * np.abs(mean_D), 1e-9)] = np.inf
+    return ((x_ND - mean_D) / std_D).astype(np.float32)
 
 
 def effective_rank(x_ND: Floats) -> float:

@@ -98,12 +98,14 @@ class VideoFeatures(NamedTuple):
 
     Attributes:
         clip_VKD: float32, features of the whole frame, by clip; those of the motion stream first.
-        video_VE: float32, mean over the clips of all features: of the whole frame, then of each cell of a grid; all
+        mean_VE: float32, mean over the clips of all features: of the whole frame, then of each cell of a grid; all
             those of the motion stream first.
+        spread_VE: float32, their standard deviation over the clips; 0 for a single clip.
     """
 
     clip_VKD: FloatArray
-    video_VE: FloatArray
+    mean_VE: FloatArray
+    spread_VE: FloatArray
 
 
 def embed_clips(
@@ -167,10 +169,14 @@ def _clip_features(encoder: nn.Module, per_video: int, x_BCTHW: Tensor, clips: i
 
 def _video_features(
     encoder: Encoder | TwoStream, grid: int, per_video: int, x_BCTHW: Tensor, clips: int
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     features_VKGD = encoder.pyramid(x_BCTHW, grid).float().expand(clips, -1, -1).unflatten(0, (-1, per_video))
-    of_streams = features_VKGD.mean(dim=1).chunk(encoder.n_streams, dim=2)
-    return features_VKGD[:, :, 0].contiguous(), torch.cat([x_VGD.flatten(1) for x_VGD in of_streams], dim=1)
+    of_videos = features_VKGD.mean(dim=1), features_VKGD.std(dim=1, correction=0)
+    mean_VE, spread_VE = (
+        torch.cat([x_VGD.flatten(1) for x_VGD in of_video.chunk(encoder.n_streams, dim=2)], dim=1)
+        for of_video in of_videos
+    )
+    return features_VKGD[:, :, 0].contiguous(), mean_VE, spread_VE
 
 
 def _embed(

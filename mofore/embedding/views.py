@@ -1,6 +1,6 @@
 """Computes and writes the embeddings of the stage `embed`: the pretrained encoder and its controls.
 
-Shapes: V videos, K clips per video, D feature dimensions.
+Shapes: V videos, K clips per video, D feature dimensions, E features of all parts of the frame.
 """
 
 import numpy as np
@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from mofore.clips.sampling import clip_span
-from mofore.config import Clip, Params
+from mofore.config import Clip, Embed, Params
 from mofore.embedding.calibration import untrained_encoder
+from mofore.embedding.geometry import standardise
 from mofore.embedding.inference import FloatArray, UniformClips, VideoFeatures, View, embed_videos
 from mofore.embedding.store import EMBEDDINGS, ENCODERS, write_clip_embeddings, write_embeddings
 from mofore.embedding.streams import StreamChoice
@@ -85,17 +86,44 @@ def target_videos(split_V: pd.Series, seed: int) -> npt.NDArray[np.int64]:
     return np.sort(np.concatenate([train, test]))
 
 
+def video_embeddings(
+    features: VideoFeatures, train_V: npt.NDArray[np.bool_], embed: Embed, choice: StreamChoice | None = None
+) -> FloatArray:
+    """Embeddings of videos: means over their clips, then standard deviations over them, if `embed.spread` is above 0.
+
+    Means say what a video shows on the whole, deviations how much that changes: [V, E] or [V, 2 E].
+
+    Args:
+        features: of the videos.
+        train_V: True for training videos, on which `embed.standardise` takes the scale of each feature. Controls
+            without an encoder are scaled like this, too.
+        embed: parameters.
+        choice: the streams that embeddings have.
+    """
+    parts = [features.mean_VE] + ([features.spread_VE] if embed.spread else [])
+    if choice:
+        parts = [choice.select(part_VE) for part_VE in parts]
+    if embed.standardise:
+        parts = [standardise(part_VE, train_V) for part_VE in parts]
+    return np.concatenate([parts[0], *(embed.spread * part_VE for part_VE in parts[1:])], axis=1, dtype=np.float32)
+
+
 def write_representations(
-    samples: UniformClips, table: pd.DataFrame, features: dict[str, VideoFeatures], choice: StreamChoice | None
+    samples: UniformClips,
+    table: pd.DataFrame,
+    features: dict[str, VideoFeatures],
+    embed: Embed,
+    choice: StreamChoice | None,
 ) -> None:
     """Write `NAME.parquet` with the embedding of each video and, for ENCODERS, `NAME_clips.parquet`.
 
     Embeddings have the chosen streams; files of clips have all, because the model forecasts from all.
     """
-    for name, (clip_VKD, video_VE) in features.items():
-        write_embeddings(EMBEDDINGS / f"{name}.parquet", table, choice.select(video_VE) if choice else video_VE)
+    train_V = (table.split == "train").to_numpy()
+    for name, found in features.items():
+        write_embeddings(EMBEDDINGS / f"{name}.parquet", table, video_embeddings(found, train_V, embed, choice))
         if name in ENCODERS:
-            write_clips(name, samples, table, clip_VKD)
+            write_clips(name, samples, table, found.clip_VKD)
 
 
 def write_clips(name: str, samples: UniformClips, table: pd.DataFrame, x_VKD: FloatArray) -> None:

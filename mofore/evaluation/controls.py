@@ -64,21 +64,6 @@ def mean_frame(frames_NHWC: FramesArray) -> FloatArray:
     return cv2.resize(mean_HWC, (MEAN_SIDE, MEAN_SIDE), interpolation=cv2.INTER_AREA).reshape(-1)
 
 
-def standardise(x_VD: npt.NDArray[np.floating], train_V: npt.NDArray[np.bool_]) -> FloatArray:
-    """Scale features to mean 0 and standard deviation 1 over the training videos (over all, if there are none).
-
-    A feature that is constant over the training videos becomes 0 for all videos, because it has no scale.
-
-    Args:
-        x_VD: features.
-        train_V: True for training videos.
-    """
-    train_VD = (x_VD[train_V] if train_V.any() else x_VD).astype(np.float64)
-    std_D = train_VD.std(axis=0)
-    std_D[std_D < 1e-9] = np.inf
-    return ((x_VD - train_VD.mean(axis=0)) / std_D).astype(np.float32)
-
-
 def _video_features(reader: FrameReader, video: int, n_frames: int) -> tuple[FloatArray, FloatArray]:
     """Appearance and motion features of one video, each [D]."""
     cv2.setNumThreads(1)  # the worker processes already use all cores
