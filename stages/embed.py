@@ -8,6 +8,7 @@ Shapes: V videos, K clips per video, D feature dimensions.
 import mofore.runtime.openmp  # noqa: F401 # must come before imports that load torch
 
 # isort: split
+from dataclasses import replace
 from pathlib import Path
 
 from mofore.config import load_params
@@ -24,6 +25,7 @@ from mofore.embedding.views import (
 )
 from mofore.errors import run_stage
 from mofore.frames.store import FrameStore
+from mofore.method.encoders import load_encoder
 from mofore.method.saved_model import load_forecaster
 from mofore.runtime.device import keep_freed_memory, pick_device
 from mofore.runtime.distributed import init_distributed, launch
@@ -38,13 +40,16 @@ def main() -> None:
         device = pick_device(params.runtime, processes)
         keep_freed_memory()
         model = load_forecaster(Path("data/model"))[0].to(device)
+        encoder = load_encoder(Path("data/model"))[0].to(device).eval()
         videos = FrameStore(Path("data/frames"))
         left_out = leave_out_shorter_than_a_clip(videos, params.clip)
 
         samples = UniformClips(videos, params.clip, params.embed.clips)
-        features = embed_representations(model, videos, samples, params, device, processes)
+        features = embed_representations(encoder, videos, samples, params, device, processes)
         subset = videos.select(target_videos(videos.table.split, params.seed))  # for the stage `forecast`
-        subset_samples = UniformClips(subset, params.clip, params.embed.clips)
+        one_of_two = model.streams < encoder.n_streams  # the motion stream alone forecasts
+        clip = replace(params.clip, input="residual") if one_of_two else params.clip
+        subset_samples = UniformClips(subset, clip, params.embed.clips)
         forecast_inputs = embed_clips(forecast_encoders(model), subset_samples, params.runtime, device, processes)
         if not processes.is_main:
             return
@@ -52,7 +57,7 @@ def main() -> None:
     for stale in ("streams.json", "shipped.parquet"):  # of an earlier run without DVC, which removes outputs
         (EMBEDDINGS / stale).unlink(missing_ok=True)
     choice = None
-    if model.streams > 1:
+    if encoder.n_streams > 1:
         choice = choose_streams(features["mofore"].mean_VE, videos.table.group, videos.table.split, params.seed)
         write_choice(EMBEDDINGS, choice)
     write_representations(samples, videos.table, features, params.embed, choice)

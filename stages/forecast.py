@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 
 from mofore.clips.sampling import clip_span
 from mofore.config import load_params
-from mofore.embedding.store import EMBEDDINGS, FloatArray, read_clip_embeddings, read_embeddings
-from mofore.embedding.streams import StreamChoice, read_choice
+from mofore.embedding.store import EMBEDDINGS, FloatArray, read_embeddings
+from mofore.embedding.streams import StreamChoice, read_choice, read_forecast_inputs
 from mofore.errors import run_stage
 from mofore.evaluation.forecast_pairs import Forecaster, IntArray, score_pairs
 from mofore.evaluation.forecast_skill import by_gap, summary
@@ -24,11 +24,11 @@ from mofore.utils.text import counted
 def main() -> None:
     params = load_params()
     model, trained = load_forecaster(Path("data/model"))
-    contexts = "mofore" if model.keep == "online" else "contexts"
-    features, targets = (read_clip_embeddings(EMBEDDINGS, name) for name in (contexts, "targets"))
+    features, targets = read_forecast_inputs(EMBEDDINGS, model)
     videos = read_embeddings(EMBEDDINGS, "mofore")
     forecaster: Forecaster = partial(forecast_clips, model)
-    if choice := read_choice(EMBEDDINGS):  # score the forecasts of the streams that are embedded
+    choice = read_choice(EMBEDDINGS)
+    if choice and model.streams > 1:  # score the forecasts of the streams that are embedded
         targets = replace(targets, x_ND=choice.select_unit(targets.x_ND))
         forecaster = partial(_selected, choice, forecaster)
     with threadpool_limits(1):  # same result for any number of cores; also faster, as one video is little work

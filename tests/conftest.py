@@ -25,9 +25,10 @@ settings.load_profile("any machine")
 
 @pytest.fixture
 def params() -> Params:
-    """The project's own params.yaml, with one stream from random weights, and a machine section that is quick."""
+    """The project's own params.yaml, with plain embeddings by one random stream, and a machine section that is quick."""
     loaded = load_params(ROOT / "params.yaml")
     loaded.clip.input, loaded.encoder.start, loaded.embed.grid = "residual", "random", 0
+    loaded.embed.spread, loaded.embed.standardise = 0, False
     loaded.runtime.device, loaded.runtime.workers, loaded.runtime.precision = "cpu", 0, "fp32"
     return loaded
 

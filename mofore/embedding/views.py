@@ -17,6 +17,7 @@ from mofore.embedding.inference import FloatArray, UniformClips, VideoFeatures, 
 from mofore.embedding.store import EMBEDDINGS, ENCODERS, write_clip_embeddings, write_embeddings
 from mofore.embedding.streams import StreamChoice
 from mofore.frames.store import FrameStore
+from mofore.method.encoders import Encoder, TwoStream
 from mofore.method.model import MoFore
 from mofore.method.shipped import shipped_encoder
 from mofore.runtime.distributed import Processes
@@ -38,7 +39,7 @@ def leave_out_shorter_than_a_clip(videos: FrameStore, clip: Clip) -> pd.DataFram
 
 
 def embed_representations(
-    model: MoFore,
+    encoder: Encoder | TwoStream,
     videos: FrameStore,
     samples: UniformClips,
     params: Params,
@@ -49,15 +50,16 @@ def embed_representations(
     if pretraining starts with it, and with the control VIEWS.
 
     Args:
+        encoder: the pretrained one, on `device`, in eval mode.
         videos: those that `samples` has the clips of.
 
     Returns:
         By name of the representation. Empty on all ranks but 0.
     """
-    encoders = {"mofore": model.encoder, "random_init": untrained_encoder(videos, params, device)}
+    encoders = {"mofore": encoder, "random_init": untrained_encoder(videos, params, device)}
     if params.encoder.start == "shipped":
         encoders["shipped"] = shipped_encoder(params.clip.input).to(device).eval()
-    encoders |= dict.fromkeys(VIEWS, model.encoder)
+    encoders |= dict.fromkeys(VIEWS, encoder)
     return embed_videos(encoders, samples, params.embed.grid, params.runtime, device, processes, VIEWS, params.seed)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mofore.config import Encoder
 from mofore.embedding.store import EMBEDDINGS, ClipEmbeddings, Embeddings, read_clip_embeddings
+from mofore.embedding.streams import read_forecast_inputs
 from mofore.evaluation.paper_measures import forecasting_error
 from mofore.method.encoders import load_encoder
 from mofore.method.initial_model import first_targets, fit_normalisation, initial_model
@@ -26,8 +27,7 @@ def trained_error(folder: Path, videos: Embeddings, span: int) -> dict[str, floa
         As `forecasting_error`.
     """
     model, _ = load_forecaster(folder)
-    contexts = "mofore" if model.keep == "online" else "contexts"
-    features, targets = (read_clip_embeddings(EMBEDDINGS, name) for name in (contexts, "targets"))
+    features, targets = read_forecast_inputs(EMBEDDINGS, model)
     return forecasting_error(features, targets, videos, partial(forecast_clips, model), span)
 
 
@@ -48,9 +48,11 @@ def untrained_error(
     Returns:
         As `forecasting_error`; empty if there is one training clip, of which no statistics can be taken.
     """
-    _, forecast = load_forecaster(folder)
-    _, name, clip = load_encoder(folder)
-    model = initial_model(Encoder(name, keep="online", start="random"), clip.input, forecast, seed)
+    trained, forecast = load_forecaster(folder)
+    encoder, name, clip = load_encoder(folder)
+    input = clip.input if trained.streams == encoder.n_streams else "residual"
+    model = initial_model(Encoder(name, keep="online", start="random"), input, forecast, seed)
+    features = replace(features, x_ND=features.x_ND[:, : model.encoder.dim])
     features = features.rows(np.isin(features.video, read_clip_embeddings(EMBEDDINGS, "targets").video))
     train_N = np.isin(features.video, videos.video[videos.split == "train"])
     train_ND = features.x_ND[train_N] if train_N.any() else features.x_ND

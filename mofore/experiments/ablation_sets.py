@@ -62,7 +62,12 @@ ABLATIONS: Sections = {
         "shipped, both streams trained": {"encoder.start": "shipped", "pretrain.streams": "both"},
         "random": {"encoder.start": "random", "pretrain.streams": "both"},
     },
-    "embeddings have": {"a grid of 3x3": {"embed.grid": 3}, "the whole frame only": {"embed.grid": 0}},
+    "embeddings have": {
+        "a grid of 3x3, deviations": {"embed.grid": 3, "embed.spread": 0.7},
+        "a grid of 3x3": {"embed.grid": 3, "embed.spread": 0},
+        "the whole frame, deviations": {"embed.grid": 0, "embed.spread": 0.7},
+        "the whole frame only": {"embed.grid": 0, "embed.spread": 0},
+    },
     "frames are": {"whole": {"clip.crop": "none"}, "cropped to the centre": {"clip.crop": "center"}},
     "momentum of the EMA": {
         "0.9 to 1": {"momentum.start": 0.9, "momentum.end": 1},

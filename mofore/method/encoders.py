@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mofore.clips.augment import input_channels
-from mofore.config import STREAMS, Clip
+from mofore.config import Clip
 from mofore.errors import UserError
 from mofore.utils.files import write_json
 
@@ -106,19 +106,13 @@ class TwoStream(nn.Module):
         super().__init__()
         self.streams = nn.ModuleList([motion, appearance])
         self.dim = motion.dim + appearance.dim
-        self.frozen: list[nn.Module] = []
 
-    def freeze(self, stream: str) -> None:
-        """Keep a stream of STREAMS, also its normalisation, as it is, whatever is trained."""
-        network = self.streams[STREAMS.index(stream)]
-        self.frozen.append(network.requires_grad_(False).eval())
-
-    def train(self, mode: bool = True) -> "TwoStream":
-        """Set the training mode of the streams that are not frozen."""
-        super().train(mode)
-        for stream in self.frozen:
-            stream.eval()
-        return self
+    @property
+    def motion(self) -> Encoder:
+        """The motion stream."""
+        stream = self.streams[0]
+        assert isinstance(stream, Encoder)
+        return stream
 
     def forward(self, x_BCTHW: Tensor) -> Tensor:
         inputs = x_BCTHW.chunk(2, dim=1)

@@ -2,7 +2,8 @@
 
 `forecaster.safetensors` holds all weights of MoFore except those of the encoder that is kept, which are in
 `encoder.safetensors` in the same folder. `forecaster.json` says which encoder that is, `keep`, "online" or "ema", and
-holds the section `forecast` of the training parameters.
+the number of streams that forecast, and holds the section `forecast` of the training parameters. If one stream
+forecasts and the encoder has two, it is the first, the motion stream.
 
 Shapes: K clips, N forecasts, D feature dimensions, P projection dimensions.
 """
@@ -18,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from mofore.config import Forecast
 from mofore.errors import UserError
-from mofore.method.encoders import load_encoder
+from mofore.method.encoders import TwoStream, load_encoder
 from mofore.method.model import MoFore
 from mofore.utils.files import write_json
 
@@ -41,7 +42,8 @@ def save_forecaster(folder: Path, model: MoFore, forecast: Forecast) -> None:
         if not name.startswith(prefix)
     }
     save_file(weights, folder / "forecaster.safetensors")
-    write_json(folder / "forecaster.json", {"keep": model.keep, "forecast": asdict(forecast)})
+    description = {"keep": model.keep, "streams": model.streams, "forecast": asdict(forecast)}
+    write_json(folder / "forecaster.json", description)
 
 
 def encoder_prefix(keep: str) -> str:
@@ -65,6 +67,8 @@ def load_forecaster(folder: Path) -> tuple[MoFore, Forecast]:
             raise UserError(f"{path}: no such file: run `dvc repro pretrain`")
     description, weights = json.loads(params_file.read_text()), load_file(weights_file)
     forecast, keep = Forecast(**description["forecast"]), description["keep"]
+    if isinstance(encoder, TwoStream) and description["streams"] == 1:
+        encoder = encoder.motion
     weights |= {f"{encoder_prefix(keep)}{name}": value.clone() for name, value in encoder.state_dict().items()}
     model = MoFore(encoder, forecast, keep)  # loading overwrites the weights of `encoder`, hence the clones
     model.load_state_dict(weights)

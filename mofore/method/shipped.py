@@ -26,6 +26,23 @@ def shipped_encoder(input: str) -> Encoder | TwoStream:
     return encoder
 
 
+def whole_encoder(trained: Encoder | TwoStream, input: str) -> Encoder | TwoStream:
+    """The encoder of a kind of input of which pretraining may have trained the motion stream only.
+
+    Args:
+        trained: the result of pretraining, on the CPU.
+        input: kind of input of the whole encoder.
+
+    Returns:
+        `trained`; beside the shipped appearance stream, if `input` has two streams and `trained` is one.
+    """
+    if input == "two_stream" and isinstance(trained, Encoder):
+        appearance = shipped_encoder("rgb")
+        assert isinstance(appearance, Encoder)
+        return TwoStream(trained, appearance)
+    return trained
+
+
 def _weights(name: str) -> dict[str, Tensor]:
     weights = load_file(FOLDER / f"{name}.safetensors")  # in half precision
     return {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}

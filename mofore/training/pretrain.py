@@ -2,7 +2,7 @@
 
 import math
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from torch.optim import AdamW
@@ -44,6 +44,8 @@ def pretrain(
 ) -> Pretrained:
     """Pretrain on videos. Labels are used for the kNN score in the log only.
 
+    With `pretrain.streams` "motion", the result is the motion stream alone (see `method.shipped.whole_encoder`).
+
     Args:
         params: all parameters.
         videos: training videos, each long enough for two clips and the smallest gap (see `leave_out_short`).
@@ -55,6 +57,7 @@ def pretrain(
             device is not available, or loss or weights are not finite.
         StoppedError: the run was stopped by a signal; it has been saved if possible.
     """
+    params = trained_part(params)
     p, runtime = params.pretrain, params.runtime
     _check_batch(len(videos), p.batch_size, processes)
     # On a CPU, each video is always decoded by the same worker. On other devices any worker may decode any video, so
@@ -113,6 +116,16 @@ def train(
 
     clips, seconds = clips_per_step(params) * batches.steps, max(run.seconds, 1e-9)
     return Pretrained(run.train_state.model, pd.DataFrame(run.rows), seconds, clips / seconds, run.waited / seconds)
+
+
+def trained_part(params: Params) -> Params:
+    """Parameters of the part of the encoder that is trained: of its motion stream, if `pretrain.streams` says so.
+
+    Streams have nothing in common, so one that is not trained need not be computed either.
+    """
+    if params.clip.input == "two_stream" and params.pretrain.streams == "motion":
+        return replace(params, clip=replace(params.clip, input="residual"))
+    return params
 
 
 def epochs_of(pretrain: Pretrain, videos: int) -> int:

@@ -23,7 +23,6 @@ from torch.optim import AdamW
 from mofore.clips.augment import time_reverse, to_input
 from mofore.clips.dataset import Sample
 from mofore.config import Params
-from mofore.method.encoders import TwoStream
 from mofore.method.initial_model import initial_model
 from mofore.method.memory_bank import MemoryBank
 from mofore.method.model import Embedded, MoFore
@@ -56,9 +55,6 @@ class TrainState:
 def make_train_state(params: Params, device: torch.device, processes: Processes) -> TrainState:
     """The state before the first step. The initial weights follow from `params.seed`."""
     model = initial_model(params.encoder, params.clip.input, params.forecast, params.seed).to(device)
-    for encoder in (model.online[0], model.ema[0]):
-        if isinstance(encoder, TwoStream) and params.pretrain.streams == "motion":
-            encoder.freeze("appearance")
     model.train()
     networks = processes.replicate(model, device)
     if params.runtime.compile:

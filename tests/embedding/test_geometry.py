@@ -74,3 +74,33 @@ def test_constant_embeddings() -> None:
     assert is_constant(near), "rounding"
     near[2, 1] *= 1.1
     assert not is_constant(near)
+
+
+def test_features_are_standardised_by_the_training_videos() -> None:
+    x = np.random.default_rng(0).normal(5, 3, (30, 4))
+    train = np.arange(30) < 20
+    found = standardise(x, train)
+    assert found == pytest.approx((x - x[:20].mean(axis=0)) / x[:20].std(axis=0), abs=1e-5)
+    other_test = np.where(train[:, None], x, 1000)
+    assert (standardise(other_test, train)[:20] == found[:20]).all()
+
+
+def test_a_feature_that_is_constant_over_training_videos_becomes_zero() -> None:
+    x = np.random.default_rng(0).normal(size=(6, 2))
+    x[:, 0] = math.log(161)
+    x[5, 0] = 7  # a test video that differs
+    found = standardise(x, np.arange(6) < 4)
+    assert (found[:, 0] == 0).all()
+    assert (found[:, 1] != 0).all()
+
+
+def test_without_training_videos_all_videos_are_used_to_standardise() -> None:
+    found = standardise(np.random.default_rng(0).normal(size=(9, 2)), np.zeros(9, bool))
+    assert found.mean(axis=0) == pytest.approx(0, abs=1e-6)
+    assert found.std(axis=0) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_feature_whose_differences_are_rounding_becomes_zero() -> None:
+    x = np.full((20, 1), 300, np.float32) + np.random.default_rng(0).choice([0, 3e-5], (20, 1)).astype(np.float32)
+    assert len(np.unique(x)) == 2
+    assert (standardise(x, np.ones(20, bool)) == 0).all()

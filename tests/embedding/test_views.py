@@ -18,8 +18,10 @@ from mofore.embedding.views import (
     forecast_encoders,
     leave_out_shorter_than_a_clip,
     target_videos,
+    video_embeddings,
     write_representations,
 )
+from mofore.embedding.streams import StreamChoice
 from mofore.errors import UserError
 from mofore.frames.store import FrameStore
 from mofore.method.encoders import build_encoder
@@ -54,9 +56,9 @@ def test_files_have_the_documented_columns(
     monkeypatch.chdir(tmp_path)
     samples = UniformClips(videos, short.clip, 3)
     x_VKD = np.random.default_rng(0).normal(size=(4, 3, 5)).astype(np.float32)
-    video_VE = np.random.default_rng(1).normal(size=(4, 50)).astype(np.float32)
-    found = VideoFeatures(x_VKD, video_VE)
-    write_representations(samples, videos.table, {"mofore": found, "mofore_still": found}, None)
+    mean_VE, spread_VE = np.random.default_rng(1).normal(size=(2, 4, 50)).astype(np.float32)
+    found = VideoFeatures(x_VKD, mean_VE, spread_VE)
+    write_representations(samples, videos.table, {"mofore": found, "mofore_still": found}, short.embed, None)
 
     table = pd.read_parquet(EMBEDDINGS / "mofore.parquet")
     assert table.columns.tolist() == ["video", "label", "group", "split", "embedding"]
@@ -67,7 +69,7 @@ def test_files_have_the_documented_columns(
         "mofore_still.parquet",
     ]
     read = read_embeddings(EMBEDDINGS, "mofore")
-    assert (read.x_ND == video_VE).all()
+    assert (read.x_ND == mean_VE).all()
     assert read.split.tolist() == ["train", "train", "train", "test"]
     clips = read_clip_embeddings(EMBEDDINGS, "mofore")
     assert (clips.x_ND == x_VKD.reshape(12, 5)).all()
@@ -78,14 +80,45 @@ def test_files_have_the_documented_columns(
 def test_representations_are_the_encoder_its_initial_weights_and_its_controls(pack: Packer, short: Params) -> None:
     videos = FrameStore(pack([12] * 8, texture=True))
     samples = UniformClips(videos, short.clip, 2)
-    model = MoFore(build_encoder("small", 5), short.forecast).eval()
-    representations = embed_representations(model, videos, samples, short, torch.device("cpu"), SINGLE)
+    encoder = build_encoder("small", 5).eval()
+    representations = embed_representations(encoder, videos, samples, short, torch.device("cpu"), SINGLE)
     assert list(representations) == ["mofore", "random_init", "mofore_shuffled", "mofore_still"]
     assert len({found.clip_VKD.tobytes() for found in representations.values()}) == 4
     random_init = untrained_encoder(videos, short, torch.device("cpu"))
     alone = embed_clips({"": random_init}, samples, short.runtime, torch.device("cpu"))[""]
     assert (representations["random_init"].clip_VKD == alone).all()
-    assert np.allclose(representations["random_init"].video_VE, alone.mean(axis=1), atol=1e-5)
+    assert np.allclose(representations["random_init"].mean_VE, alone.mean(axis=1), atol=1e-5)
+    assert np.allclose(representations["random_init"].spread_VE, alone.std(axis=1), atol=1e-5)
+    assert (representations["mofore"].spread_VE.min(axis=0) > 0).any()
+
+
+@pytest.mark.parametrize("kept", [None, [0], [0, 1]])
+@pytest.mark.parametrize("standardised", [True, False])
+@pytest.mark.parametrize("spread", [0, 0.5])
+def test_embeddings_are_means_and_weighted_deviations_of_the_kept_streams(
+    short: Params, spread: float, standardised: bool, kept: list[int] | None
+) -> None:
+    short.embed.spread, short.embed.standardise = spread, standardised
+    clip_VKE = np.random.default_rng(0).normal(3, 2, size=(9, 4, 6)).astype(np.float32)
+    features = VideoFeatures(clip_VKE, clip_VKE.mean(axis=1), clip_VKE.std(axis=1))
+    train_V = np.arange(9) < 6
+    found_VE = video_embeddings(features, train_V, short.embed, StreamChoice(kept, 5) if kept else None)
+    columns = [feature for feature in range(6) if kept is None or feature // 3 in kept]
+    expected = []
+    for weight, part in ((1, np.mean), (spread, np.std)):
+        for e in columns if weight else []:
+            x_V = part(clip_VKE[:, :, e].astype(float), axis=1)
+            expected.append(weight * ((x_V - x_V[train_V].mean()) / x_V[train_V].std() if standardised else x_V))
+    assert found_VE.dtype == np.float32
+    np.testing.assert_allclose(found_VE, np.stack(expected, axis=1), atol=1e-4)
+
+
+def test_videos_of_one_clip_have_deviations_of_zero(short: Params) -> None:
+    short.embed.spread, short.embed.standardise = 1, True
+    x_VE = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    found_VE = video_embeddings(VideoFeatures(x_VE[:, None], x_VE, 0 * x_VE), np.ones(5, bool), short.embed)
+    assert np.isfinite(found_VE).all()
+    assert (found_VE[:, 3:] == 0).all()
 
 
 def test_contexts_are_embedded_apart_only_where_the_ema_encoder_is_kept(short: Params) -> None:

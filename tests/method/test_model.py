@@ -123,22 +123,3 @@ def test_the_papers_predictor_is_two_layers(forecast: Forecast) -> None:
     first, last = (layer for layer in predictor if isinstance(layer, nn.Linear))
     expected_BP = (z_BP @ first.weight.T + first.bias).clamp(min=0) @ last.weight.T + last.bias
     torch.testing.assert_close(model.predict(z_BP, torch.zeros(3, 1)), expected_BP)
-
-
-def test_a_frozen_stream_keeps_its_encoder_and_the_other_one_learns(forecast: Forecast) -> None:
-    model = MoFore(build_encoder("small", 0, "two_stream"), forecast)
-    for networks in (model.online, model.ema):
-        encoder: Any = networks[0]
-        encoder.freeze("appearance")
-    model.train()
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    x_BCTHW, x_NCTHW = torch.randn(4, 6, 4, 32, 32), torch.randn(4, 6, 4, 32, 32)
-    embedded = model(x_BCTHW, torch.zeros(4, 1), x_NCTHW, None)
-    assert embedded.forecast_NP.shape == embedded.target_NP.shape == (4, 2 * 16)
-    embedded.forecast_NP.square().sum().backward()
-    torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1).step()
-    model.update_ema(0.5)
-    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-    assert not any(name.startswith(("online.0.streams.1", "ema.0.streams.1")) for name in changed)
-    for part in ("online.0.streams.0.trunk.0", "online.1.0", "online.1.1", "predictor.0", "predictor.1"):
-        assert any(name.startswith(part) for name in changed), part

@@ -134,16 +134,3 @@ def test_the_encoder_is_not_changed(pack: Packer, short: Params, training: bool)
     assert all(weights.grad is None for weights in encoder.parameters())
     assert torch.equal(torch.get_rng_state(), random)
     assert knn.score(encoder.train(not training), CPU) == first, "the score does not depend on the mode"
-
-
-@pytest.mark.slow
-def test_a_frozen_stream_stays_as_shipped_through_training_with_scores(pack: Packer, tiny: Params) -> None:
-    tiny.clip.input, tiny.encoder.start, tiny.pretrain.streams = "two_stream", "shipped", "motion"
-    videos = FrameStore(pack([20] * 9, texture=True))
-    assert OnlineKnn(videos, tiny).possible, "an epoch ends with a score, which must not thaw the stream"
-    trained = pretrain(tiny, videos).model
-    shipped = shipped_encoder("two_stream").state_dict()
-    for networks in (trained.online, trained.ema):
-        state = networks[0].state_dict()
-        changed = {key.split(".")[1] for key in shipped if not torch.equal(state[key], shipped[key])}
-        assert changed == {"0"}, "only the motion stream"
