@@ -25,7 +25,7 @@ settings.load_profile("any machine")
 
 @pytest.fixture
 def params() -> Params:
-    """The project's own params.yaml, with plain embeddings by one random stream, and a machine section that is quick."""
+    """params.yaml of the project, with plain embeddings by one random stream, and a machine section that is quick."""
     loaded = load_params(ROOT / "params.yaml")
     loaded.clip.input, loaded.encoder.start, loaded.embed.grid = "residual", "random", 0
     loaded.embed.spread, loaded.embed.standardise = 0, False

@@ -1,7 +1,7 @@
 """Make the encoder that the package ships: `python -m mofore.experiments.shipped_encoder`.
 
 It draws generated videos, pretrains each stream of the network "small" on them, with the parameters of params.yaml, and
-writes their weights to `mofore/method/shipped/`. No real video and no label is used. It takes more than an hour on two
+writes their weights to `mofore/method/shipped/`. No real video and no label is used. It takes two hours on two
 cores; a run that was stopped goes on where it was, unless parameters or drawing have changed. Its scores are in
 docs/shipped-encoder.md.
 """
@@ -30,7 +30,7 @@ from mofore.utils.workers import worker_count
 SEED = 202  # of the videos and of the weights; apart from those of the demo
 FAMILIES = 2500  # 20,000 videos
 BATCH_SIZE = 64
-STEPS = {"motion": 6000, "appearance": 3000}
+STEPS = {"motion": 12000, "appearance": 3000}
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mofore.embedding import geometry
-from mofore.embedding.geometry import alignment, effective_rank, is_constant, spread, uniformity
+from mofore.embedding.geometry import alignment, effective_rank, is_constant, spread, standardise, uniformity
 
 
 def gaussian(n: int, dim: int, seed: int = 0) -> np.ndarray:

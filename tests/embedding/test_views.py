@@ -12,6 +12,7 @@ from mofore.config import Params
 from mofore.embedding.calibration import untrained_encoder
 from mofore.embedding.inference import UniformClips, VideoFeatures, embed_clips
 from mofore.embedding.store import EMBEDDINGS, read_clip_embeddings, read_embeddings
+from mofore.embedding.streams import StreamChoice
 from mofore.embedding.views import (
     CLIMATOLOGY_VIDEOS,
     embed_representations,
@@ -21,7 +22,6 @@ from mofore.embedding.views import (
     video_embeddings,
     write_representations,
 )
-from mofore.embedding.streams import StreamChoice
 from mofore.errors import UserError
 from mofore.frames.store import FrameStore
 from mofore.method.encoders import build_encoder

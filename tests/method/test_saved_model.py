@@ -9,7 +9,7 @@ from safetensors import safe_open
 
 from mofore.config import Params
 from mofore.errors import UserError
-from mofore.method.encoders import build_encoder, save_encoder
+from mofore.method.encoders import TwoStream, build_encoder, load_encoder, save_encoder
 from mofore.method.model import MoFore
 from mofore.method.saved_model import forecast_clips, load_forecaster, save_forecaster
 
@@ -49,6 +49,25 @@ def test_a_saved_model_is_rebuilt_exactly(tmp_path: Path, model: MoFore, tiny: P
         assert torch.equal(before_NP, after_NP)
         assert torch.equal(model.target(clips), loaded.target(clips))
     assert not any(weight.requires_grad for weight in loaded.ema.parameters())
+
+
+@pytest.mark.parametrize("input", ["residual", "two_stream"])
+def test_one_stream_or_both_of_an_encoder_forecast(tmp_path: Path, model: MoFore, tiny: Params, input: str) -> None:
+    """The encoder may have a stream that is not trained; its features come after those of the trained one."""
+    if input == "two_stream":
+        tiny.clip.input = input
+        encoder = TwoStream(model.encoder, build_encoder("small", seed=6))
+        save_encoder(tmp_path, encoder, "small", tiny.clip)
+        save_forecaster(tmp_path, model, tiny.forecast)
+    else:
+        save(tmp_path, model, tiny)
+    whole, (loaded, _) = load_encoder(tmp_path)[0], load_forecaster(tmp_path)
+    before, after = model.state_dict(), loaded.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before | after)
+    x_BCTHW = torch.randn(2, 3 * whole.n_streams, 4, 16, 16)
+    with torch.no_grad():
+        features_BD = whole.eval()(x_BCTHW)
+        assert torch.equal(features_BD[:, : loaded.encoder.dim], loaded.encoder(x_BCTHW[:, :3]))
 
 
 def test_each_weight_is_in_one_file(tmp_path: Path, model: MoFore, tiny: Params) -> None:

@@ -15,9 +15,7 @@ from torch import Tensor, nn
 from mofore.config import Params
 from mofore.frames.store import FrameStore
 from mofore.method.encoders import build_encoder
-from mofore.method.shipped import shipped_encoder
 from mofore.training.online_knn import OnlineKnn, nearest_of_another_group
-from mofore.training.pretrain import pretrain
 
 Packer = Callable[..., Path]
 CPU = torch.device("cpu")

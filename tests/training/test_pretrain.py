@@ -13,6 +13,7 @@ from mofore.clips.dataset import ForecastDataset, Sample
 from mofore.config import Params
 from mofore.errors import StoppedError, UserError
 from mofore.frames.store import FrameStore
+from mofore.method.shipped import shipped_encoder, whole_encoder
 from mofore.runtime.distributed import Processes
 from mofore.training.checkpoint import Checkpoint
 from mofore.training.log import StepLog
@@ -34,6 +35,33 @@ def test_two_runs_are_the_same_bit_for_bit(pack: Packer, tiny: Params) -> None:
     a, b = (run.model.state_dict() for run in runs)
     assert all(torch.equal(a[key], b[key]) for key in a)
     assert runs[0].log.equals(runs[1].log)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("streams", ["motion", "both"])
+def test_the_streams_that_are_trained_start_as_shipped_and_learn(pack: Packer, tiny: Params, streams: str) -> None:
+    tiny.clip.input, tiny.encoder.start, tiny.pretrain.streams = "two_stream", "shipped", streams
+    trained = pretrain(tiny, FrameStore(pack([20] * 9, texture=True))).model
+    assert trained.streams == (1 if streams == "motion" else 2)
+    whole, shipped = (
+        encoder.state_dict()
+        for encoder in (whole_encoder(trained.encoder, "two_stream"), shipped_encoder("two_stream"))
+    )
+    assert whole.keys() == shipped.keys()
+    changed = {key.split(".")[1] for key in shipped if not torch.equal(whole[key], shipped[key])}
+    assert changed == ({"0"} if streams == "motion" else {"0", "1"})
+
+
+@pytest.mark.slow
+def test_a_stream_is_trained_alone_as_an_encoder_of_one_stream(pack: Packer, tiny: Params) -> None:
+    folder = pack([20] * 9, texture=True)
+    tiny.encoder.start, tiny.clip.input = "shipped", "two_stream"
+    of_two = pretrain(tiny, FrameStore(folder))
+    tiny.clip.input = "residual"
+    alone = pretrain(tiny, FrameStore(folder))
+    assert of_two.log.equals(alone.log)
+    a, b = of_two.model.state_dict(), alone.model.state_dict()
+    assert all(torch.equal(a[key], b[key]) for key in a | b)
 
 
 @pytest.mark.slow
