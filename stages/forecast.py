@@ -12,8 +12,9 @@ from threadpoolctl import threadpool_limits
 from mofore.clips.sampling import clip_span
 from mofore.config import load_params
 from mofore.embedding.store import EMBEDDINGS, FloatArray, read_embeddings
-from mofore.embedding.streams import StreamChoice, read_choice, read_forecast_inputs
+from mofore.embedding.streams import StreamChoice, read_choice
 from mofore.errors import run_stage
+from mofore.evaluation.forecast_inputs import read_forecast_inputs
 from mofore.evaluation.forecast_pairs import Forecaster, IntArray, score_pairs
 from mofore.evaluation.forecast_skill import by_gap, summary
 from mofore.method.saved_model import forecast_clips, load_forecaster

@@ -22,7 +22,6 @@ import pandas as pd
 from mofore.config import STREAMS
 from mofore.embedding.geometry import unit
 from mofore.embedding.store import ClipEmbeddings, FloatArray, read_clip_embeddings
-from mofore.method.model import MoFore
 from mofore.utils.files import write_json
 
 NEIGHBOURS = 10
@@ -124,17 +123,6 @@ def read_embedded_clips(folder: Path, encoder: str) -> ClipEmbeddings:
     """
     clips, choice = read_clip_embeddings(folder, encoder), read_choice(folder)
     return replace(clips, x_ND=choice.select(clips.x_ND)) if choice else clips
-
-
-def read_forecast_inputs(folder: Path, model: MoFore) -> tuple[ClipEmbeddings, ClipEmbeddings]:
-    """Features of the clips that a model forecasts from, of its own streams only, and its targets.
-
-    Raises:
-        UserError: a file is missing.
-    """
-    contexts = "mofore" if model.keep == "online" else "contexts"
-    features, targets = (read_clip_embeddings(folder, name) for name in (contexts, "targets"))
-    return replace(features, x_ND=features.x_ND[:, : model.encoder.dim]), targets
 
 
 def read_choice(folder: Path) -> StreamChoice | None:

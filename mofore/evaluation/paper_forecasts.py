@@ -8,7 +8,7 @@ import numpy as np
 
 from mofore.config import Encoder
 from mofore.embedding.store import EMBEDDINGS, ClipEmbeddings, Embeddings, read_clip_embeddings
-from mofore.embedding.streams import read_forecast_inputs
+from mofore.evaluation.forecast_inputs import read_forecast_inputs
 from mofore.evaluation.paper_measures import forecasting_error
 from mofore.method.encoders import load_encoder
 from mofore.method.initial_model import first_targets, fit_normalisation, initial_model

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from mofore.report.markup import PageFigure
-from mofore.report.results import ROW_NAMES
+from mofore.report.results import ROW_NAMES, Scores
 from mofore.report.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, SOFT
 from mofore.report.svg import LINE_STYLES, Chart, LineStyle, draw_line
 
@@ -137,6 +137,39 @@ def retrieval_figure(retrieval: pd.DataFrame) -> PageFigure:
     chart.legend()
     alt = f"{title}: {_describe_lines(retrieval, 'encoder', 'k', 'recall')}"
     return PageFigure(title, how_to_read, chart.svg("retrieval", alt))
+
+
+def few_labels_figure(few: pd.DataFrame, linear: Scores) -> PageFigure:
+    """Accuracy with few labels, from `few_labels.csv`; on the right with all labels, from `linear.json`."""
+    title = "With few labels"
+    how_to_read = (
+        "Share of test videos that a linear classifier gets right if only so many training videos of each class have a "
+        "label: mean over draws of these videos; band: 95 % of the draws, for MoFore. Right: with all labels."
+    )
+    if few.empty:
+        why = "Few labels need more training videos of a class." if linear["mofore"] else NO_LABELS
+        return PageFigure(title, how_to_read, why_empty=why)
+    chart = Chart(4)
+    (ax,) = chart.axes
+    counts = sorted(set(few["labels"]))
+    all_labels = 2 * counts[-1]  # where the scores with all labels are drawn
+    alts = []
+    for row, curve in few.groupby("encoder", sort=False):
+        style, name = ROW_STYLES[str(row)], ROW_NAMES[str(row)]
+        draw_line(ax, curve["labels"], curve["top1"], style, name, (curve["low"], curve["high"]) * (row == "mofore"))
+    for row in [*few["encoder"].unique(), "supervised"]:
+        if top1 := linear.get(row, {}).get("top1"):
+            style = ROW_STYLES[row]
+            label = ROW_NAMES[row] if row == "supervised" else "_"
+            ax.plot([all_labels], [top1], style.marker, color=style.colour, label=label, linestyle="none")
+            alts.append(f"{ROW_NAMES[row]} {top1:.0%}")
+    ax.set(xlabel="labels of each class (log scale)", ylabel="share of test videos", xscale="log", ylim=(0, 1.02))
+    ax.set_xticks([*counts, all_labels], [*(f"{count:.0f}" for count in counts), "all"])
+    ax.set_xticks([], minor=True)
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    chart.legend()
+    alt = f"{title}: {_describe_lines(few, 'encoder', 'labels', 'top1')}; with all labels {', '.join(alts)}"
+    return PageFigure(title, how_to_read, chart.svg("few_labels", alt))
 
 
 def gaps_figure(gaps: pd.DataFrame) -> PageFigure:

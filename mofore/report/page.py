@@ -14,6 +14,7 @@ from mofore.report.claims import Answer, chance, claims, decide, verdict
 from mofore.report.clips import clips_section
 from mofore.report.line_charts import (
     accuracy_figure,
+    few_labels_figure,
     gaps_figure,
     retrieval_figure,
     skill_figure,
@@ -70,6 +71,7 @@ def write_report(page: Path, results: Results, params: Params, frames: FrameStor
             structure_table=_structure_table(results),
             map_figures=[map_figure(tables["map"], by) for by in ("label", "group")],
             class_figures=[
+                few_labels_figure(tables["few_labels"], results.linear),
                 retrieval_figure(tables["retrieval"]),
                 classes_figure("classes_linear", "Linear classifier, class by class", tables["classes_linear"]),
                 classes_figure("classes_knn", "Retrieval R@1, class by class", tables["classes_knn"]),
@@ -143,9 +145,12 @@ def _protocol(params: Params) -> list[str]:
         split = "The split is random, so videos of one recording may be on both sides."
     else:
         split = "No group is on both sides of the split."
+    embed = params.embed
+    deviations = f", beside {embed.spread:g} times their standard deviation" if embed.spread else ""
+    scaled = ", each feature scaled by the training videos" if embed.standardise else ""
     return [
-        f"Every video is embedded as the mean of {params.embed.clips} uniformly spaced clips of {clip.frames} frames, "
-        f"{crop}, by the encoder alone, frozen and in evaluation mode.",
+        f"Every video is embedded as the mean of {embed.clips} uniformly spaced clips of {clip.frames} frames, "
+        f"{crop}{deviations}{scaled}; by the encoder alone, frozen and in evaluation mode.",
         "Retrieval and kNN: cosine similarity, test videos among training videos. R@k: is one of the k nearest of the "
         f"same class? kNN: {knn.k} neighbours vote, weighted by exp(similarity / {knn.temperature:g}). Centred: the "
         "mean of the training videos is subtracted first.",

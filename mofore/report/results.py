@@ -17,7 +17,7 @@ from mofore.utils.tables import read_table
 RESULTS = Path("results")
 SCORES = ("linear", "knn", "temporal", "forecast", "structure")
 TABLES = (
-    *("pretrain", "gaps", "forecast", "forecast_accuracy", "temporal", "speed", "retrieval"),
+    *("pretrain", "gaps", "forecast", "forecast_accuracy", "temporal", "speed", "retrieval", "few_labels"),
     *("classes_linear", "classes_knn", "confusion", "map"),
 )
 ROW_NAMES = {  # names of the representations in the report

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from mofore.evaluation.few_labels import COLUMNS
+
 CLASSES = ["Bow", "Clap", "JumpingJack", "Kick", "Punch", "Run", "SitDown", "Squat", "StandUp", "Throw", "Walk", "Wave"]
 SCORES = {  # top-1 of the linear probe for each representation; the other scores are computed from it
     "mofore": 0.91,
@@ -21,6 +23,7 @@ SCORES = {  # top-1 of the linear probe for each representation; the other score
 }
 KS = [1, 5, 10, 20, 50]
 ENCODERS = ["mofore", "random_init"]
+FEW_ROWS = [*ENCODERS, "motion"]
 
 
 def write_embeddings(path: Path, classes: list[str], per_class: int = 16, seed: int = 0) -> None:
@@ -115,6 +118,14 @@ def _write_scores(results: Path, classes: list[str], rng: np.random.Generator) -
     (results / "linear.json").write_text(json.dumps(linear))
     (results / "knn.json").write_text(json.dumps(knn))
     _write_csv(results / "retrieval.csv", ["encoder", "k", "recall", "low", "high"], recall)
+
+    few = [
+        (row, labels, top1, *_around(top1))
+        for row in FEW_ROWS
+        for labels, share in ((1, 0.5), (2, 0.6), (5, 0.8), (10, 0.9))
+        for top1 in ([share * SCORES[row]] if classes else [])
+    ]
+    _write_csv(results / "few_labels.csv", list(COLUMNS), few)
 
     main_scores = [
         (row, measure, score, *_around(score))

@@ -9,7 +9,7 @@ from safetensors import safe_open
 
 from mofore.config import Params
 from mofore.errors import UserError
-from mofore.method.encoders import TwoStream, build_encoder, load_encoder, save_encoder
+from mofore.method.encoders import Encoder, TwoStream, build_encoder, load_encoder, save_encoder
 from mofore.method.model import MoFore
 from mofore.method.saved_model import forecast_clips, load_forecaster, save_forecaster
 
@@ -56,7 +56,10 @@ def test_one_stream_or_both_of_an_encoder_forecast(tmp_path: Path, model: MoFore
     """The encoder may have a stream that is not trained; its features come after those of the trained one."""
     if input == "two_stream":
         tiny.clip.input = input
-        encoder = TwoStream(model.encoder, build_encoder("small", seed=6))
+        motion, appearance = model.encoder, build_encoder("small", seed=6)
+        assert isinstance(motion, Encoder)
+        assert isinstance(appearance, Encoder)
+        encoder = TwoStream(motion, appearance)
         save_encoder(tmp_path, encoder, "small", tiny.clip)
         save_forecaster(tmp_path, model, tiny.forecast)
     else:

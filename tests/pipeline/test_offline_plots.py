@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.helpers.synthetic_results import CLASSES, SCORES, write_map, write_results
+from tests.helpers.synthetic_results import CLASSES, FEW_ROWS, SCORES, write_map, write_results
 
 ROOT = Path(__file__).parents[2]
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -221,6 +221,7 @@ def test_each_class_has_a_bar_and_a_whisker(drawn: dict[str, str]) -> None:
         assert len(bars) == len(whiskers) == 2 * 2 * len(CLASSES), "two encoders in the two revisions with labels"
         assert {re.findall(r"class: (\w+)", bar)[0] for bar in bars} == set(CLASSES)
     assert len(marks(drawn["retrieval"], "line mark")) == 2 * len(SCORES)
+    assert len(marks(drawn["few_labels"], "line mark")) == 2 * len(FEW_ROWS)
 
 
 def test_each_representation_has_a_bar_and_a_whisker(drawn: dict[str, str]) -> None:
@@ -242,6 +243,6 @@ def test_plots_of_empty_tables_say_that_there_are_no_rows(repository: Path, tmp_
     dvc(repository, "plots", "show", "--out", str(tmp_path / "unlabelled"))
     drawn = cards(dump(tmp_path / "unlabelled" / "index.html", tmp_path / "profile"))
     for table, card in drawn.items():
-        by_label = table in ("confusion", "retrieval", "classes_linear", "classes_knn")
+        by_label = table in ("confusion", "retrieval", "few_labels", "classes_linear", "classes_knn")
         assert ("no rows" in card) == by_label, table
         assert ("<svg" in card) != by_label, table

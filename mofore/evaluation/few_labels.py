@@ -1,0 +1,97 @@
+"""Few labels: how accurate is a linear classifier that gets 1, 2, 5 or 10 labels of each class?
+
+Labels cost time, videos do not: here an encoder that has learned without labels must show its worth. All
+representations get the same labels. These are drawn several times, because it matters which videos are labelled.
+
+Embeddings are scaled on all training videos, for which no label is needed, and then to length 1; the classifier is a
+logistic regression, as in "Rethinking Few-Shot Image Classification: A Good Embedding Is All You Need?" (Tian et al.,
+2020). Its regularisation is fixed, because a few labels cannot choose it.
+
+Shapes: N labelled training videos, M test videos, D dimensions, L labelled videos of a draw.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from joblib import delayed
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from mofore.embedding.geometry import is_constant, standardise, unit
+from mofore.embedding.store import Embeddings, FloatArray, train_test
+from mofore.utils.workers import in_processes
+
+LABELS = (1, 2, 5, 10)  # labels of each class
+DRAWS = 10
+C = 100.0  # inverse regularisation strength; from 10 to 1,000 scores differ by 0.01 at most
+MAX_ITER = 500
+ROWS = ("mofore", "random_init", "motion", "motion_appearance", "shipped")  # those that might be used with few labels
+COLUMNS = ("encoder", "labels", "top1", "low", "high")
+
+
+def few_labels(rows: dict[str, Embeddings], seed: int, workers: int) -> pd.DataFrame:
+    """Accuracy of representations with few labels.
+
+    Args:
+        rows: representations of the same videos, by name; those of ROWS are scored, unless they are constant.
+        seed: of the draws.
+        workers: number of worker processes.
+
+    Returns:
+        Columns encoder; labels, of each class, a number of LABELS that is smaller than the number of training videos of
+        the largest class; top1, mean over the draws of the share of test videos that are right; low, high, between
+        which 95 % of the draws lie. No rows if the split has no labelled test videos or fewer than two classes for
+        training. A class with fewer training videos has all of them labelled.
+    """
+    first = next(iter(rows.values()))
+    if not (both := train_test(first)):
+        return pd.DataFrame(columns=list(COLUMNS))
+    train = both[0]
+    most = np.unique(train.label, return_counts=True)[1].max()
+    draws = {
+        labels: [draw_labelled(train.label, train.group, labels, seed + draw) for draw in range(DRAWS)]
+        for labels in LABELS
+        if labels < most
+    }
+    scored = {name: rows[name] for name in ROWS if name in rows and not is_constant(rows[name].x_ND)}
+    jobs = [delayed(accuracies)(row, chosen) for row in scored.values() for chosen in draws.values()]
+    found = list(in_processes(jobs, workers))
+    keys = [(name, labels) for name in scored for labels in draws]
+    table = [(*key, np.mean(top1), *np.quantile(top1, (0.025, 0.975))) for key, top1 in zip(keys, found, strict=True)]
+    return pd.DataFrame(table, columns=list(COLUMNS))
+
+
+def draw_labelled(
+    label_N: npt.NDArray[np.str_], group_N: npt.NDArray[np.str_], labels: int, seed: int
+) -> npt.NDArray[np.int64]:
+    """Choose videos at random to be labelled: so many of each class, of as many different groups as possible.
+
+    Somebody who labels a few videos would not choose them all from one recording.
+
+    Returns:
+        Row numbers, sorted.
+    """
+    order = np.random.default_rng(seed).permutation(len(label_N))
+    table = pd.DataFrame({"label": label_N[order], "group": group_N[order], "row": order})
+    table["of_group"] = table.groupby(["label", "group"]).cumcount()  # 0 for the first one of each group
+    chosen = table.sort_values("of_group", kind="stable").groupby("label").head(labels)
+    return np.sort(chosen["row"].to_numpy())
+
+
+def accuracies(row: Embeddings, draws: list[npt.NDArray[np.int64]]) -> list[float]:
+    """Accuracy on the test videos, 0 to 1, with the labels of each draw (row numbers of labelled training videos)."""
+    train_N = row.split == "train"
+    row = Embeddings(unit(standardise(row.x_ND, train_N)), row.video, row.label, row.group, row.split)
+    train, test = row.labelled("train"), row.labelled("test")
+    with threadpool_limits(1):  # as in `linear`: the solver makes many short steps
+        return [float((_predict(train.rows(chosen), test.x_ND) == test.label).mean()) for chosen in draws]
+
+
+def _predict(train: Embeddings, x_MD: FloatArray) -> npt.NDArray[np.str_]:
+    if len(np.unique(train.label)) == 1:
+        return np.full(len(x_MD), train.label[0])
+    # The weights lie in the span of the labelled videos. In its coordinates the fit is the same and many times faster.
+    basis_DL = np.linalg.qr(train.x_ND.T)[0]
+    classifier = LogisticRegression(C=C, max_iter=MAX_ITER).fit(train.x_ND @ basis_DL, train.label)
+    predicted_M: npt.NDArray[np.str_] = classifier.predict(x_MD @ basis_DL)
+    return predicted_M
