@@ -93,6 +93,7 @@ class Forecast:
     projection_dim: int = field(metadata=within(0, 8192))
     hidden_dim: int = field(metadata=within(8, 16384))
     batch_norm: bool
+    residual: bool
 
 
 @dataclass

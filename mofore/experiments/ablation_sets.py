@@ -51,6 +51,10 @@ ABLATIONS: Sections = {
     "gap, in video frames": GAPS,
     "gap distribution": {name: {"forecast.gap_distribution": name} for name in ("uniform", "log", "decreasing")},
     "gap conditioning": {name: {"forecast.gap_conditioning": name} for name in ("gap", "none", "shuffled")},
+    "the predictor gives": {
+        "the change": {"forecast.residual": True},
+        "the forecast": {"forecast.residual": False},
+    },
     "input": {
         "two streams": {"clip.input": "two_stream"},
         "residual": {"clip.input": "residual"},

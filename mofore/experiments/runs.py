@@ -32,12 +32,14 @@ class Run:
         scores: scores by name, ROW.MEASURE, such as `mofore.linear`. ROW.MEASURE_low and ROW.MEASURE_high are the ends
             of the 95 % interval, where the score has one. Empty unless the experiment has succeeded.
         state: "success", "queued", "running" or "failed".
+        rev: its git commit.
     """
 
     name: str
     params: dict[str, Any]
     scores: dict[str, float]
     state: str = "success"
+    rev: str = ""
 
 
 def read_experiments() -> list[Run]:
@@ -48,7 +50,7 @@ def read_experiments() -> list[Run]:
     """
     runs = []
     for rev, name, params, state in parse_experiments(json.loads(dvc("exp", "show", "--json"))):
-        runs.append(Run(name, params, read_scores(rev) if state == "success" else {}, state))
+        runs.append(Run(name, params, read_scores(rev) if state == "success" else {}, state, rev))
     return runs
 
 

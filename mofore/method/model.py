@@ -1,6 +1,6 @@
 """The networks of Momentum-Guided Semantic Forecasting.
 
-    context -> online encoder -> projector -> predictor(gap) -> forecast
+    context -> online encoder -> projector -> predictor(gap) -> forecast    (plus the projection, if `residual`)
     future  -> EMA encoder    -> EMA projector               -> target (no gradient)
 
 Shapes: B contexts, F futures of each, N = B F forecasts, C channels, T frames, H = W side of a clip, D feature
@@ -93,7 +93,7 @@ class MoFore(nn.Module):
             keep: "online" or "ema".
         """
         super().__init__()
-        self.keep, self.gap_conditioning = keep, forecast.gap_conditioning
+        self.keep, self.gap_conditioning, self.residual = keep, forecast.gap_conditioning, forecast.residual
         self.streams = encoder.n_streams
         dim = encoder.dim // self.streams
         p_dim, hidden, batch_norm = forecast.projection_dim or dim, forecast.hidden_dim, forecast.batch_norm
@@ -145,14 +145,17 @@ class MoFore(nn.Module):
         """
         projection_NP = projection_BP.repeat_interleave(gap_BF.shape[1], dim=0)
         if self.gap is None:
-            forecast_NP: Tensor = self.predictor(projection_NP)
-            return forecast_NP
+            return self._forecast(projection_NP, projection_NP)
         if self.gap_conditioning == "shuffled" and self.training:
             gap_BF = gap_BF.roll(1, dims=0)
         gap_NG = self.gap(gap_BF.flatten()).to(projection_NP.dtype)
         with_gap = [part for one in projection_NP.chunk(self.streams, dim=1) for part in (one, gap_NG)]
-        forecast_NP = self.predictor(torch.cat(with_gap, dim=1))
-        return forecast_NP
+        return self._forecast(projection_NP, torch.cat(with_gap, dim=1))
+
+    def _forecast(self, projection_NP: Tensor, predictor_input: Tensor) -> Tensor:
+        """The predictor forecasts the target or, with `forecast.residual`, how it differs from the projection."""
+        forecast_NP: Tensor = self.predictor(predictor_input)
+        return projection_NP + forecast_NP if self.residual else forecast_NP
 
     @torch.no_grad()
     def target(self, future_NCTHW: Tensor) -> Tensor:
