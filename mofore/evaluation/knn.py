@@ -1,8 +1,8 @@
 """Retrieval and kNN classification: test videos are the queries, training videos the gallery.
 
-There are two protocols. The main one compares the embeddings as they are (the mean over a video's clips) by cosine
-similarity. In the centred one, the mean of the training embeddings is subtracted first. The scores of one encoder can
-differ by some points between the two.
+There are two protocols. The main one compares the embeddings, as they are stored, by cosine similarity. In the centred
+one, the mean of the training embeddings is subtracted first. With `embed.standardise` that mean is 0 already, so both
+are the same; otherwise the scores of one encoder can differ by some points between the two.
 
 Ties: of equally similar training videos, the first in the table is nearer. Of classes with equal votes, the first by
 name wins. If k is larger than the number of training videos, all of them are neighbours. A class without training
