@@ -31,6 +31,7 @@ def forecast(gap_min: int, gap_max: int, distribution: str = "uniform", futures:
         projection_dim=8,
         hidden_dim=8,
         batch_norm=True,
+        residual=False,
     )
 
 

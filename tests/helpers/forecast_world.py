@@ -27,6 +27,7 @@ TRAINED = Forecast(
     projection_dim=P,
     hidden_dim=8,
     batch_norm=True,
+    residual=False,
 )
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

@@ -116,10 +116,25 @@ def test_without_a_projector_forecasts_are_made_among_features(forecast: Forecas
 
 def test_the_papers_predictor_is_two_layers(forecast: Forecast) -> None:
     """W2 s(W1 z), with biases, and nothing else."""
-    plain = replace(forecast, projection_dim=0, batch_norm=False, gap_conditioning="none")
+    plain = replace(forecast, projection_dim=0, batch_norm=False, gap_conditioning="none", residual=False)
     model = MoFore(build_encoder("small_2d", 0), plain)
     z_BP = torch.randn(3, model.projection_dim)
     predictor: Any = model.predictor[0]
     first, last = (layer for layer in predictor if isinstance(layer, nn.Linear))
     expected_BP = (z_BP @ first.weight.T + first.bias).clamp(min=0) @ last.weight.T + last.bias
     torch.testing.assert_close(model.predict(z_BP, torch.zeros(3, 1)), expected_BP)
+
+
+@pytest.mark.parametrize("gap_conditioning", ["gap", "none"])
+@pytest.mark.parametrize("streams", [1, 2])
+def test_the_predictor_can_give_the_change_from_the_projection(
+    forecast: Forecast, gap_conditioning: str, streams: int
+) -> None:
+    """The same networks, with and without: forecasts differ by the projection, of each future's own context."""
+    forecast = replace(forecast, gap_conditioning=gap_conditioning)
+    encoder = build_encoder("small", 0, "residual" if streams == 1 else "two_stream")
+    plain, changed = (MoFore(encoder, replace(forecast, residual=residual)).eval() for residual in (False, True))
+    changed.load_state_dict(plain.state_dict())
+    projection_BP, gap_BF = torch.randn(3, plain.projection_dim), torch.tensor([[0, 5], [1, 9], [30, 2]])
+    difference_NP = changed.predict(projection_BP, gap_BF) - plain.predict(projection_BP, gap_BF)
+    torch.testing.assert_close(difference_NP, projection_BP.repeat_interleave(2, dim=0))

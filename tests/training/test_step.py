@@ -279,6 +279,7 @@ def pinned(params: Params) -> Params:
         projection_dim=8,
         hidden_dim=16,
         batch_norm=True,
+        residual=False,
     )
     params.contrast = Contrast(
         weight=3.0,
