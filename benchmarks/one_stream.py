@@ -10,5 +10,6 @@ def one_stream_params() -> Params:
     """Read params.yaml and set input, start and pooling."""
     params = load_params()
     params.clip.input, params.encoder.start, params.embed.grid = "residual", "random", 0
+    params.encoder.keep = "online"
     params.embed.spread, params.embed.standardise = 0, False
     return params

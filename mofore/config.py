@@ -121,7 +121,7 @@ class Momentum:
 @dataclass
 class Encoder:
     name: str = field(metadata=one_of("small", "r3d_18", "r2plus1d_18", "small_2d", "resnet18", "resnet50"))
-    keep: str = field(metadata=one_of("online", "ema"))
+    keep: str = field(metadata=one_of("averaged", "online", "ema"))
     start: str = field(metadata=one_of("shipped", "random"))
 
 
@@ -335,6 +335,11 @@ def _check_combinations(p: Params, path: Path) -> None:
         raise UserError(
             f"{path}: encoder.start is shipped, but the package has no weights of {p.encoder.name} for clip.input "
             f"{p.clip.input}: use encoder.start random, or encoder.name small with residual, rgb or two_stream"
+        )
+    if p.encoder.keep == "averaged" and p.encoder.start == "random":
+        raise UserError(
+            f"{path}: encoder.keep is averaged, with the shipped weights, but encoder.start is random: "
+            "use encoder.keep online or ema, or encoder.start shipped"
         )
     if p.clip.input == "two_stream" and p.encoder.start == "random" and p.pretrain.streams == "motion":
         raise UserError(

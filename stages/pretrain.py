@@ -14,10 +14,10 @@ from mofore.errors import run_stage
 from mofore.frames.store import FrameStore
 from mofore.method.encoders import save_encoder
 from mofore.method.saved_model import save_forecaster
-from mofore.method.shipped import whole_encoder
+from mofore.method.shipped import averaged_with_shipped, whole_encoder
 from mofore.runtime.distributed import init_distributed, launch
 from mofore.training.checkpoint import checkpoint
-from mofore.training.pretrain import Pretrained, epochs_of, leave_out_short, pretrain
+from mofore.training.pretrain import Pretrained, epochs_of, leave_out_short, pretrain, trained_part
 from mofore.utils.files import write_csv, write_json
 from mofore.utils.text import counted, some_names
 
@@ -35,7 +35,10 @@ def main() -> None:
 
 def write_results(params: Params, run: Pretrained, videos: FrameStore, left_out: pd.DataFrame) -> None:
     """Write the model, the training log, the histogram of gaps and the summary; print the summary."""
-    encoder = whole_encoder(run.model.encoder.cpu(), params.clip.input)
+    encoder = run.model.encoder.cpu()
+    if params.encoder.keep == "averaged":
+        encoder = averaged_with_shipped(encoder, trained_part(params).clip.input)
+    encoder = whole_encoder(encoder, params.clip.input)
     save_encoder(Path("data/model"), encoder, params.encoder.name, params.clip)
     save_forecaster(Path("data/model"), run.model, params.forecast)
     write_csv(Path("data/model/left_out.csv"), left_out)

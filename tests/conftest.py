@@ -28,6 +28,7 @@ def params() -> Params:
     """params.yaml of the project, with plain embeddings by one random stream, and a machine section that is quick."""
     loaded = load_params(ROOT / "params.yaml")
     loaded.clip.input, loaded.encoder.start, loaded.embed.grid = "residual", "random", 0
+    loaded.encoder.keep = "online"
     loaded.embed.spread, loaded.embed.standardise = 0, False
     loaded.runtime.device, loaded.runtime.workers, loaded.runtime.precision = "cpu", 0, "fp32"
     return loaded

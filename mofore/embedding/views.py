@@ -66,8 +66,8 @@ def embed_representations(
 def forecast_encoders(model: MoFore) -> dict[str, nn.Module]:
     """The networks whose clip embeddings the stage `forecast` needs besides those of `mofore`, by the name of the file.
 
-    These are `targets`, the EMA encoder with its projector; and `contexts`, the online encoder, if `mofore` is the EMA
-    encoder.
+    These are `targets`, the EMA encoder with its projector; and `contexts`, the online encoder, if `mofore` is another
+    one.
     """
     needed: dict[str, nn.Module] = {"targets": model.ema}
     return needed if model.keep == "online" else needed | {"contexts": model.online[0]}

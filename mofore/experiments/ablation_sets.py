@@ -59,12 +59,12 @@ ABLATIONS: Sections = {
         "two streams": {"clip.input": "two_stream"},
         "residual": {"clip.input": "residual"},
         "rgb": {"clip.input": "rgb"},
-        "both in one network": {"clip.input": "both", "encoder.start": "random"},
+        "both in one network": {"clip.input": "both", "encoder.start": "random", "encoder.keep": "online"},
     },
     "start": {
         "shipped": {"encoder.start": "shipped", "pretrain.streams": "motion"},
         "shipped, both streams trained": {"encoder.start": "shipped", "pretrain.streams": "both"},
-        "random": {"encoder.start": "random", "pretrain.streams": "both"},
+        "random": {"encoder.start": "random", "encoder.keep": "online", "pretrain.streams": "both"},
     },
     "embeddings have": {
         "a grid of 3x3, deviations": {"embed.grid": 3, "embed.spread": 0.7},

@@ -101,7 +101,7 @@ def stream_params(params: Params, kind: str) -> Params:
         seed=SEED,
         clip=replace(params.clip, input=kind),
         contrast=replace(params.contrast, mask_groups=False),
-        encoder=replace(params.encoder, name="small", start="random"),
+        encoder=replace(params.encoder, name="small", start="random", keep="online"),
         pretrain=replace(params.pretrain, batch_size=BATCH_SIZE, knn_every=0),
     )
 

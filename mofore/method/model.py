@@ -78,7 +78,8 @@ class MoFore(nn.Module):
     side, each by its own forecasts. D and P count the features and projections of both, one stream after the other.
 
     Attributes:
-        keep: which encoder is the result of training, "online" or "ema".
+        keep: which encoder is the result of training, "online" or "ema"; or "averaged", which is made from the online
+            encoder (see `method.shipped.averaged_with_shipped`).
         streams: number of streams.
         projection_dim: P.
     """
@@ -90,7 +91,7 @@ class MoFore(nn.Module):
             encoder: maps [B, C, T, H, W] to [B, D]; its attribute `dim` is D.
             forecast: sizes of projector and predictor, and the gap that the predictor gets (see `predict`). With
                 `projection_dim` 0 there is no projector, and P = D.
-            keep: "online" or "ema".
+            keep: "online", "ema" or "averaged".
         """
         super().__init__()
         self.keep, self.gap_conditioning, self.residual = keep, forecast.gap_conditioning, forecast.residual
@@ -107,8 +108,8 @@ class MoFore(nn.Module):
 
     @property
     def encoder(self) -> Encoder | TwoStream:
-        """The encoder that is the result of training: the online or the EMA encoder, as `keep` says."""
-        kept = self.online[0] if self.keep == "online" else self.ema[0]
+        """The encoder that is the result of training: the EMA encoder, if `keep` says so, or else the online one."""
+        kept = self.ema[0] if self.keep == "ema" else self.online[0]
         assert isinstance(kept, Encoder | TwoStream)
         return kept
 

@@ -1,9 +1,10 @@
 """Saves and loads the whole trained model: the encoder with its projector, predictor and EMA networks.
 
 `forecaster.safetensors` holds all weights of MoFore except those of the encoder that is kept, which are in
-`encoder.safetensors` in the same folder. `forecaster.json` says which encoder that is, `keep`, "online" or "ema", and
-the number of streams that forecast, and holds the section `forecast` of the training parameters. If one stream
-forecasts and the encoder has two, it is the first, the motion stream.
+`encoder.safetensors` in the same folder. `forecaster.json` says which encoder that is, `keep`: "online" or "ema"; or
+"averaged", which is none of MoFore's, so that all of these are in `forecaster.safetensors`. It also has the number of
+streams that forecast, and the section `forecast` of the training parameters. If one stream forecasts and the encoder
+has two, it is the first, the motion stream.
 
 Shapes: K clips, N forecasts, D feature dimensions, P projection dimensions.
 """
@@ -47,7 +48,7 @@ def save_forecaster(folder: Path, model: MoFore, forecast: Forecast) -> None:
 
 
 def encoder_prefix(keep: str) -> str:
-    """How the names of the weights of one of the two encoders, "online" or "ema", begin in a MoFore model."""
+    """How the names of the weights of the kept encoder begin in a MoFore model; no name does, if it is "averaged"."""
     return f"{keep}.0."
 
 
@@ -69,7 +70,8 @@ def load_forecaster(folder: Path) -> tuple[MoFore, Forecast]:
     forecast, keep = Forecast(**description["forecast"]), description["keep"]
     if isinstance(encoder, TwoStream) and description["streams"] == 1:
         encoder = encoder.motion
-    weights |= {f"{encoder_prefix(keep)}{name}": value.clone() for name, value in encoder.state_dict().items()}
+    if keep != "averaged":
+        weights |= {f"{encoder_prefix(keep)}{name}": value.clone() for name, value in encoder.state_dict().items()}
     model = MoFore(encoder, forecast, keep)  # loading overwrites the weights of `encoder`, hence the clones
     model.load_state_dict(weights)
     return model.eval(), forecast

@@ -123,6 +123,8 @@ def test_videos_of_one_clip_have_deviations_of_zero(short: Params) -> None:
 
 def test_contexts_are_embedded_apart_only_where_the_ema_encoder_is_kept(short: Params) -> None:
     online, ema = (MoFore(build_encoder("small", 5), short.forecast, keep) for keep in ("online", "ema"))
+    averaged = MoFore(build_encoder("small", 5), short.forecast, "averaged")
+    assert forecast_encoders(averaged) == {"targets": averaged.ema, "contexts": averaged.online[0]}
     assert forecast_encoders(online) == {"targets": online.ema}
     assert forecast_encoders(ema) == {"targets": ema.ema, "contexts": ema.online[0]}
 

@@ -12,6 +12,7 @@ from mofore.errors import UserError
 from mofore.method.encoders import Encoder, TwoStream, build_encoder, load_encoder, save_encoder
 from mofore.method.model import MoFore
 from mofore.method.saved_model import forecast_clips, load_forecaster, save_forecaster
+from mofore.method.shipped import averaged_with_shipped
 
 
 @pytest.fixture(params=["online", "ema"])
@@ -113,3 +114,17 @@ def test_forecasts_from_features_are_those_from_clips(model: MoFore) -> None:
     found = forecast_clips(model, features, context.numpy(), gap.numpy())
     torch.testing.assert_close(torch.from_numpy(found), expected)
     assert not torch.allclose(expected[0], expected[1])  # the gap has an effect
+
+
+def test_an_averaged_encoder_forecasts_with_the_trained_one(tmp_path: Path, tiny: Params) -> None:
+    torch.manual_seed(0)
+    trained = MoFore(build_encoder("small", seed=5), tiny.forecast, keep="averaged").eval()
+    averaged = averaged_with_shipped(trained.encoder, "residual")
+    save_encoder(tmp_path, averaged, "small", tiny.clip)
+    save_forecaster(tmp_path, trained, tiny.forecast)
+    loaded, _ = load_forecaster(tmp_path)
+    assert loaded.keep == "averaged"
+    before, after = trained.state_dict(), loaded.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before | after)
+    kept, expected = load_encoder(tmp_path)[0].state_dict(), averaged.state_dict()
+    assert all(torch.equal(kept[name], expected[name]) for name in kept)

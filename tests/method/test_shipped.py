@@ -10,7 +10,7 @@ import torch
 from mofore.config import Params
 from mofore.method.encoders import build_encoder
 from mofore.method.initial_model import initial_model
-from mofore.method.shipped import FOLDER, shipped_encoder
+from mofore.method.shipped import FOLDER, averaged_with_shipped, shipped_encoder
 
 
 @pytest.mark.parametrize(("kind", "channels"), [("residual", 3), ("rgb", 3), ("two_stream", 6)])
@@ -49,3 +49,16 @@ def test_it_is_small_and_says_what_it_is_made_of(params: Params) -> None:
         assert made_of["families"] * 8 >= 10_000
         assert made_of["seed"] != params.demo.seed
         assert made_of["effective_rank"] > 5
+
+
+@pytest.mark.parametrize("kind", ["residual", "two_stream"])
+def test_an_averaged_encoder_has_three_quarters_of_the_trained_weights(kind: str) -> None:
+    trained = build_encoder("small", 3, kind)
+    before = {name: value.clone() for name, value in trained.state_dict().items()}
+    shipped, averaged = shipped_encoder(kind).state_dict(), averaged_with_shipped(trained, kind).state_dict()
+    for name, value in averaged.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, 0.75 * before[name] + 0.25 * shipped[name])
+        assert torch.equal(trained.state_dict()[name], before[name]), "the trained encoder is not changed"
+    same = averaged_with_shipped(shipped_encoder(kind), kind).state_dict()
+    assert all(torch.allclose(same[name], shipped[name]) for name in same)
