@@ -62,6 +62,7 @@ def test_exponents_without_a_dot_are_numbers(tmp_path: Path) -> None:
             "input: both",
             "encoder.start is shipped, but the package has no weights of small for clip",
         ),
+        ("start: shipped", "start: random", "encoder.keep is averaged, with the shipped weights, but encoder.start is"),
         ("source: demo", "source: ucf", "data.source is 'ucf', but must be one of"),
         ("flip: 0.5", "flip: 1.5", "augment.flip is 1.5, but must be from 0 to 1"),
         ("end: 1.0", "end: 0.2", "momentum.end is 0.2, below momentum.start"),
