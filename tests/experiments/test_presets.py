@@ -174,7 +174,7 @@ def test_the_command(file: Path) -> None:
 
     done = run("ucf101", "pretrain.epochs=100")
     assert done.returncode == 0, done.stderr
-    assert "pretrain.epochs: 32 -> 100" in done.stdout.splitlines()
+    assert "pretrain.epochs: 48 -> 100" in done.stdout.splitlines()
     assert run("ucf101", "pretrain.epochs=100").stdout == "params.yaml: nothing changed\n"
 
     wrong = run("ucf101", "pretrain.epoch=100")

@@ -144,7 +144,7 @@ def test_the_stage_embeds_all_videos_and_never_reads_a_test_label(
     run_stage()
     found = read_embeddings(project / "data/supervised", "supervised")
     assert found.video.tolist() == [f"class{v % 2}/v{v}.avi" for v in (0, 1, 3, 4, 5, 6, 7, 8)]
-    assert found.x_ND.shape == (8, 2 * 192 * 10)  # two streams; the frame and 9 cells
+    assert found.x_ND.shape == (8, 2 * 2 * 192 * 10)  # mean and deviation; two streams; the frame and 9 cells
     assert np.ptp(found.x_ND, axis=0).max() > 0
     printed = capsys.readouterr().out
     assert printed.startswith(
