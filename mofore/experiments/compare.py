@@ -17,6 +17,7 @@ import re
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from joblib import delayed
@@ -98,37 +99,40 @@ def _absolute(path: str) -> str:
     return str(Path(path).resolve())  # experiments run in other folders
 
 
-def params_with(overrides: list[str]) -> dict[str, object]:
-    """The parameters of a run by which it is found: all but section `runtime`; with its seed."""
+def params_of(params: dict[str, Any]) -> dict[str, Any]:
+    """The flat parameters by which a run is found: all but section `runtime`."""
+    return {**shared_params(params), "seed": params.get("seed")}
+
+
+def params_with(overrides: list[str]) -> dict[str, Any]:
+    """`params_of` params.yaml with these changes, which are checked."""
     merged = OmegaConf.merge(OmegaConf.load(PARAMS_FILE), OmegaConf.from_dotlist(overrides))
     assert isinstance(merged, DictConfig)
-    params = flatten(asdict(check_params(merged, Path(PARAMS_FILE))))
-    return {**shared_params(params), "seed": params["seed"]}
+    return params_of(flatten(asdict(check_params(merged, Path(PARAMS_FILE)))))
 
 
 def found(overrides: list[str], experiments: list[Run]) -> Run | None:
     """The successful run with these parameters, if there is one."""
     wanted = params_with(overrides)
     for run in experiments:
-        if run.state == "success" and {**shared_params(run.params), "seed": run.params.get("seed")} == wanted:
+        if run.state == "success" and params_of(run.params) == wanted:
             return run
     return None
 
 
-def experiment_name(set: str, variant: str, seed: int) -> str:
+def experiment_name(name: str, variant: str, seed: int) -> str:
     """Name of a run for messages."""
-    return re.sub(r"[^a-z0-9]+", "-", f"{Path(set).name} {variant} seed {seed}".lower())
+    return re.sub(r"[^a-z0-9]+", "-", f"{Path(name).name} {variant} seed {seed}".lower())
 
 
 def queue(wanted: dict[Key, list[str]], experiments: list[Run]) -> None:
     """Queue the runs that are missing, and print a line for each run."""
-    waiting = [run for run in experiments if run.state in ("queued", "running")]
+    waiting = [params_of(run.params) for run in experiments if run.state in ("queued", "running")]
     queued = 0
     for key, overrides in wanted.items():
-        params = params_with(overrides)
         if found(overrides, experiments):
             print(f"{experiment_name(*key)}: already run")
-        elif any({**shared_params(run.params), "seed": run.params.get("seed")} == params for run in waiting):
+        elif params_with(overrides) in waiting:
             print(f"{experiment_name(*key)}: already queued or running")
         else:
             dvc("exp", "run", "--queue", *[part for change in overrides for part in ("-S", change)], "embed")

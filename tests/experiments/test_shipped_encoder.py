@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -65,5 +65,6 @@ def test_a_stopped_run_goes_on_only_with_the_same_parameters(params: Params) -> 
 def test_it_is_trained_from_random_weights_with_the_projects_parameters(params: Params) -> None:
     made = stream_params(params, "rgb")
     assert (made.clip.input, made.encoder.start, made.contrast.mask_groups) == ("rgb", "random", False)
-    assert made.forecast == params.forecast
+    assert made.forecast == replace(params.forecast, residual=False)
+    assert params.forecast.residual
     assert params.clip.input == "residual", "the given parameters stay as they are"
