@@ -2,6 +2,7 @@
 
     random_init         the randomly initialised encoder, one for each seed, with its BatchNorm statistics measured on
                         the training videos (`mofore.embedding.calibration`)
+    shipped             the shipped encoder, not trained further
     motion              histograms of optical flow and of frame differences, not learned (`mofore.evaluation.motion`)
     motion_appearance   these and the mean frame side by side
     metadata            frame size, length and frame rate, without pixels
@@ -9,11 +10,21 @@
 Shapes: V videos, D feature dimensions, N test videos.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from objective_run import Job, Point, Trained, labelled_videos, merge_folds, score, score_features, split
-from one_stream import one_stream_params
+from objective_run import (
+    Job,
+    Point,
+    Trained,
+    compared_params,
+    labelled_videos,
+    merge_folds,
+    score,
+    score_features,
+    split,
+)
 
 from mofore.config import Params
 from mofore.embedding.calibration import untrained_encoder
@@ -21,15 +32,16 @@ from mofore.embedding.geometry import standardise
 from mofore.embedding.store import FloatArray
 from mofore.evaluation.controls import metadata_features, pixel_features
 from mofore.frames.store import FrameStore
+from mofore.method.shipped import shipped_encoder
 from mofore.runtime.device import pick_device
 from mofore.utils.workers import worker_count
 
-CONTROLS = ("random_init", "motion", "motion_appearance", "metadata")
+CONTROLS = ("random_init", "shipped", "motion", "motion_appearance", "metadata")
 
 
-def control_rows(frames: Path, seeds: list[int], folds: int) -> list[Trained]:
+def control_rows(frames: Path, start: str, seeds: list[int], folds: int) -> list[Trained]:
     """Results of all CONTROLS for each seed, over the split or over folds. Their budget is "none"."""
-    params = one_stream_params()
+    params = compared_params(start)
     videos = labelled_videos(frames, params)
     appearance_VD, motion_VD = pixel_features(videos, worker_count(params.runtime.workers))
     features = {
@@ -41,19 +53,24 @@ def control_rows(frames: Path, seeds: list[int], folds: int) -> list[Trained]:
     for seed in seeds:
         params.seed = seed
         for name in CONTROLS:
-            jobs = [Job(name, {}, seed, "none", 0, [1.0], fold=fold, folds=folds) for fold in range(max(1, folds))]
+            job = Job(name, start, {}, seed, "none", 0, [1.0], folds=folds)
+            jobs = [replace(job, fold=fold) for fold in range(max(1, folds))]
             found.append(merge_folds([score_control(job, videos, features.get(name), params) for job in jobs]))
     return found
 
 
 def score_control(job: Job, videos: FrameStore, x_VD: FloatArray | None, params: Params) -> Trained:
-    """Score a control on the test videos of a job: its features [V, D]; if None, the randomly initialised encoder."""
+    """Score a control on the test videos of a job: its features [V, D]; if None, an encoder without training."""
     train_V, test_V = split(videos, params, job)
     order_V, n_train = np.concatenate([train_V, test_V]), len(train_V)
     scored = videos.select(order_V)
     if x_VD is None:
         device = pick_device(params.runtime)
-        encoder = untrained_encoder(videos.select(train_V), params, device)
+        encoder = (
+            shipped_encoder(params.clip.input)
+            if job.method == "shipped"
+            else untrained_encoder(videos.select(train_V), params, device)
+        )
         hits = score(encoder, scored, n_train, params, device)
     else:
         is_train_V = np.arange(len(order_V)) < n_train

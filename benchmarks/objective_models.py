@@ -1,7 +1,8 @@
 """The methods that `objectives.py` compares, behind one interface, with the settings among which each is tuned.
 
 All methods share clip pairs, augmentation, precision, memory format, AdamW, the schedule of the learning rate (linear
-warm-up, then cosine to 0) and the schedule of the EMA momentum (cosine to 1). All but VideoMAE share the encoder.
+warm-up, then cosine to 0) and the schedule of the EMA momentum (cosine to 1). All but VideoMAE share the encoder and
+its start. With two streams, each stream of a rival has its own networks and loss, as MoFore's streams have.
 Losses and heads of the rivals are lightly's. MoFore is the training step of this project with params.yaml. It alone
 uses the groups of the videos, if `contrast.mask_groups` is set.
 
@@ -18,6 +19,7 @@ S places (patches of a frame), K tokens (places at each of T / 2 times).
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -30,7 +32,8 @@ from torch import Tensor, nn
 from mofore.clips.augment import input_channels, to_input
 from mofore.clips.dataset import Sample
 from mofore.config import Params
-from mofore.method.encoders import build_encoder
+from mofore.method.encoders import Encoder, TwoStream, build_encoder
+from mofore.method.shipped import STREAM_OF, shipped_encoder
 from mofore.runtime.device import autocast
 from mofore.runtime.distributed import SINGLE
 from mofore.training.optim import adamw
@@ -56,7 +59,7 @@ CANDIDATES: dict[str, list[Settings]] = {  # four for each: two learning rates, 
     "simclr_one": [{LR: lr, TEMPERATURE: t} for t in (0.1, 0.5) for lr in (1e-3, 3e-3)],
     "moco": [{LR: lr, MOMENTUM: m} for m in (0.99, 0.9) for lr in (1e-3, 3e-3)],  # 0.999 is for long runs
     "byol": [{LR: lr, MOMENTUM: m} for m in (0.99, 0.9) for lr in (1e-3, 3e-3)],  # 0.996 is for long runs
-    "videomae": [{LR: lr, "clip.input": i} for i in ("rgb", "residual") for lr in (1e-3, 3e-3)],
+    "videomae": [{LR: lr, "augment.crop_min": area} for area in (0.4, 0.8) for lr in (1e-3, 3e-3)],
     "supervised": [{LR: lr, "pretrain.weight_decay": w} for w in (0.05, 0.5) for lr in (1e-3, 3e-3)],
 }
 
@@ -72,8 +75,8 @@ class Trainer(Protocol):
     """Trains an encoder, one step at a time."""
 
     @property
-    def encoder(self) -> nn.Module:
-        """The network that is evaluated: clips [N, C, T, H, W] to features [N, D]."""
+    def encoder(self) -> Encoder | TwoStream:
+        """The network that is trained: clips [N, C, T, H, W] to features [N, D]."""
         ...
 
     def step(self, batch: Sample, share: float) -> None:
@@ -88,7 +91,7 @@ class MoForeTrainer:
         self.params, self.state = params, make_train_state(params, device, SINGLE)
 
     @property
-    def encoder(self) -> nn.Module:
+    def encoder(self) -> Encoder | TwoStream:
         return self.state.model.encoder
 
     def step(self, batch: Sample, share: float) -> None:
@@ -99,7 +102,7 @@ class MoForeTrainer:
 class Objective(nn.Module):
     """A rival: its networks and its loss. `forward` takes the first and the second clips of the pairs."""
 
-    encoder: nn.Module
+    encoder: Encoder
     betas = (0.9, 0.999)  # for AdamW
 
     def loss(self, outputs: tuple[Tensor, ...], label_B: Tensor) -> Tensor:
@@ -120,24 +123,46 @@ class RivalTrainer:
             group["betas"] = objective.betas
 
     @property
-    def encoder(self) -> nn.Module:
+    def encoder(self) -> Encoder:
         return self.objective.encoder
 
     def step(self, batch: Sample, share: float) -> None:
+        self.step_on(*to_inputs(batch, self.params.clip.input), batch.group, share)
+
+    def step_on(self, first_BCTHW: Tensor, second_BCTHW: Tensor, label_B: Tensor, share: float) -> None:
+        """As `step`, on network input: the first and the second clips of the pairs."""
         _, momentum = set_schedule(self.optimizer, self.params, share)
-        loss = self.loss(batch)
+        loss = self.loss(first_BCTHW, second_BCTHW, label_B)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         self.objective.update_ema(momentum)
 
-    def loss(self, batch: Sample) -> Tensor:
+    def loss(self, first_BCTHW: Tensor, second_BCTHW: Tensor, label_B: Tensor) -> Tensor:
         """The loss [] of one batch, in float32; the networks run in the precision that `runtime` sets."""
-        first_BCTHW = to_input(batch.context_THWC, self.params.clip.input, batch.context_colour_34)
-        second_BCTHW = to_input(batch.future_FTHWC[:, 0], self.params.clip.input, batch.future_colour_F34[:, 0])
         with autocast(self.params.runtime, self.device):
             outputs = self.objective(first_BCTHW, second_BCTHW)
-        return self.objective.loss(tuple(x.float() for x in outputs), batch.group)
+        return self.objective.loss(tuple(x.float() for x in outputs), label_B)
+
+
+def to_inputs(batch: Sample, kind: str) -> tuple[Tensor, Tensor]:
+    """Network input of the first and the second clips of the pairs, [B, C, T, H, W] each."""
+    first_BCTHW = to_input(batch.context_THWC, kind, batch.context_colour_34)
+    return first_BCTHW, to_input(batch.future_FTHWC[:, 0], kind, batch.future_colour_F34[:, 0])
+
+
+class StreamTrainers:
+    """A rival with two streams: a trainer for each; both get the same clips."""
+
+    def __init__(self, motion: RivalTrainer, appearance: RivalTrainer) -> None:
+        self.trainers = (motion, appearance)
+        self.encoder = TwoStream(*(trainer.encoder for trainer in self.trainers))
+
+    def step(self, batch: Sample, share: float) -> None:
+        first_BCTHW, second_BCTHW = to_inputs(batch, "two_stream")
+        parts = zip(first_BCTHW.chunk(2, dim=1), second_BCTHW.chunk(2, dim=1), strict=True)
+        for trainer, (first, second) in zip(self.trainers, parts, strict=True):
+            trainer.step_on(first, second, batch.group, share)
 
 
 class SimCLR(Objective):
@@ -145,7 +170,7 @@ class SimCLR(Objective):
 
     def __init__(self, params: Params, classes: int) -> None:
         super().__init__()
-        self.encoder, dim = fresh_encoder(params)
+        self.encoder, dim = first_encoder(params)
         self.head = SimCLRProjectionHead(dim, HIDDEN, PROJECTION)
         self.criterion = NTXentLoss(params.contrast.temperature)
 
@@ -171,7 +196,7 @@ class MomentumObjective(Objective):
 
     def __init__(self, params: Params, make_head: Callable[[int], nn.Module]) -> None:
         super().__init__()
-        self.encoder, dim = fresh_encoder(params)
+        self.encoder, dim = first_encoder(params)
         self.online = nn.Sequential(self.encoder, make_head(dim))
         self.ema = copy.deepcopy(self.online)
         deactivate_requires_grad(self.ema)
@@ -227,7 +252,7 @@ class Supervised(Objective):
 
     def __init__(self, params: Params, classes: int) -> None:
         super().__init__()
-        self.encoder, dim = fresh_encoder(params)
+        self.encoder, dim = first_encoder(params)
         self.head = nn.Linear(dim, classes)
 
     def forward(self, first_BCTHW: Tensor, second_BCTHW: Tensor) -> tuple[Tensor, ...]:
@@ -237,16 +262,16 @@ class Supervised(Objective):
         return F.cross_entropy(outputs[0], label_B.repeat(2))
 
 
-class MeanToken(nn.Module):
-    """VideoMAE's encoder on unmasked clips [N, C, T, H, W]; features [N, D] are the mean over tokens."""
+class TokenMap(nn.Module):
+    """VideoMAE's encoder on unmasked clips: [N, C, T, H, W] -> its tokens, by time and place [N, D, T', H', W']."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, times: int, side: int) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.shape = model, (times, side, side)
 
     def forward(self, x_NCTHW: Tensor) -> Tensor:
         tokens_NKD: Tensor = self.model(x_NCTHW.transpose(1, 2)).last_hidden_state
-        return tokens_NKD.mean(dim=1)
+        return tokens_NKD.transpose(1, 2).unflatten(2, self.shape)
 
 
 class VideoMAE(Objective):
@@ -277,8 +302,9 @@ class VideoMAE(Objective):
             use_mean_pooling=False,  # makes transformers add the last LayerNorm of the encoder, as in the paper
         )
         self.model = VideoMAEForPreTraining(config)
-        self.encoder = MeanToken(self.model.videomae)
-        self.places, self.times = (params.clip.size // PATCH) ** 2, params.clip.frames // TUBELET
+        side, self.times = params.clip.size // PATCH, params.clip.frames // TUBELET
+        self.encoder = Encoder(TokenMap(self.model.videomae, self.times, side), config.hidden_size)
+        self.places = side**2
         self.visible = max(1, round((1 - MASK_RATIO) * self.places))
 
     def forward(self, first_BCTHW: Tensor, second_BCTHW: Tensor) -> tuple[Tensor, ...]:
@@ -300,20 +326,32 @@ RIVALS: dict[str, Callable[[Params, int], Objective]] = {
     "supervised": Supervised,
 }
 METHODS = ("mofore", *RIVALS)
+WITHOUT_SHIPPED = ("videomae",)  # methods whose network is another than the shipped one
 COMPARED = ("simclr", "moco", "byol", "videomae", "supervised")  # default of --methods
 
 
-def fresh_encoder(params: Params) -> tuple[nn.Module, int]:
-    """The randomly initialised encoder that all methods but VideoMAE train, and its feature dimension D."""
-    encoder = build_encoder(params.encoder.name, params.seed, params.clip.input)
-    dim = encoder.dim
-    return encoder, dim
+def first_encoder(params: Params) -> tuple[Encoder, int]:
+    """The encoder that all methods but VideoMAE train, with its first weights, and its feature dimension D."""
+    shipped = params.encoder.start == "shipped"
+    kind = params.clip.input
+    encoder = shipped_encoder(kind) if shipped else build_encoder(params.encoder.name, params.seed, kind)
+    assert isinstance(encoder, Encoder)
+    return encoder, encoder.dim
 
 
 def make_trainer(method: str, params: Params, classes: int, device: torch.device) -> Trainer:
-    """A method before its first step; `params.seed` decides its initial weights."""
+    """A method before its first step; `params.seed` decides its random weights."""
     if method == "mofore":
         return MoForeTrainer(params, device)
+    if params.clip.input == "two_stream":
+        motion, appearance = (_rival(method, params, kind, classes, device) for kind in STREAM_OF)
+        return StreamTrainers(motion, appearance)
+    return _rival(method, params, params.clip.input, classes, device)
+
+
+def _rival(method: str, params: Params, kind: str, classes: int, device: torch.device) -> RivalTrainer:
+    """A rival for one kind of input."""
+    params = replace(params, clip=replace(params.clip, input=kind))
     torch.manual_seed(params.seed)
     return RivalTrainer(RIVALS[method](params, classes), params, device)
 

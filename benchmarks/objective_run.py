@@ -7,36 +7,40 @@ of the budget that is used, so that they end with every budget, however fast a m
 Shapes: V videos, N test videos, D feature dimensions, R values of k.
 """
 
+import copy
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from objective_models import Settings, apply_settings, make_trainer
-from one_stream import one_stream_params
 from sklearn.model_selection import GroupShuffleSplit
-from torch import nn
 
 from mofore.clips.dataset import EpochSampler, ForecastDataset, Sample, to_device
 from mofore.clips.loader import load_batches, loader_worker_count
-from mofore.config import Params
-from mofore.embedding.inference import UniformClips, embed_clips
+from mofore.config import Params, load_params
+from mofore.embedding.inference import UniformClips, embed_videos
 from mofore.embedding.store import Embeddings, FloatArray
-from mofore.embedding.views import leave_out_shorter_than_a_clip
+from mofore.embedding.streams import choose_streams
+from mofore.embedding.views import leave_out_shorter_than_a_clip, video_embeddings
 from mofore.errors import UserError
 from mofore.evaluation.knn import evaluate_knn
 from mofore.evaluation.linear import evaluate_linear
 from mofore.frames.store import FrameStore
+from mofore.method.encoders import Encoder, TwoStream
+from mofore.method.shipped import averaged_with_shipped, whole_encoder
 from mofore.runtime.device import keep_freed_memory, pick_device
 from mofore.splits import group_folds
-from mofore.training.pretrain import leave_out_short
+from mofore.training.pretrain import leave_out_short, trained_part
 from mofore.utils.text import counted
 
+STARTS = ("shipped", "random")
 ENDLESS = 1_000_000  # epochs; more than any budget allows
 FOLDS_SEED = 0  # all methods and seeds have the same folds
 
@@ -47,6 +51,7 @@ class Job:
 
     Attributes:
         method: one of `objective_models.METHODS`, or a control.
+        start: of the encoder, one of STARTS; see `compared_params`.
         settings: parameters to change from what is recommended for the method.
         seed: of initial weights, samples and evaluation.
         budget: what is limited: "time" or "clips"; "none" for controls, which are not trained.
@@ -58,6 +63,7 @@ class Job:
     """
 
     method: str
+    start: str
     settings: Settings
     seed: int
     budget: str
@@ -72,7 +78,9 @@ class Job:
         """Names the file of its results. Settings are part of it only in tuning."""
         words = [f"{key.rpartition('.')[2]}{value}" for key, value in self.settings.items()] if self.tuning else []
         part = [f"part{self.fold}of{self.folds}"] if self.folds else []
-        return "-".join([self.method, "tuning" if self.tuning else self.budget, str(self.seed), *words, *part])
+        return "-".join(
+            [self.method, self.start, "tuning" if self.tuning else self.budget, str(self.seed), *words, *part]
+        )
 
 
 @dataclass
@@ -116,33 +124,49 @@ def run(job: Job, frames: Path) -> Trained:
     Raises:
         UserError: there are fewer training videos than `pretrain.batch_size`, or fewer groups than folds.
     """
-    params = one_stream_params()
+    params = compared_params(job.start)
     params.seed = job.seed
     videos = labelled_videos(frames, params)
     train_V, test_V = split(videos, params, job)
     train_videos, scored = videos.select(train_V), videos.select(np.concatenate([train_V, test_V]))
-    leave_out_short(train_videos, longest_clips(params))
+    leave_out_short(train_videos, params)
 
     apply_settings(params, job.method, job.settings)
     device = pick_device(params.runtime)
     keep_freed_memory()
     points = []
-    for encoder, seconds, clips in train(job, params, train_videos, device):
-        linear_N, nearest_N = score(encoder, scored, len(train_V), params, device)
+    for trained, seconds, clips in train(job, trained_part(params), train_videos, device):
+        linear_N, nearest_N = score(final_encoder(trained, params), scored, len(train_V), params, device)
+        trained.train()
         points.append(Point(seconds, clips, linear_N.astype(int).tolist(), nearest_N.astype(int).tolist()))
     tested = videos.table.iloc[test_V]
     return Trained(job, points, tested.video.tolist(), tested.group.tolist())
 
 
-def longest_clips(params: Params) -> Params:
-    """The same parameters with the longest clips of any method: residual input takes one frame more than RGB."""
-    return replace(params, clip=replace(params.clip, input="residual"))
+def compared_params(start: str) -> Params:
+    """The parameters of all methods: those of params.yaml.
+
+    Args:
+        start: "shipped": every method trains what MoFore trains by default, the motion stream from the shipped weights;
+            "random": both streams, from random weights.
+    """
+    params = load_params()
+    if start == "random":
+        params.encoder.start, params.encoder.keep, params.pretrain.streams = "random", "online", "both"
+    return params
+
+
+def final_encoder(trained: Encoder | TwoStream, params: Params) -> Encoder | TwoStream:
+    """The encoder that embeds videos, as the stage pretrain makes it, for every method."""
+    if params.encoder.keep == "averaged":
+        trained = averaged_with_shipped(copy.deepcopy(trained).cpu(), trained_part(params).clip.input)
+    return whole_encoder(trained, params.clip.input)
 
 
 def labelled_videos(frames: Path, params: Params) -> FrameStore:
-    """The videos of a frames folder that have a label and are long enough for every method."""
+    """The videos of a frames folder that have a label and are long enough for a clip."""
     videos = FrameStore(frames)
-    leave_out_shorter_than_a_clip(videos, longest_clips(params).clip)
+    leave_out_shorter_than_a_clip(videos, params.clip)
     videos.keep((videos.table.label != "").to_numpy())
     return videos
 
@@ -170,7 +194,9 @@ def split(videos: FrameStore, params: Params, job: Job) -> tuple[Any, Any]:
     return train_V[kept], train_V[held_out]
 
 
-def train(job: Job, params: Params, videos: FrameStore, device: torch.device) -> Iterator[tuple[nn.Module, float, int]]:
+def train(
+    job: Job, params: Params, videos: FrameStore, device: torch.device
+) -> Iterator[tuple[Encoder | TwoStream, float, int]]:
     """Train; at each of `job.points` yield the encoder, and the seconds and clips spent so far."""
     batch_size = params.pretrain.batch_size
     if len(videos) < batch_size:
@@ -206,9 +232,9 @@ def train(job: Job, params: Params, videos: FrameStore, device: torch.device) ->
 
 
 def score(
-    encoder: nn.Module, videos: FrameStore, n_train: int, params: Params, device: torch.device
+    encoder: Encoder | TwoStream, videos: FrameStore, n_train: int, params: Params, device: torch.device
 ) -> tuple[Any, Any]:
-    """Score an encoder.
+    """Score an encoder, with embeddings as the stage embed makes them.
 
     Args:
         videos: training videos first, then test videos.
@@ -219,9 +245,14 @@ def score(
         All False if an embedding is not finite, because training has diverged.
     """
     samples = UniformClips(videos, params.clip, params.embed.clips)
-    x_VD = embed_clips({"": encoder.eval()}, samples, params.runtime, device)[""].mean(axis=1)
-    encoder.train()
-    return score_features(x_VD, videos, n_train, params)
+    encoder = encoder.to(device).eval()
+    features = embed_videos({"": encoder}, samples, params.embed.grid, params.runtime, device)[""]
+    is_train_V = np.arange(len(videos)) < n_train
+    choice = None
+    if encoder.n_streams > 1 and np.isfinite(features.mean_VE).all():
+        split_V = pd.Series(np.where(is_train_V, "train", "test"))
+        choice = choose_streams(features.mean_VE, videos.table.group, split_V, params.seed)
+    return score_features(video_embeddings(features, is_train_V, params.embed, choice), videos, n_train, params)
 
 
 def score_features(x_VD: FloatArray, videos: FrameStore, n_train: int, params: Params) -> tuple[Any, Any]:

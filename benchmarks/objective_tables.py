@@ -51,6 +51,7 @@ LOOKS = {  # colour, line style, name
     "simclr_one": (ORANGE, "--", "SimCLR, one side"),
     "supervised": (SOFT, "--", "supervised"),
     "random_init": (SOFT, ":", "random weights"),
+    "shipped": (BLUE, ":", "shipped, untouched"),
     "motion": (SOFT, ":", "hand-made motion"),
     "motion_appearance": (RED, ":", "motion + mean frame"),
     "metadata": (SOFT, ":", "metadata"),

@@ -2,13 +2,17 @@
 
     dvc repro manifest
     python benchmarks/objectives.py --tune 30                    # once: 4 candidates per method, on training videos
-    python benchmarks/objectives.py [--seconds 45] [--seeds 1 2 3] [--points 3] [--methods simclr byol]
+    python benchmarks/objectives.py [--seconds 60] [--seeds 1 2 3] [--points 1] [--methods simclr byol]
+    python benchmarks/objectives.py --start random               # all methods from scratch; tune with it, too
     python benchmarks/objectives.py --folds 3 --name mine        # your own folder: each video is tested once
+
+All methods train and embed what params.yaml says. With --start shipped, that is the motion stream, from the shipped
+weights; VideoMAE, which has another network, is left out. With --start random, both streams, from random weights.
 
 Each method is trained in a process of its own, in random order. First all methods get the same training time. They are
 scored at its end, at half of it, at a quarter, and so on. Then each method gets as many clips as MoFore used in that
-time. All methods share data, loader, augmentation, precision, batch size and evaluation: uniform clips, eval mode,
-logistic regression and nearest neighbour, test videos against training videos.
+time. All methods share data, loader, augmentation, precision, batch size and evaluation: embeddings as the
+stage embed makes them, logistic regression and nearest neighbour, test videos against training videos.
 
     objective_models.py     how methods differ, recommended settings, candidates for tuning
     objective_run.py        one training; what counts as time and as a clip
@@ -27,8 +31,8 @@ Finished trainings are kept in .scratch/objectives, so a stopped benchmark can b
 command only writes tables and figure. --fresh trains everything again. Equal time is a fair comparison only on a
 machine without other work; a wide spread of clips per second over seeds shows other work.
 
-Needs: pip install -e '.[bench]'. Writes objectives.csv and objectives.png to the folder of this file; --name changes
-the names. There is no figure if all scores belong to the same time (--points 1 --budgets time). The last line of the
+Needs: pip install -e '.[bench]'. Writes objectives_START.csv and .png to the folder of this file; --name changes the
+names. There is no figure if all scores belong to the same time (--points 1 --budgets time). The last line of the
 output is JSON.
 """
 
@@ -47,10 +51,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from objective_controls import control_rows
-from objective_models import CANDIDATES, COMPARED, METHODS, Settings
-from objective_run import Job, Point, Trained, merge_folds, run
+from objective_models import CANDIDATES, COMPARED, METHODS, WITHOUT_SHIPPED, Settings
+from objective_run import STARTS, Job, Point, Trained, compared_params, merge_folds, run
 from objective_tables import BUDGETS, all_points, draw, format_summary, summarise
-from one_stream import one_stream_params
 
 from mofore.config import Params
 from mofore.errors import UserError, run_stage
@@ -69,7 +72,7 @@ def run_or_load(job: Job, frames: Path, fresh: bool) -> Trained:
         UserError: the job failed; it has printed the reason.
     """
     path = scratch("objectives") / f"{job.name}.json"
-    made_of = {"job": asdict(job), "frames": str(frames), "params": without_runtime(one_stream_params())}
+    made_of = {"job": asdict(job), "frames": str(frames), "params": without_runtime(compared_params(job.start))}
     kept = json.loads(path.read_text()) if path.exists() else {}
     if fresh or kept.get("made_of") != made_of:
         command = [sys.executable, __file__, "--frames", str(frames), "--job", json.dumps(asdict(job))]
@@ -81,7 +84,7 @@ def run_or_load(job: Job, frames: Path, fresh: bool) -> Trained:
     result = Trained(job, [Point(**point) for point in kept["points"]], kept["video"], kept["group"])
     last = result.points[-1]
     print(
-        f"{job.name:24}{last.seconds:8.1f} s{last.clips:9,} clips   linear {np.mean(last.linear):.3f}, "
+        f"{job.name:32}{last.seconds:8.1f} s{last.clips:9,} clips   linear {np.mean(last.linear):.3f}, "
         f"R@1 {np.mean(last.r_at_1):.3f}",
         flush=True,
     )
@@ -93,27 +96,27 @@ def without_runtime(params: Params) -> dict[str, Any]:
     return {name: value for name, value in asdict(params).items() if name != "runtime"}
 
 
-def tune(methods: list[str], seconds: float, frames: Path, fresh: bool) -> None:
+def tune(methods: list[str], start: str, seconds: float, frames: Path, fresh: bool) -> None:
     """Train all candidates of these methods for `seconds` each; write their scores and the choice to TUNING."""
     rows = []
     for method in methods:
         score = []
         for settings in CANDIDATES[method]:
-            found = run_or_load(Job(method, settings, TUNING_SEED, "time", seconds, [1.0], tuning=True), frames, fresh)
-            score.append(float(np.mean(found.points[-1].r_at_1)))
+            job = Job(method, start, settings, TUNING_SEED, "time", seconds, [1.0], tuning=True)
+            score.append(float(np.mean(run_or_load(job, frames, fresh).points[-1].r_at_1)))
         best = int(np.argmax(score))  # the first one if scores are equal
         for number, settings in enumerate(CANDIDATES[method]):
-            rows.append((method, describe(settings), seconds, score[number], int(number == best)))
-    table = pd.DataFrame(rows, columns=["method", "settings", "seconds", "r_at_1", "chosen"])
+            rows.append((method, start, describe(settings), seconds, score[number], int(number == best)))
+    table = pd.DataFrame(rows, columns=["method", "start", "settings", "seconds", "r_at_1", "chosen"])
     if TUNING.exists():
         before = pd.read_csv(TUNING)
-        table = pd.concat([before[~before["method"].isin(methods)], table])
+        table = pd.concat([before[~(before["method"].isin(methods) & (before["start"] == start))], table])
     write_csv(TUNING, table, "%.6g")
     print(table.to_string(index=False, float_format="{:.3f}".format))
 
 
-def tuned_settings(method: str) -> Settings:
-    """The settings that tuning chose for a method; the first candidate if the method was not tuned.
+def tuned_settings(method: str, start: str) -> Settings:
+    """The settings that tuning chose for a method and a start; the first candidate if the method was not tuned.
 
     Raises:
         UserError: the choice in TUNING is no longer a candidate.
@@ -121,7 +124,8 @@ def tuned_settings(method: str) -> Settings:
     if not TUNING.exists():
         return CANDIDATES[method][0]
     table = pd.read_csv(TUNING)
-    best = table[(table["method"] == method) & (table["chosen"] == 1)]["settings"].tolist()
+    is_own = (table["method"] == method) & (table["start"] == start)
+    best = table[is_own & (table["chosen"] == 1)]["settings"].tolist()
     by_description = {describe(settings): settings for settings in CANDIDATES[method]}
     if not best:
         return CANDIDATES[method][0]
@@ -146,15 +150,15 @@ def run_folds(job: Job, folds: int, frames: Path, fresh: bool) -> Trained:
 def compare(arguments: argparse.Namespace) -> None:
     """Train all methods; write and print their scores."""
     a = arguments
-    methods, seeds, seconds = sorted({"mofore", *a.methods}), a.seeds, a.seconds
-    settings = {method: tuned_settings(method) for method in methods}
+    methods, seeds, seconds = compared_methods(a), a.seeds, a.seconds
+    settings = {method: tuned_settings(method, a.start) for method in methods}
     shares = [0.5**halvings for halvings in reversed(range(a.points))]
 
     def run_all(names: list[str], seed: int, budget: str, amount: float, points: list[float]) -> dict[str, Trained]:
-        jobs = {name: Job(name, settings[name], seed, budget, amount, points) for name in names}
+        jobs = {name: Job(name, a.start, settings[name], seed, budget, amount, points) for name in names}
         return {name: run_folds(job, a.folds, a.frames, a.fresh) for name, job in jobs.items()}
 
-    runs = control_rows(a.frames, seeds, a.folds)
+    runs = control_rows(a.frames, a.start, seeds, a.folds)
     for seed in seeds:
         timed = run_all(random.sample(methods, len(methods)), seed, "time", seconds, shares)
         runs += timed.values()
@@ -166,12 +170,13 @@ def compare(arguments: argparse.Namespace) -> None:
         rivals = [method for method in random.sample(methods, len(methods)) if method != "mofore"]
         runs += run_all(rivals, seed, "clips", clips, [1.0]).values()
     table, summary = all_points(runs), summarise(runs)
-    write_csv(HERE / f"{a.name}.csv", table, "%.6g")
+    name = a.name or f"objectives_{a.start}"
+    write_csv(HERE / f"{name}.csv", table, "%.6g")
     if a.points > 1 or "clips" in a.budgets:  # otherwise all scores belong to the same time
-        draw(table, summary, HERE / f"{a.name}.png")
+        draw(table, summary, HERE / f"{name}.png")
     print(f"\n{format_summary(summary)}\n")
     chosen = {method: describe(of_method) for method, of_method in settings.items()}
-    result: dict[str, Any] = {"seconds": seconds, "seeds": seeds, "settings": chosen}
+    result: dict[str, Any] = {"start": a.start, "seconds": seconds, "seeds": seeds, "settings": chosen}
     for row in summary.to_dict("records"):
         numbers = [
             round(row[name], 3) for name in ("mean", "low", "high", "lead", "lead_low", "lead_high") if name in row
@@ -180,13 +185,20 @@ def compare(arguments: argparse.Namespace) -> None:
     print(json.dumps(result))
 
 
+def compared_methods(arguments: argparse.Namespace) -> list[str]:
+    """The methods to train, MoFore among them."""
+    left_out = WITHOUT_SHIPPED if arguments.start == "shipped" else ()
+    return sorted({"mofore", *arguments.methods}.difference(left_out))
+
+
 def main() -> None:
     """Tune, compare, or run one job of either in this process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=Path, default=Path("data/frames"), help="output of stage extract_frames")
-    parser.add_argument("--seconds", type=float, default=45, help="training time of each method")
+    parser.add_argument("--start", choices=STARTS, default="shipped", help="of the encoder, for all methods")
+    parser.add_argument("--seconds", type=float, default=60, help="training time of each method")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="seeds of the trainings")
-    parser.add_argument("--points", type=int, default=3, help="how often encoders are scored during the training time")
+    parser.add_argument("--points", type=int, default=1, help="how often encoders are scored during the training time")
     parser.add_argument(
         "--methods", nargs="+", choices=METHODS, default=list(COMPARED), metavar="METHOD", help="methods besides MoFore"
     )
@@ -194,7 +206,7 @@ def main() -> None:
         "--budgets", nargs="+", choices=BUDGETS, default=list(BUDGETS), help="budgets; time is always compared"
     )
     parser.add_argument("--folds", type=int, default=0, help="number of folds over all groups; 0: use the split")
-    parser.add_argument("--name", default="objectives", help="name of the table and the figure")
+    parser.add_argument("--name", help="name of the table and the figure; default: objectives_START")
     parser.add_argument("--tune", type=float, metavar="SECONDS", help="instead: train each candidate for this long")
     parser.add_argument("--fresh", action="store_true", help="train again what has been trained already")
     parser.add_argument("--job", help=argparse.SUPPRESS)
@@ -202,7 +214,7 @@ def main() -> None:
     if arguments.job:
         print(json.dumps(asdict(run(Job(**json.loads(arguments.job)), arguments.frames))))
     elif arguments.tune:
-        tune(sorted({"mofore", *arguments.methods}), arguments.tune, arguments.frames, arguments.fresh)
+        tune(compared_methods(arguments), arguments.start, arguments.tune, arguments.frames, arguments.fresh)
     else:
         compare(arguments)
 

@@ -1,5 +1,6 @@
 """Benchmark of objectives: every method trains, all are tuned equally, and tables and figure have the right numbers."""
 
+import copy
 import math
 import sys
 from importlib import import_module
@@ -15,6 +16,8 @@ from mofore.clips.dataset import Sample
 from mofore.config import Params
 from mofore.errors import UserError
 from mofore.frames.store import FrameStore
+from mofore.method.encoders import build_encoder
+from mofore.method.shipped import shipped_encoder
 
 pytest.importorskip("lightly")
 pytest.importorskip("transformers")
@@ -59,7 +62,8 @@ def test_a_step_changes_the_encoder_and_keeps_it_finite(method: str, tiny: Param
 def test_every_trainable_parameter_of_a_rival_gets_a_gradient(method: str, tiny: Params) -> None:
     models.apply_settings(tiny, method, models.CANDIDATES[method][0])
     trainer = models.make_trainer(method, tiny, CLASSES, CPU)
-    loss = trainer.loss(batch(tiny))
+    pairs = batch(tiny)
+    loss = trainer.loss(*models.to_inputs(pairs, tiny.clip.input), pairs.group)
     assert loss.isfinite()
     loss.backward()
     without = [name for name, p in trainer.objective.named_parameters() if p.requires_grad and p.grad is None]
@@ -121,7 +125,7 @@ def test_a_run_is_scored_at_each_point(budget: str, pack: Any, tiny: Params, mon
     tiny.embed.clips, tiny.linear.holdout = 2, 0.5
     monkeypatch.setattr(runs, "load_params", lambda: tiny)
     amount = 0.05 if budget == "time" else 5 * 2 * tiny.pretrain.batch_size
-    found = runs.run(runs.Job("supervised", {}, 1, budget, amount, [0.4, 1.0]), folder)
+    found = runs.run(runs.Job("supervised", "random", {}, 1, budget, amount, [0.4, 1.0]), folder)
     assert found.video == [f"class1/v{v}.avi" for v in (3, 7, 11, 15)]
     assert [len(point.linear) for point in found.points] == [4, 4]
     if budget == "clips":
@@ -131,9 +135,66 @@ def test_a_run_is_scored_at_each_point(budget: str, pack: Any, tiny: Params, mon
     assert found.points[0].seconds < found.points[1].seconds
 
 
+@pytest.mark.parametrize("method", ["mofore", "byol"])
+@pytest.mark.parametrize("start", runs.STARTS)
+def test_methods_train_and_embed_what_the_pipeline_does(
+    start: str, method: str, pack: Any, tiny: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = pack([30] * 16, texture=True)
+    tiny.clip.input, tiny.encoder.start, tiny.encoder.keep, tiny.pretrain.streams = (
+        "two_stream",
+        "shipped",
+        "averaged",
+        "motion",
+    )
+    tiny.embed.clips, tiny.embed.grid, tiny.embed.spread, tiny.embed.standardise = 2, 2, 0.7, True
+    tiny.linear.holdout = 0.5
+    monkeypatch.setattr(runs, "load_params", lambda: copy.deepcopy(tiny))
+    embedded: list[torch.nn.Module] = []
+    score = runs.score
+
+    def recorded(encoder: torch.nn.Module, *rest: Any) -> Any:
+        embedded.append(encoder)
+        return score(encoder, *rest)
+
+    monkeypatch.setattr(runs, "score", recorded)
+    runs.run(runs.Job(method, start, {}, 1, "clips", 3 * 2 * tiny.pretrain.batch_size, [1.0]), folder)
+    first: Any = shipped_encoder("two_stream") if start == "shipped" else build_encoder("small", 1, "two_stream")
+    motion, appearance = (
+        not torch.equal(parameters(now), parameters(then))
+        for now, then in zip(embedded[0].streams, first.streams, strict=True)
+    )
+    assert motion, "the motion stream is trained"
+    assert appearance == (start == "random"), "the appearance stream is trained from random weights only"
+
+
+def test_averaging_leaves_the_trained_encoder_as_it_is(params: Params) -> None:
+    params.clip.input, params.encoder.keep, params.pretrain.streams = "two_stream", "averaged", "motion"
+    trained = build_encoder("small", 1, "residual")
+    before = parameters(trained)
+    averaged = runs.final_encoder(trained, params)
+    assert torch.equal(parameters(trained), before)
+    expected = 0.75 * before + 0.25 * parameters(shipped_encoder("residual"))
+    torch.testing.assert_close(parameters(averaged.streams[0]), expected)
+
+
+@pytest.mark.parametrize("method", models.RIVALS)
+def test_a_rival_with_two_streams_trains_both(method: str, tiny: Params) -> None:
+    tiny.clip.input = "two_stream"
+    models.apply_settings(tiny, method, models.CANDIDATES[method][0])
+    trainer = models.make_trainer(method, tiny, CLASSES, CPU)
+    before = [parameters(stream) for stream in trainer.encoder.streams]
+    trainer.step(batch(tiny), 0.1)
+    for stream, weights in zip(trainer.encoder.streams, before, strict=True):
+        assert not torch.equal(parameters(stream), weights)
+    clips = torch.rand(2, 6, 4, tiny.clip.size, tiny.clip.size)
+    assert trainer.encoder.eval()(clips).shape == (2, 2 * 192)
+    assert trainer.encoder.pyramid(clips, 2).shape == (2, 5, 2 * 192)
+
+
 def test_tuning_uses_no_test_video_and_splits_no_group(params: Params, pack: Any) -> None:
     videos = FrameStore(pack([30] * 32))
-    train_V, held_V = runs.split(videos, params, runs.Job("byol", {}, 1, "time", 1.0, [1.0], tuning=True))
+    train_V, held_V = runs.split(videos, params, runs.Job("byol", "random", {}, 1, "time", 1.0, [1.0], tuning=True))
     table = videos.table
     assert set(table.split[train_V]) == set(table.split[held_V]) == {"train"}
     assert not set(table.group[train_V]) & set(table.group[held_V])
@@ -144,7 +205,9 @@ def test_folds_test_every_video_once_and_split_no_group(params: Params, pack: An
     videos = FrameStore(pack([30] * 32))
     tested = []
     for fold in range(3):
-        train_V, test_V = runs.split(videos, params, runs.Job("byol", {}, 1, "time", 1.0, [1.0], fold=fold, folds=3))
+        train_V, test_V = runs.split(
+            videos, params, runs.Job("byol", "random", {}, 1, "time", 1.0, [1.0], fold=fold, folds=3)
+        )
         assert sorted([*train_V, *test_V]) == list(range(32))
         assert not set(videos.table.group[train_V]) & set(videos.table.group[test_V])
         tested += test_V.tolist()
@@ -155,7 +218,7 @@ def test_folds_test_every_video_once_and_split_no_group(params: Params, pack: An
 def test_folds_without_groups_for_them_are_an_error(folds: int, params: Params, pack: Any) -> None:
     videos = FrameStore(pack([30] * 8))
     groups = videos.table.group.nunique()
-    job = runs.Job("byol", {}, 1, "time", 1.0, [1.0], folds=folds)
+    job = runs.Job("byol", "random", {}, 1, "time", 1.0, [1.0], folds=folds)
     with pytest.raises(
         UserError, match=f"^--folds {folds}: .* {groups} groups: use 2 to {groups}, or 0 for the split$"
     ):
@@ -182,11 +245,13 @@ def test_controls_are_tested_on_the_same_videos(
 ) -> None:
     folder = pack([30] * 16, texture=True)
     tiny.embed.clips, tiny.linear.holdout = 2, 0.5
-    for module in (runs, controls):
-        monkeypatch.setattr(module, "load_params", lambda: tiny)
-    rows = controls.control_rows(folder, [1, 2], folds)
+    monkeypatch.setattr(runs, "load_params", lambda: tiny)
+    rows = controls.control_rows(folder, "random", [1, 2], folds)
     assert [(row.job.method, row.job.seed) for row in rows] == [(c, s) for s in (1, 2) for c in controls.CONTROLS]
-    jobs = [runs.Job("supervised", {}, 1, "clips", 16, [1.0], fold=fold, folds=folds) for fold in range(max(1, folds))]
+    jobs = [
+        runs.Job("supervised", "random", {}, 1, "clips", 16, [1.0], fold=fold, folds=folds)
+        for fold in range(max(1, folds))
+    ]
     beside = runs.merge_folds([runs.run(job, folder) for job in jobs])
     for row in rows:
         assert (row.video, row.group) == (beside.video, beside.group)
@@ -202,7 +267,7 @@ def test_one_sided_simclr_has_gradient_from_the_first_clips_only(tiny: Params) -
 
 
 def trained(method: str, seed: int, linear: list[int], r_at_1: list[int], budget: str = "time") -> Any:
-    job = runs.Job(method, {}, seed, budget, 60.0, [0.5, 1.0])
+    job = runs.Job(method, "random", {}, seed, budget, 60.0, [0.5, 1.0])
     points = [runs.Point(30.0, 600, [0, 0, 0, 0], [0, 0, 0, 0]), runs.Point(60.0, 1200, linear, r_at_1)]
     return runs.Trained(job, points, ["a", "b", "c", "d"], ["g", "g", "h", "h"])
 
@@ -233,7 +298,7 @@ def test_leads_are_paired_by_video() -> None:
 
 
 def test_controls_are_compared_under_each_budget() -> None:
-    job = runs.Job("motion", {}, 1, tables.UNTRAINED, 0, [1.0])
+    job = runs.Job("motion", "random", {}, 1, tables.UNTRAINED, 0, [1.0])
     motion = runs.Trained(job, [runs.Point(0.0, 0, [1, 0, 0, 0], [1, 1, 1, 1])], FOUND[0].video, FOUND[0].group)
     table = tables.summarise([*FOUND, motion])
     assert set(table["budget"]) == {"time"}, "clips were not compared"
@@ -252,7 +317,7 @@ def test_a_rival_without_mofore_has_no_lead() -> None:
 
 
 def test_every_scoring_has_a_row_and_is_drawn(tmp_path: Path) -> None:
-    motion = runs.Job("motion", {}, 1, tables.UNTRAINED, 0, [1.0])
+    motion = runs.Job("motion", "random", {}, 1, tables.UNTRAINED, 0, [1.0])
     at_once = runs.Trained(motion, [runs.Point(0.0, 0, [1, 0, 0, 0], [1, 1, 1, 1])], FOUND[0].video, FOUND[0].group)
     found = [*FOUND, trained("byol", 1, [1, 1, 1, 1], [0, 0, 0, 0], "clips"), at_once]
     points = tables.all_points(found)
