@@ -3,11 +3,11 @@
     dvc repro pretrain
     python benchmarks/embed.py [--frames data/frames] [--model data/model] [--turns 5]
 
-All embed the rows of the stage: the trained encoder, a randomly initialised one, and the trained one on shuffled frames
-and on still frames.
+All embed the rows of the stage: the trained encoder, a randomly initialised one, the shipped one, and the trained one
+on shuffled frames and on still frames; each with its streams and the cells of the grid.
 
     mofore    the code of the stage: frames are read, decoded and cropped once for all rows
-    forward   the forward passes alone, on inputs that are in memory already: the upper bound
+    forward   the forward passes alone, on inputs that are in memory already, each stream and view once: the upper bound
     simple    one row and one video at a time: read the video, then run the encoder on its clips in float32
 
 The three take turns on the same videos in random order, so that other work on the machine slows all of them alike. The
@@ -28,13 +28,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mofore.config import load_params
-from mofore.embedding.inference import VIDEOS_PER_BATCH, UniformClips, View, embed_clips, view_to_input
-from mofore.embedding.views import VIEWS, leave_out_shorter_than_a_clip
+from mofore.embedding.inference import VIDEOS_PER_BATCH, UniformClips, embed_videos, streams_of, view_to_input
+from mofore.embedding.views import VIEWS, leave_out_shorter_than_a_clip, representations
 from mofore.frames.store import FrameStore
-from mofore.method.encoders import build_encoder, load_encoder
+from mofore.method.encoders import load_encoder
 from mofore.runtime.device import autocast, keep_freed_memory, pick_device
 
 Embed = Callable[[], object]
@@ -44,39 +44,37 @@ MAX_VIDEOS = 56 * VIDEOS_PER_BATCH  # videos that are embedded in one turn
 def make_ways(frames: Path, model: Path) -> tuple[dict[str, Embed], int]:
     """Return a function for each way to embed the same videos, and the number of videos."""
     params = load_params()
-    trained, name, clip = load_encoder(model)
+    trained, _, clip = load_encoder(model)
     videos = FrameStore(frames)
     leave_out_shorter_than_a_clip(videos, clip)
     videos.keep(np.arange(len(videos)) < MAX_VIDEOS)
     samples = UniformClips(videos, clip, params.embed.clips)
     device = pick_device(params.runtime)
-    random_init = build_encoder(name, params.seed, clip.input)
-    network = trained.to(device).eval()
-    encoders: dict[str, nn.Module] = {"mofore": network, "random_init": random_init.to(device).eval()}
-    encoders.update(dict.fromkeys(VIEWS, network))
-    view_of: dict[str, View] = {row: VIEWS.get(row, "ordered") for row in encoders}
+    encoders = representations(trained.to(device).eval(), videos, params, device)
+    rows = [(row, *part) for row, encoder in encoders.items() for part in streams_of(encoder)]
     starts = range(0, len(videos), VIDEOS_PER_BATCH)
     batches = [np.concatenate([samples[v] for v in range(i, min(i + VIDEOS_PER_BATCH, len(videos)))]) for i in starts]
 
-    def encoder_input(frames_BTHWC: Tensor, row: str) -> Tensor:
-        return view_to_input(frames_BTHWC.to(device), view_of[row], clip.input, params.seed)
+    def stream_input(frames_BTHWC: Tensor, row: str, kind: str | None) -> Tensor:
+        return view_to_input(frames_BTHWC.to(device), VIEWS.get(row, "ordered"), clip.input, params.seed, kind)
 
-    inputs = [{view_of[row]: encoder_input(torch.from_numpy(batch), row) for row in encoders} for batch in batches]
+    distinct = {(stream, VIEWS.get(row, "ordered")): (row, stream, kind) for row, stream, kind in rows}.values()
+    inputs = [[stream_input(torch.from_numpy(batch), row, kind) for row, _, kind in distinct] for batch in batches]
 
     def forward() -> None:
         with torch.inference_mode(), autocast(params.runtime, device):
-            for x_by_view in inputs:
-                for row, encoder in encoders.items():
-                    encoder(x_by_view[view_of[row]]).float().cpu()
+            for of_batch in inputs:
+                for (_, stream, _), x_BCTHW in zip(distinct, of_batch, strict=True):
+                    stream.pyramid(x_BCTHW, params.embed.grid).float().cpu()
 
     @torch.inference_mode()
     def simple() -> None:
-        for row, encoder in encoders.items():
+        for row, stream, kind in rows:
             for video in range(len(videos)):
-                encoder(encoder_input(torch.from_numpy(samples[video]), row)).cpu()
+                stream.pyramid(stream_input(torch.from_numpy(samples[video]), row, kind), params.embed.grid).cpu()
 
     def mofore() -> None:
-        embed_clips(encoders, samples, params.runtime, device, views=VIEWS, seed=params.seed)
+        embed_videos(encoders, samples, params.embed.grid, params.runtime, device, views=VIEWS, seed=params.seed)
 
     return {"mofore": mofore, "forward": forward, "simple": simple}, len(videos)
 

@@ -149,6 +149,7 @@ class Embed:
 @dataclass
 class Supervised:
     epochs: int = field(metadata=within(0))
+    few_draws: int = field(metadata=within(0, 10))
 
 
 @dataclass

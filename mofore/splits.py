@@ -1,4 +1,4 @@
-"""Splits videos by group: into train and test, and into folds for cross-validation.
+"""Splits videos by group: into train and test, and into folds for cross-validation. Draws videos to be labelled.
 
 All videos of one group (recording, actor or scene) go to the same split or fold.
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from mofore.errors import UserError
 
@@ -73,6 +74,48 @@ def split_by_group(labels: Sequence[str], groups: Sequence[str], held_out: int, 
     """
     test_N = group_folds(labels, groups, fold_count(groups), seed)[held_out - 1]
     return ["test" if test else "train" for test in test_N]
+
+
+FEW_LABELS = (1, 2, 5, 10)  # labels of each class
+
+
+def draw_labelled(
+    label_N: npt.NDArray[np.str_], group_N: npt.NDArray[np.str_], labels: int, seed: int
+) -> npt.NDArray[np.int64]:
+    """Choose videos at random to be labelled: so many of each class, of as many different groups as possible.
+
+    Somebody who labels a few videos would not choose them all from one recording.
+
+    Returns:
+        Row numbers, sorted.
+    """
+    order = np.random.default_rng(seed).permutation(len(label_N))
+    table = pd.DataFrame({"label": label_N[order], "group": group_N[order], "row": order})
+    table["of_group"] = table.groupby(["label", "group"]).cumcount()  # 0 for the first one of each group
+    chosen = table.sort_values("of_group", kind="stable").groupby("label").head(labels)
+    return np.sort(chosen["row"].to_numpy())
+
+
+def few_label_draws(
+    label_N: npt.NDArray[np.str_], group_N: npt.NDArray[np.str_], draws: int, seed: int
+) -> dict[int, list[npt.NDArray[np.int64]]]:
+    """Draws of few labels, the same for all that is compared.
+
+    Args:
+        label_N, group_N: of the labelled training videos.
+        draws: how often each number of labels is drawn.
+        seed: of the first draw.
+
+    Returns:
+        By number of labels of each class: for each draw the rows that `draw_labelled` chooses. These are the numbers of
+        FEW_LABELS that are smaller than the number of videos of the largest class. A class with fewer has all labelled.
+    """
+    most = np.unique(label_N, return_counts=True)[1].max(initial=0)
+    return {
+        labels: [draw_labelled(label_N, group_N, labels, seed + draw) for draw in range(draws)]
+        for labels in FEW_LABELS
+        if labels < most
+    }
 
 
 def check_split(path: Path, group_N: npt.ArrayLike, split_N: npt.ArrayLike) -> None:

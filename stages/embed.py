@@ -12,13 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from mofore.config import load_params
-from mofore.embedding.inference import UniformClips, embed_clips
+from mofore.embedding.inference import UniformClips, embed_clips, embed_videos
 from mofore.embedding.store import EMBEDDINGS
 from mofore.embedding.streams import choose_streams, write_choice
 from mofore.embedding.views import (
-    embed_representations,
+    VIEWS,
     forecast_encoders,
     leave_out_shorter_than_a_clip,
+    representations,
     target_videos,
     write_clips,
     write_representations,
@@ -45,12 +46,14 @@ def main() -> None:
         left_out = leave_out_shorter_than_a_clip(videos, params.clip)
 
         samples = UniformClips(videos, params.clip, params.embed.clips)
-        features = embed_representations(encoder, videos, samples, params, device, processes)
+        encoders = representations(encoder, videos, params, device)
+        runtime, grid = params.runtime, params.embed.grid
+        features = embed_videos(encoders, samples, grid, runtime, device, processes, VIEWS, params.seed)
         subset = videos.select(target_videos(videos.table.split, params.seed))  # for the stage `forecast`
         one_of_two = model.streams < encoder.n_streams  # the motion stream alone forecasts
         clip = replace(params.clip, input="residual") if one_of_two else params.clip
         subset_samples = UniformClips(subset, clip, params.embed.clips)
-        forecast_inputs = embed_clips(forecast_encoders(model), subset_samples, params.runtime, device, processes)
+        forecast_inputs = embed_clips(forecast_encoders(model), subset_samples, runtime, device, processes)
         if not processes.is_main:
             return
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from mofore.config import load_params
-from mofore.embedding.store import ENCODERS, Embeddings, read_representations
+from mofore.embedding.store import ENCODERS, Embeddings, read_few_labels, read_representations
 from mofore.errors import run_stage
 from mofore.evaluation.few_labels import few_labels
 from mofore.evaluation.grouped_split import grouped_scores
@@ -36,7 +36,7 @@ def main() -> None:
     predicted = {"actual": test.label, "predicted": results["mofore"].predicted_N} if results else {}
     write_csv(Path("results/confusion.csv"), pd.DataFrame(predicted, columns=["actual", "predicted"]))
     hits = {name: results[name].hit_N for name in ENCODERS if results}
-    few = few_labels(rows, params.seed, workers)
+    few = few_labels(rows, params.seed, workers, read_few_labels())
     write_csv(Path("results/few_labels.csv"), few, "%.6g")
     write_csv(Path("results/classes_linear.csv"), score_classes(hits, test.label, test.group), "%.6g")
 

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mofore.errors import UserError
-from mofore.splits import check_split, fold_count, group_folds, split_by_group
+from mofore.splits import check_split, draw_labelled, few_label_draws, fold_count, group_folds, split_by_group
 
 LABELS_AND_GROUPS = st.lists(
     st.tuples(st.sampled_from(["", "run", "jump", "wave"]), st.integers(0, 9).map(str)), min_size=2, max_size=40
@@ -132,3 +132,29 @@ def test_as_many_folds_as_groups_leave_one_group_out(folds: int) -> None:
     videos = [(label, group) for group in "vwxyz" for label in "ab"]
     held = {"".join(sorted({videos[i][1] for i in np.flatnonzero(mask)})) for mask in make_folds(videos, folds, seed=3)}
     assert held == set("vwxyz")
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 4)), min_size=1, max_size=40), st.integers(1, 6))
+def test_labelled_videos_come_from_as_many_groups_as_possible(found: list[tuple[str, int]], labels: int) -> None:
+    label, group = (np.array(column).astype(str) for column in zip(*found, strict=True))
+    chosen = draw_labelled(label, group, labels, 0)
+    assert (np.diff(chosen) > 0).all()
+    for name in set(label):
+        of_class = chosen[label[chosen] == name]
+        assert len(of_class) == min(labels, (label == name).sum())
+        assert len(set(group[of_class])) == min(labels, len(set(group[label == name])))
+
+
+def test_draws_are_of_the_numbers_below_that_of_the_largest_class_and_differ() -> None:
+    label, group = np.repeat(["a", "b"], (12, 4)), np.array([f"g{v}" for v in range(16)])
+    draws = few_label_draws(label, group, 8, 3)
+    assert {labels: [len(rows) for rows in of_labels] for labels, of_labels in draws.items()} == {
+        1: [2] * 8,
+        2: [4] * 8,
+        5: [9] * 8,
+        10: [14] * 8,
+    }
+    assert len({rows.tobytes() for rows in draws[2]}) > 4
+    assert (few_label_draws(label, group, 2, 4)[2][0] == draws[2][1]).all(), "draw n + 1 has the next seed"
+    assert list(few_label_draws(label[:5], group[:5], 1, 0)) == [1, 2]
+    assert few_label_draws(label[:0], group[:0], 1, 0) == {}

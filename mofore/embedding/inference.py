@@ -10,7 +10,7 @@ D feature dimensions, G parts of the frame, E = G D dimensions of a video's embe
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +24,14 @@ from mofore.clips.sampling import clip_offsets, clip_span, uniform_starts
 from mofore.config import Clip, Runtime
 from mofore.frames.store import FrameStore
 from mofore.method.encoders import Encoder, TwoStream
+from mofore.method.shipped import STREAM_OF
 from mofore.runtime.device import autocast
 from mofore.runtime.distributed import SINGLE, Processes
 from mofore.utils.progress import progress
 
 FloatArray = npt.NDArray[np.float32]
 View = Literal["ordered", "shuffled", "still"]
+Key = TypeVar("Key")
 VIDEOS_PER_BATCH = 8
 
 
@@ -53,13 +55,22 @@ def apply_view(frames_BTHWC: Tensor, view: View, seed: int) -> Tensor:
     return frames_BTHWC
 
 
-def view_to_input(frames_BTHWC: Tensor, view: View, input: str, seed: int) -> Tensor:
+def view_to_input(frames_BTHWC: Tensor, view: View, input: str, seed: int, stream: str | None = None) -> Tensor:
     """Network input of a view of clips: [B, C, T, H, W].
 
     Frame differences of stills are all 0, so there one clip stands for all: [1, C, T, H, W].
+
+    Args:
+        frames_BTHWC: decoded frames.
+        view: see `apply_view`.
+        input: kind of input of the encoder.
+        seed: of random orders.
+        stream: kind of input of one stream of a "two_stream" encoder, if only this is wanted.
     """
-    frames_BTHWC = apply_view(frames_BTHWC, view, seed)
-    return to_input(frames_BTHWC[:1] if view == "still" and input == "residual" else frames_BTHWC, input)
+    frames_BTHWC, kind = apply_view(frames_BTHWC, view, seed), stream or input
+    if stream == "rgb":
+        frames_BTHWC = frames_BTHWC[:, 1:]  # the later of the two frames of each difference, as in `to_input`
+    return to_input(frames_BTHWC[:1] if view == "still" and kind == "residual" else frames_BTHWC, kind)
 
 
 class UniformClips(Dataset[npt.NDArray[np.uint8]]):
@@ -131,8 +142,11 @@ def embed_clips(
     Returns:
         By encoder name, float32 [V, K, D], not normalised. Empty on all ranks but 0.
     """
-    clips = {name: partial(_clip_features, encoder, samples.clips) for name, encoder in encoders.items()}
-    found = _embed(clips, samples, runtime, device, processes, views or {}, seed)
+    jobs = {
+        name: Job((views or {}).get(name, "ordered"), None, partial(_clip_features, encoder, samples.clips))
+        for name, encoder in encoders.items()
+    }
+    found = _embed(jobs, samples, runtime, device, processes, seed)
     return {name: clip_VKD for name, (clip_VKD,) in found.items()}
 
 
@@ -148,19 +162,50 @@ def embed_videos(
 ) -> dict[str, VideoFeatures]:
     """Embed videos with several encoders; arguments as for `embed_clips`.
 
+    A stream that several encoders share is computed once.
+
     Args:
         grid: cells per side, see `Encoder.pyramid`.
 
     Returns:
         By encoder name. Empty on all ranks but 0.
     """
-    videos = {name: partial(_video_features, encoder, grid, samples.clips) for name, encoder in encoders.items()}
-    found = _embed(videos, samples, runtime, device, processes, views or {}, seed)
-    return {name: VideoFeatures(*arrays) for name, arrays in found.items()}
+    jobs: dict[tuple[Encoder, View], Job] = {}
+    keys: dict[str, list[tuple[Encoder, View]]] = {}  # of the streams of each encoder, motion first
+    for name, encoder in encoders.items():
+        view = (views or {}).get(name, "ordered")
+        own = {
+            (stream, view): Job(view, kind, partial(_video_features, stream, grid, samples.clips))
+            for stream, kind in streams_of(encoder)
+        }
+        jobs |= own
+        keys[name] = list(own)
+    found = _embed(jobs, samples, runtime, device, processes, seed)
+    if not found:
+        return {}
+    return {
+        name: VideoFeatures(*(np.concatenate(x, axis=-1) for x in zip(*(found[key] for key in own), strict=True)))
+        for name, own in keys.items()
+    }
+
+
+def streams_of(encoder: Encoder | TwoStream) -> list[tuple[Encoder, str | None]]:
+    """The streams of an encoder, each with its kind of input as for `view_to_input`: None, if there is only one."""
+    if isinstance(encoder, Encoder):
+        return [(encoder, None)]
+    return [(cast(Encoder, stream), kind) for stream, kind in zip(encoder.streams, STREAM_OF, strict=True)]
 
 
 # Takes network input of B clips, or of one that stands for all of them, and B; returns arrays with a row per video.
 Embedder = Callable[[Tensor, int], tuple[Tensor, ...]]
+
+
+class Job(NamedTuple):
+    """What to compute of each batch: a network, and the input that it gets (see `view_to_input`)."""
+
+    view: View
+    stream: str | None
+    embedder: Embedder
 
 
 def _clip_features(encoder: nn.Module, per_video: int, x_BCTHW: Tensor, clips: int) -> tuple[Tensor]:
@@ -168,44 +213,39 @@ def _clip_features(encoder: nn.Module, per_video: int, x_BCTHW: Tensor, clips: i
 
 
 def _video_features(
-    encoder: Encoder | TwoStream, grid: int, per_video: int, x_BCTHW: Tensor, clips: int
+    stream: Encoder, grid: int, per_video: int, x_BCTHW: Tensor, clips: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    features_VKGD = encoder.pyramid(x_BCTHW, grid).float().expand(clips, -1, -1).unflatten(0, (-1, per_video))
-    of_videos = features_VKGD.mean(dim=1), features_VKGD.std(dim=1, correction=0)
-    mean_VE, spread_VE = (
-        torch.cat([x_VGD.flatten(1) for x_VGD in of_video.chunk(encoder.n_streams, dim=2)], dim=1)
-        for of_video in of_videos
-    )
-    return features_VKGD[:, :, 0].contiguous(), mean_VE, spread_VE
+    features_VKGD = stream.pyramid(x_BCTHW, grid).float().expand(clips, -1, -1).unflatten(0, (-1, per_video))
+    mean_VGD, spread_VGD = features_VKGD.mean(dim=1), features_VKGD.std(dim=1, correction=0)
+    return features_VKGD[:, :, 0].contiguous(), mean_VGD.flatten(1), spread_VGD.flatten(1)
 
 
 def _embed(
-    embedders: Mapping[str, Embedder],
+    jobs: Mapping[Key, Job],
     samples: UniformClips,
     runtime: Runtime,
     device: torch.device,
     processes: Processes,
-    views: dict[str, View],
     seed: int,
-) -> dict[str, list[FloatArray]]:
-    """The arrays that each embedder returns, for all videos."""
+) -> dict[Key, list[FloatArray]]:
+    """The arrays that the network of each job returns, for all videos. Empty on all ranks but 0."""
     batches = video_batches(len(samples))
     own_batches = batches[processes.rank :: processes.count]
     loaded = load_batches(samples, own_batches, runtime.workers, device)
-    view_of: dict[str, View] = {name: views.get(name, "ordered") for name in embedders}
-    own_features: list[dict[str, list[FloatArray]]] = []
+    own_features: list[list[list[FloatArray]]] = []  # by batch, job and array
     for frames_VKTHWC in progress(loaded, len(own_batches), "embed", "batch", hidden=not processes.is_main):
         with torch.inference_mode(), autocast(runtime, device):
             clips_BTHWC = frames_VKTHWC.flatten(0, 1).to(device, non_blocking=True)
             inputs = {
-                view: view_to_input(clips_BTHWC, view, samples.clip.input, seed) for view in set(view_of.values())
+                (view, stream): view_to_input(clips_BTHWC, view, samples.clip.input, seed, stream)
+                for view, stream in {(job.view, job.stream) for job in jobs.values()}
             }
-            features = {name: embedder(inputs[view_of[name]], len(clips_BTHWC)) for name, embedder in embedders.items()}
-        own_features.append({name: [x.cpu().numpy() for x in found] for name, found in features.items()})
+            features = [job.embedder(inputs[job.view, job.stream], len(clips_BTHWC)) for job in jobs.values()]
+        own_features.append([[x.cpu().numpy() for x in found] for found in features])
     by_rank = processes.collect(own_features)
     in_order = [by_rank[i % len(by_rank)][i // len(by_rank)] for i in range(len(batches))] if by_rank else []
     return {
-        name: [np.concatenate(parts) for parts in zip(*(batch[name] for batch in in_order), strict=True)]
-        for name in embedders
+        key: [np.concatenate(parts) for parts in zip(*(batch[job] for batch in in_order), strict=True)]
+        for job, key in enumerate(jobs)
         if in_order
     }

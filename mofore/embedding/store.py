@@ -17,11 +17,13 @@ import pyarrow.parquet as pq
 
 from mofore.errors import UserError
 from mofore.splits import check_split
-from mofore.utils.files import writing
+from mofore.utils.files import write_csv, writing
+from mofore.utils.tables import read_table
 
 FloatArray = npt.NDArray[np.float32]
 TextArray = npt.NDArray[np.str_]
 EMBEDDINGS, CONTROLS, SUPERVISED = Path("data/embeddings"), Path("data/controls"), Path("data/supervised")
+FEW_LABELS_PREDICTED = SUPERVISED / "few_labels.csv"
 ENCODERS = ("mofore", "random_init")  # representations of which clip embeddings are stored, too
 REPRESENTATIONS = {  # all that is evaluated, in the order of tables and plots, with its folder
     "mofore": EMBEDDINGS,  # the pretrained encoder
@@ -90,6 +92,16 @@ def read_representations() -> dict[str, Embeddings]:
         row_of = {video: row for row, video in enumerate(found.video)}
         representations[name] = found.rows(np.array([row_of[video] for video in videos], dtype=np.int64))
     return representations
+
+
+def write_few_labels(predicted: pd.DataFrame) -> None:
+    """Write what networks predict that were trained on few labels; see `training.few_labels.predictions`."""
+    write_csv(FEW_LABELS_PREDICTED, predicted)
+
+
+def read_few_labels() -> pd.DataFrame | None:
+    """What `write_few_labels` has written, with columns labels, draw, video and predicted; None if there is nothing."""
+    return read_table(FEW_LABELS_PREDICTED) if FEW_LABELS_PREDICTED.exists() else None
 
 
 def train_test(videos: Embeddings) -> tuple[Embeddings, Embeddings] | None:

@@ -13,14 +13,13 @@ from mofore.clips.sampling import clip_span
 from mofore.config import Clip, Embed, Params
 from mofore.embedding.calibration import untrained_encoder
 from mofore.embedding.geometry import standardise
-from mofore.embedding.inference import FloatArray, UniformClips, VideoFeatures, View, embed_videos
+from mofore.embedding.inference import FloatArray, UniformClips, VideoFeatures, View
 from mofore.embedding.store import EMBEDDINGS, ENCODERS, write_clip_embeddings, write_embeddings
 from mofore.embedding.streams import StreamChoice
 from mofore.frames.store import FrameStore
 from mofore.method.encoders import Encoder, TwoStream
 from mofore.method.model import MoFore
 from mofore.method.shipped import shipped_encoder
-from mofore.runtime.distributed import Processes
 
 VIEWS: dict[str, View] = {"mofore_shuffled": "shuffled", "mofore_still": "still"}
 CLIMATOLOGY_VIDEOS = 100  # training videos of which the mean target is taken: 1,000 clips at 10 clips per video
@@ -38,29 +37,32 @@ def leave_out_shorter_than_a_clip(videos: FrameStore, clip: Clip) -> pd.DataFram
     return videos.leave_out_shorter(clip_span(clip), "a clip", f"clip.frames {clip.frames} x clip.stride {clip.stride}")
 
 
-def embed_representations(
-    encoder: Encoder | TwoStream,
-    videos: FrameStore,
-    samples: UniformClips,
-    params: Params,
-    device: torch.device,
-    processes: Processes,
-) -> dict[str, VideoFeatures]:
-    """Embed videos with the pretrained encoder, with the same network of random weights, with the shipped one
-    if pretraining starts with it, and with the control VIEWS.
+def representations(
+    encoder: Encoder | TwoStream, videos: FrameStore, params: Params, device: torch.device
+) -> dict[str, Encoder | TwoStream]:
+    """The encoders of the rows that are embedded, by name: the pretrained one, the same network with random weights,
+    the shipped one if pretraining starts with it, and the pretrained one for the control VIEWS.
 
     Args:
         encoder: the pretrained one, on `device`, in eval mode.
-        videos: those that `samples` has the clips of.
-
-    Returns:
-        By name of the representation. Empty on all ranks but 0.
+        videos: of which some calibrate the random weights, see `untrained_encoder`.
+        params: all parameters.
+        device: where to embed.
     """
     encoders = {"mofore": encoder, "random_init": untrained_encoder(videos, params, device)}
     if params.encoder.start == "shipped":
-        encoders["shipped"] = shipped_encoder(params.clip.input).to(device).eval()
-    encoders |= dict.fromkeys(VIEWS, encoder)
-    return embed_videos(encoders, samples, params.embed.grid, params.runtime, device, processes, VIEWS, params.seed)
+        encoders["shipped"] = _shipped_beside(encoder, params.clip.input, device)
+    return encoders | dict.fromkeys(VIEWS, encoder)
+
+
+def _shipped_beside(encoder: Encoder | TwoStream, input: str, device: torch.device) -> Encoder | TwoStream:
+    """The shipped encoder. If training has left the appearance stream of `encoder` as shipped, both share it."""
+    shipped = shipped_encoder(input).to(device).eval()
+    if isinstance(shipped, TwoStream) and isinstance(encoder, TwoStream):
+        old, new = shipped.streams[1].state_dict(), encoder.streams[1].state_dict()
+        if all(torch.equal(old[name], new[name]) for name in old):
+            shipped.streams[1] = encoder.streams[1]
+    return shipped
 
 
 def forecast_encoders(model: MoFore) -> dict[str, nn.Module]:

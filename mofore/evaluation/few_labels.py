@@ -5,7 +5,8 @@ representations get the same labels. These are drawn several times, because it m
 
 Embeddings are scaled on all training videos, for which no label is needed, and then to length 1; the classifier is a
 logistic regression, as in "Rethinking Few-Shot Image Classification: A Good Embedding Is All You Need?" (Tian et al.,
-2020). Its regularisation is fixed, because a few labels cannot choose it.
+2020). Its regularisation is fixed, because a few labels cannot choose it. Networks that are trained on these labels
+from scratch, if `supervised.few_draws` asks for them, classify themselves (see `training.few_labels`).
 
 Shapes: N labelled training videos, M test videos, D dimensions, L labelled videos of a draw.
 """
@@ -19,9 +20,9 @@ from threadpoolctl import threadpool_limits
 
 from mofore.embedding.geometry import is_constant, standardise, unit
 from mofore.embedding.store import Embeddings, FloatArray, train_test
+from mofore.splits import few_label_draws
 from mofore.utils.workers import in_processes
 
-LABELS = (1, 2, 5, 10)  # labels of each class
 DRAWS = 10
 C = 100.0  # inverse regularisation strength; on training sides, scores with 10 to 1,000 were within 0.015
 MAX_ITER = 500
@@ -29,53 +30,38 @@ ROWS = ("mofore", "random_init", "motion", "motion_appearance", "shipped")  # th
 COLUMNS = ("encoder", "labels", "top1", "low", "high")
 
 
-def few_labels(rows: dict[str, Embeddings], seed: int, workers: int) -> pd.DataFrame:
+def few_labels(
+    rows: dict[str, Embeddings], seed: int, workers: int, predicted: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Accuracy of representations with few labels.
 
     Args:
         rows: representations of the same videos, by name; those of ROWS are scored, unless they are constant.
         seed: of the draws.
         workers: number of worker processes.
+        predicted: what networks predict that were trained on the labels of these draws, see
+            `embedding.store.read_few_labels`; None: there are none.
 
     Returns:
-        Columns encoder; labels, of each class, a number of LABELS that is smaller than the number of training videos of
-        the largest class; top1, mean over the draws of the share of test videos that are right; low, high, between
-        which 95 % of the draws lie. No rows if the split has no labelled test videos or fewer than two classes for
-        training. A class with fewer training videos has all of them labelled.
+        Columns encoder; labels, of each class (see `splits.few_label_draws`); top1, mean over the draws of the share of
+        test videos that are right; low, high, between which 95 % of the draws lie. No rows if the split has no labelled
+        test videos or fewer than two classes for training.
     """
     first = next(iter(rows.values()))
     if not (both := train_test(first)):
         return pd.DataFrame(columns=list(COLUMNS))
-    train = both[0]
-    most = np.unique(train.label, return_counts=True)[1].max()
-    draws = {
-        labels: [draw_labelled(train.label, train.group, labels, seed + draw) for draw in range(DRAWS)]
-        for labels in LABELS
-        if labels < most
-    }
+    train, test = both
+    draws = few_label_draws(train.label, train.group, DRAWS, seed)
     scored = {name: rows[name] for name in ROWS if name in rows and not is_constant(rows[name].x_ND)}
     jobs = [delayed(accuracies)(row, chosen) for row in scored.values() for chosen in draws.values()]
     found = list(in_processes(jobs, workers))
     keys = [(name, labels) for name in scored for labels in draws]
+    if predicted is not None:
+        for labels, top1 in _accuracies_of_networks(predicted, test).items():
+            keys.append(("supervised", labels))
+            found.append(top1)
     table = [(*key, np.mean(top1), *np.quantile(top1, (0.025, 0.975))) for key, top1 in zip(keys, found, strict=True)]
     return pd.DataFrame(table, columns=list(COLUMNS))
-
-
-def draw_labelled(
-    label_N: npt.NDArray[np.str_], group_N: npt.NDArray[np.str_], labels: int, seed: int
-) -> npt.NDArray[np.int64]:
-    """Choose videos at random to be labelled: so many of each class, of as many different groups as possible.
-
-    Somebody who labels a few videos would not choose them all from one recording.
-
-    Returns:
-        Row numbers, sorted.
-    """
-    order = np.random.default_rng(seed).permutation(len(label_N))
-    table = pd.DataFrame({"label": label_N[order], "group": group_N[order], "row": order})
-    table["of_group"] = table.groupby(["label", "group"]).cumcount()  # 0 for the first one of each group
-    chosen = table.sort_values("of_group", kind="stable").groupby("label").head(labels)
-    return np.sort(chosen["row"].to_numpy())
 
 
 def accuracies(row: Embeddings, draws: list[npt.NDArray[np.int64]]) -> list[float]:
@@ -95,3 +81,11 @@ def _predict(train: Embeddings, x_MD: FloatArray) -> npt.NDArray[np.str_]:
     classifier = LogisticRegression(C=C, max_iter=MAX_ITER).fit(train.x_ND @ basis_DL, train.label)
     predicted_M: npt.NDArray[np.str_] = classifier.predict(x_MD @ basis_DL)
     return predicted_M
+
+
+def _accuracies_of_networks(predicted: pd.DataFrame, test: Embeddings) -> dict[int, list[float]]:
+    """By number of labels: for each draw the share of the labelled test videos whose predicted class is right."""
+    label = predicted["video"].map(dict(zip(test.video, test.label, strict=True)))
+    right = (predicted["predicted"] == label)[label.notna()]
+    of_draws = right.groupby([predicted["labels"], predicted["draw"]]).mean()
+    return {int(labels): of_draws.loc[labels].tolist() for labels in predicted["labels"].unique()}

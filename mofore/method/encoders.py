@@ -118,12 +118,6 @@ class TwoStream(nn.Module):
         inputs = x_BCTHW.chunk(2, dim=1)
         return torch.cat([stream(x) for stream, x in zip(self.streams, inputs, strict=True)], dim=1)
 
-    def pyramid(self, x_BCTHW: Tensor, grid: int) -> Tensor:
-        """As `Encoder.pyramid`; D counts the features of both streams."""
-        inputs = x_BCTHW.chunk(2, dim=1)
-        parts = [stream.pyramid(x, grid) for stream, x in zip(self.streams, inputs, strict=True)]  # type: ignore[operator]
-        return torch.cat(parts, dim=2)
-
 
 class PerFrame(nn.Module):
     """An image network applied to each frame: [B, C, T, H, W] -> [B, D, T, H', W'].

@@ -157,10 +157,10 @@ def few_labels_figure(few: pd.DataFrame, linear: Scores) -> PageFigure:
     for row, curve in few.groupby("encoder", sort=False):
         style, name = ROW_STYLES[str(row)], ROW_NAMES[str(row)]
         draw_line(ax, curve["labels"], curve["top1"], style, name, (curve["low"], curve["high"]) * (row == "mofore"))
-    for row in [*few["encoder"].unique(), "supervised"]:
+    for row in dict.fromkeys([*few["encoder"], "supervised"]):
         if top1 := linear.get(row, {}).get("top1"):
             style = ROW_STYLES[row]
-            label = ROW_NAMES[row] if row == "supervised" else "_"
+            label = "_" if row in set(few["encoder"]) else ROW_NAMES[row]
             ax.plot([all_labels], [top1], style.marker, color=style.colour, label=label, linestyle="none")
             alts.append(f"{ROW_NAMES[row]} {top1:.0%}")
     ax.set(xlabel="labels of each class (log scale)", ylabel="share of test videos", xscale="log", ylim=(0, 1.02))

@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -45,8 +46,7 @@ class LabelledClips(Dataset[Labelled]):
         self.clip, self.augment, self.seed = params.clip, params.augment, params.seed
         self.offsets, self.reader = clip_offsets(params.clip), videos.reader
         self.last_start_V = videos.table.frames.to_numpy() - clip_span(params.clip)
-        classes_L, self.label_V = np.unique(videos.table.label.to_numpy(str), return_inverse=True)
-        self.classes = len(classes_L)
+        self.classes_L, self.label_V = np.unique(videos.table.label.to_numpy(str), return_inverse=True)
 
     def video(self, key: tuple[int, int]) -> int:
         """Index of the video of a key."""
@@ -60,6 +60,22 @@ class LabelledClips(Dataset[Labelled]):
         return Labelled(clip_THWC, random_colour(self.augment, rng), self.label_V[video])
 
 
+class Trained(NamedTuple):
+    """A network that was trained on labels.
+
+    Attributes:
+        encoder: in eval mode.
+        classifier: from its features [B, D] to logits [B, L].
+        classes_L: names of the classes.
+        accuracy: on the clips of the last epoch, 0 to 1.
+    """
+
+    encoder: Encoder | TwoStream
+    classifier: nn.Linear
+    classes_L: npt.NDArray[np.str_]
+    accuracy: float
+
+
 def why_untrainable(videos: FrameStore, batch_size: int) -> str:
     """The reason why these labelled training videos do not suffice for training; empty if they do."""
     classes = videos.table.label.nunique()
@@ -70,9 +86,7 @@ def why_untrainable(videos: FrameStore, batch_size: int) -> str:
     return ""
 
 
-def train_on_labels(
-    params: Params, videos: FrameStore, device: torch.device, processes: Processes = SINGLE
-) -> tuple[Encoder | TwoStream, float]:
+def train_on_labels(params: Params, videos: FrameStore, device: torch.device, processes: Processes = SINGLE) -> Trained:
     """Train encoder and linear layer for `supervised.epochs`.
 
     Args:
@@ -80,9 +94,6 @@ def train_on_labels(
         videos: labelled training videos, each at least one clip long, and enough of them (see `why_untrainable`).
         device: where to train.
         processes: the data-parallel processes.
-
-    Returns:
-        The encoder, in eval mode; the training accuracy over the clips of the last epoch, 0 to 1.
 
     Raises:
         UserError: the weights are not finite at the end.
@@ -92,7 +103,8 @@ def train_on_labels(
     batches = EpochSampler(len(videos), p.batch_size, params.supervised.epochs, params.seed, processes=processes)
     torch.manual_seed(params.seed)
     encoder = build_encoder(params.encoder.name, params.seed, params.clip.input)
-    model = nn.Sequential(encoder, nn.Linear(encoder.dim, clips.classes)).to(device).train()
+    classifier = nn.Linear(encoder.dim, len(clips.classes_L))
+    model = nn.Sequential(encoder, classifier).to(device).train()
     network = processes.replicate(model, device)
     optimizer = adamw(model, p.lr, p.weight_decay)
     accuracies: list[Tensor] = []  # one per step
@@ -115,4 +127,4 @@ def train_on_labels(
     if not all(bool(weight.isfinite().all()) for weight in model.parameters()):
         raise UserError("params.yaml: supervised training diverged, its weights are not finite: lower pretrain.lr")
     last_epoch = processes.gather(torch.stack(accuracies[-batches.steps_per_epoch :]))
-    return encoder.eval(), float(last_epoch.mean())
+    return Trained(encoder.eval(), classifier, clips.classes_L, float(last_epoch.mean()))

@@ -14,9 +14,18 @@ from torch import nn
 from mofore.clips.augment import eval_crop, to_input
 from mofore.clips.sampling import clip_offsets
 from mofore.config import Params
-from mofore.embedding.inference import FloatArray, UniformClips, View, apply_view, embed_clips, view_to_input
+from mofore.embedding.inference import (
+    FloatArray,
+    UniformClips,
+    View,
+    apply_view,
+    embed_clips,
+    embed_videos,
+    streams_of,
+    view_to_input,
+)
 from mofore.frames.store import FramesArray, FrameStore
-from mofore.method.encoders import build_encoder
+from mofore.method.encoders import TwoStream, build_encoder
 from mofore.runtime.distributed import SINGLE, Processes
 
 Packer = Callable[..., Path]
@@ -131,6 +140,44 @@ def test_only_stills_of_differences_are_reduced_to_one_clip() -> None:
             every = to_input(apply_view(frames, view, 0), kind)
             assert len(given) == (1 if (view, kind) == ("still", "residual") else 6)
             assert torch.equal(given.expand_as(every), every)
+
+
+def test_streams_get_their_halves_of_the_input() -> None:
+    frames = torch.randint(255, (6, 5, 4, 4, 3), dtype=torch.uint8)
+    for view in VIEWS:
+        both = view_to_input(frames, view, "two_stream", 0)
+        for stream, half in zip(("residual", "rgb"), both.chunk(2, dim=1), strict=True):
+            given = view_to_input(frames, view, "two_stream", 0, stream)
+            assert len(given) == (1 if (view, stream) == ("still", "residual") else 6)
+            assert torch.equal(given.expand_as(half), half)
+
+
+@pytest.mark.parametrize("grid", [0, 2])
+def test_a_shared_stream_is_computed_once_and_changes_nothing(pack: Packer, short: Params, grid: int) -> None:
+    short.clip.input = "two_stream"
+    samples = UniformClips(FrameStore(pack([12] * 9, texture=True)), short.clip, 2)
+    one, other = (build_encoder("small", seed, "two_stream").eval() for seed in (1, 2))
+    (of_one, of_other) = ([stream for stream, _ in streams_of(encoder)] for encoder in (one, other))
+    encoders = {"one": one, "other": other, "shared": TwoStream(of_other[0], of_one[1]), "still": one}
+    runs = {stream.trunk: 0 for stream in of_one + of_other}
+    for trunk in runs:
+        trunk.register_forward_hook(lambda module, *_: runs.update({module: runs[module] + 1}))
+    views: dict[str, View] = {"still": "still"}
+    together = embed_videos(encoders, samples, grid, short.runtime, CPU, views=views)
+    assert list(runs.values()) == [4, 4, 2, 2], "two batches; the first two streams in two views"
+    for name, encoder in encoders.items():
+        view = {"alone": views[name]} if name in views else {}
+        alone = embed_videos({"alone": encoder}, samples, grid, short.runtime, CPU, views=view)["alone"]
+        for ours, expected in zip(together[name], alone, strict=True):
+            assert (ours == expected).all()
+    half = together["one"].mean_VE.shape[1] // 2
+    assert half == 192 * (1 + grid**2)
+    assert (together["shared"].mean_VE[:, :half] == together["other"].mean_VE[:, :half]).all()
+    assert (together["shared"].mean_VE[:, half:] == together["one"].mean_VE[:, half:]).all()
+    clips = embed_clips({"": one}, samples, short.runtime, CPU)[""]
+    np.testing.assert_allclose(together["one"].clip_VKD, clips, atol=1e-5)
+    if not grid:
+        np.testing.assert_allclose(together["one"].mean_VE, clips.mean(axis=1), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["rgb", "residual"])

@@ -10,14 +10,15 @@ import torch
 
 from mofore.config import Params
 from mofore.embedding.calibration import untrained_encoder
-from mofore.embedding.inference import UniformClips, VideoFeatures, embed_clips
+from mofore.embedding.inference import UniformClips, VideoFeatures, embed_clips, embed_videos, streams_of
 from mofore.embedding.store import EMBEDDINGS, read_clip_embeddings, read_embeddings
 from mofore.embedding.streams import StreamChoice
 from mofore.embedding.views import (
     CLIMATOLOGY_VIDEOS,
-    embed_representations,
+    VIEWS,
     forecast_encoders,
     leave_out_shorter_than_a_clip,
+    representations,
     target_videos,
     video_embeddings,
     write_representations,
@@ -26,7 +27,7 @@ from mofore.errors import UserError
 from mofore.frames.store import FrameStore
 from mofore.method.encoders import build_encoder
 from mofore.method.model import MoFore
-from mofore.runtime.distributed import SINGLE
+from mofore.method.shipped import shipped_encoder
 
 Packer = Callable[..., Path]
 
@@ -81,15 +82,16 @@ def test_representations_are_the_encoder_its_initial_weights_and_its_controls(pa
     videos = FrameStore(pack([12] * 8, texture=True))
     samples = UniformClips(videos, short.clip, 2)
     encoder = build_encoder("small", 5).eval()
-    representations = embed_representations(encoder, videos, samples, short, torch.device("cpu"), SINGLE)
-    assert list(representations) == ["mofore", "random_init", "mofore_shuffled", "mofore_still"]
-    assert len({found.clip_VKD.tobytes() for found in representations.values()}) == 4
+    encoders = representations(encoder, videos, short, torch.device("cpu"))
+    found = embed_videos(encoders, samples, short.embed.grid, short.runtime, torch.device("cpu"), views=VIEWS)
+    assert list(found) == ["mofore", "random_init", "mofore_shuffled", "mofore_still"]
+    assert len({of_row.clip_VKD.tobytes() for of_row in found.values()}) == 4
     random_init = untrained_encoder(videos, short, torch.device("cpu"))
     alone = embed_clips({"": random_init}, samples, short.runtime, torch.device("cpu"))[""]
-    assert (representations["random_init"].clip_VKD == alone).all()
-    assert np.allclose(representations["random_init"].mean_VE, alone.mean(axis=1), atol=1e-5)
-    assert np.allclose(representations["random_init"].spread_VE, alone.std(axis=1), atol=1e-5)
-    assert (representations["mofore"].spread_VE.min(axis=0) > 0).any()
+    assert (found["random_init"].clip_VKD == alone).all()
+    assert np.allclose(found["random_init"].mean_VE, alone.mean(axis=1), atol=1e-5)
+    assert np.allclose(found["random_init"].spread_VE, alone.std(axis=1), atol=1e-5)
+    assert (found["mofore"].spread_VE.min(axis=0) > 0).any()
 
 
 @pytest.mark.parametrize("kept", [None, [0], [0, 1]])
@@ -119,6 +121,24 @@ def test_videos_of_one_clip_have_deviations_of_zero(short: Params) -> None:
     found_VE = video_embeddings(VideoFeatures(x_VE[:, None], x_VE, 0 * x_VE), np.ones(5, bool), short.embed)
     assert np.isfinite(found_VE).all()
     assert (found_VE[:, 3:] == 0).all()
+
+
+@pytest.mark.parametrize("trained", ["motion", "both"])
+def test_the_shipped_encoder_shares_the_stream_that_was_not_trained(pack: Packer, short: Params, trained: str) -> None:
+    short.clip.input, short.encoder.start = "two_stream", "shipped"
+    encoder = shipped_encoder("two_stream").eval()
+    with torch.no_grad():
+        for stream, _ in streams_of(encoder)[: 1 if trained == "motion" else 2]:
+            next(stream.parameters()).add_(1)
+    rows = representations(encoder, FrameStore(pack([12] * 3, texture=True)), short, torch.device("cpu"))
+    assert list(rows) == ["mofore", "random_init", "shipped", "mofore_shuffled", "mofore_still"]
+    assert rows["mofore"] is rows["mofore_still"] is encoder
+    (motion, _), (look, _) = streams_of(rows["shipped"])
+    (own_motion, _), (own_look, _) = streams_of(encoder)
+    assert motion is not own_motion
+    assert (look is own_look) == (trained == "motion")
+    untouched = shipped_encoder("two_stream").state_dict()
+    assert all(torch.equal(untouched[name], weights) for name, weights in rows["shipped"].state_dict().items())
 
 
 def test_contexts_are_embedded_apart_only_where_the_ema_encoder_is_kept(short: Params) -> None:

@@ -1,13 +1,13 @@
 """Accuracy with few labels: which videos are labelled, what is compared, and against a slow reference."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from mofore.embedding.store import Embeddings
-from mofore.evaluation.few_labels import COLUMNS, DRAWS, LABELS, C, accuracies, draw_labelled, few_labels
+from mofore.evaluation.few_labels import COLUMNS, C, accuracies, few_labels
+from mofore.splits import FEW_LABELS, draw_labelled
 
 
 def videos(per_class: int, noise: float, seed: int = 0, classes: int = 3, dim: int = 40) -> Embeddings:
@@ -31,7 +31,7 @@ def test_more_labels_help_and_good_embeddings_more() -> None:
     assert found.encoder.unique().tolist() == ["mofore", "motion"], "only rows that one would use"
     for name in ("mofore", "motion"):
         curve = found[found.encoder == name]
-        assert curve.labels.tolist() == list(LABELS)
+        assert curve.labels.tolist() == list(FEW_LABELS)
         assert curve.top1.is_monotonic_increasing
         assert (curve.low <= curve.top1).all()
         assert (curve.top1 <= curve.high).all()
@@ -64,22 +64,6 @@ def test_the_labels_of_test_videos_and_of_undrawn_videos_do_not_matter() -> None
     assert accuracies(other, [drawn]) == accuracies(row, [drawn])
 
 
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 4)), min_size=1, max_size=40), st.integers(1, 6))
-def test_labelled_videos_come_from_as_many_groups_as_possible(found: list[tuple[str, int]], labels: int) -> None:
-    label, group = (np.array(column).astype(str) for column in zip(*found, strict=True))
-    chosen = draw_labelled(label, group, labels, 0)
-    assert (np.diff(chosen) > 0).all()
-    for name in set(label):
-        of_class = chosen[label[chosen] == name]
-        assert len(of_class) == min(labels, (label == name).sum())
-        assert len(set(group[of_class])) == min(labels, len(set(group[label == name])))
-
-
-def test_draws_differ() -> None:
-    row = videos(40, 1).labelled("train")
-    assert len({draw_labelled(row.label, row.group, 2, draw).tobytes() for draw in range(DRAWS)}) > DRAWS / 2
-
-
 def test_only_numbers_below_that_of_the_training_videos_are_scored() -> None:
     assert few_labels({"mofore": videos(10, 1)}, 0, 1).labels.tolist() == [1, 2]
     assert few_labels({"mofore": videos(2, 1)}, 0, 1).empty, "one training video a class: that is all labels"
@@ -98,3 +82,21 @@ def test_a_constant_row_is_left_out_and_classes_of_test_alone_are_wrong() -> Non
     found = few_labels({"mofore": row, "random_init": still}, 0, 1)
     assert set(found.encoder) == {"mofore"}
     assert found.top1.max() == pytest.approx(2 / 3, abs=0.01)
+
+
+def test_networks_trained_on_few_labels_have_the_accuracy_of_their_predictions() -> None:
+    row = videos(20, 3)
+    row.label[-1] = ""  # a test video
+    test = row.labelled("test")
+    wrong = np.where(test.label == "class0", "class1", "class0")
+    draws = [test.label, wrong, np.where(np.arange(len(test.label)) < 10, test.label, wrong)]
+    predicted = pd.concat(
+        pd.DataFrame({"labels": 2.0, "draw": draw, "video": test.video, "predicted": predicted})
+        for draw, predicted in enumerate(draws)
+    )
+    unlabelled = pd.DataFrame({"labels": 2.0, "draw": [0.0], "video": row.video[-1], "predicted": ["class1"]})
+    found = few_labels({"mofore": row}, 0, 1, pd.concat([predicted, unlabelled], ignore_index=True))
+    supervised = found[found.encoder == "supervised"]
+    assert supervised.labels.tolist() == [2]
+    assert supervised.top1.item() == pytest.approx(np.mean([1, 0, 10 / len(test.label)]))
+    assert (supervised.low.item(), supervised.high.item()) == pytest.approx((0.017, 0.967), abs=0.01)

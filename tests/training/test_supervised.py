@@ -13,7 +13,7 @@ import torch
 from mofore.config import Params
 from mofore.embedding.geometry import unit
 from mofore.embedding.inference import UniformClips, embed_clips
-from mofore.embedding.store import read_embeddings
+from mofore.embedding.store import read_embeddings, read_few_labels
 from mofore.errors import UserError
 from mofore.frames.store import FrameStore
 from mofore.training.supervised import LabelledClips, train_on_labels, why_untrainable
@@ -43,7 +43,7 @@ def labelled(folder: Path) -> FrameStore:
 
 
 def train(params: Params, videos: FrameStore) -> dict[str, torch.Tensor]:
-    return train_on_labels(params, videos, CPU)[0].state_dict()
+    return train_on_labels(params, videos, CPU).encoder.state_dict()
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -58,7 +58,7 @@ def test_it_learns_two_easy_classes(pack: Packer, tiny: Params) -> None:
     table["label"] = np.where(np.arange(24) % 3 == 0, "still", "moving")
     table.to_csv(folder / "videos.csv", index=False)
     tiny.supervised.epochs, tiny.pretrain.lr = 40, 3e-3
-    encoder, accuracy = train_on_labels(tiny, labelled(folder), CPU)
+    encoder, *_, accuracy = train_on_labels(tiny, labelled(folder), CPU)
     assert accuracy > 0.85
     assert not any(module.training for module in encoder.modules())
 
@@ -160,6 +160,28 @@ def test_the_stage_embeds_all_videos_and_never_reads_a_test_label(
     change_labels(project, np.array([0, 1]), "something else")
     run_stage()
     assert (read_embeddings(project / "data/supervised", "supervised").x_ND != found.x_ND).any()
+
+
+def test_the_stage_trains_on_few_labels_and_never_reads_a_test_label(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(project, {"supervised.few_draws": 2})
+    run_stage()
+    assert capsys.readouterr().out.endswith("supervised: 4 trainings on few labels\n")
+    found = read_few_labels()
+    assert found is not None
+    assert found.groupby(["labels", "draw"]).video.apply(list).to_dict() == {
+        (labels, draw): ["class1/v3.avi", "class1/v7.avi"] for labels in (1, 2) for draw in (0, 1)
+    }
+    assert set(found.predicted) <= {"class0", "class1"}
+    change_labels(project, np.array([3, 7]), "")  # the test videos
+    run_stage()
+    again = read_few_labels()
+    assert again is not None
+    assert again.equals(found)
+    edit(project, {"supervised.few_draws": 0})
+    run_stage()
+    assert read_few_labels() is None
 
 
 def test_without_training_the_folder_holds_the_reason(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
