@@ -1,16 +1,27 @@
 """Tell from the structure of a video file whether its end is missing, without relying on its frame counts."""
 
 import os
+import re
+import struct
 from pathlib import Path
 from typing import BinaryIO
 
 ATOMS = {b"ftyp", b"free", b"skip", b"wide", b"moov", b"moof", b"mdat", b"sidx", b"styp", b"mfra", b"udta", b"uuid"}
+NEVER_PADDED = (b"\x1aE\xdf\xa3", b"FLV", b"0&\xb2u", b"OggS", b"G", b"\0\0\x01")  # the first bytes of such files
+PLAIN_AVI_CODECS = {b"XVID", b"DIVX", b"DX50", b"FMP4", b"MP4V", b"MJPG"}
+NOT_TURNED = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+MAX_MOOV = 2**24  # bytes; a longer one belongs to a video of hours, where decoding one frame is nothing
+ASF_HEADER = b"0&\xb2u"
+MAX_MPEG_PACKET = 2**17  # bytes; twice the longest packet of a program stream
+MPEG_PACKETS = {bytes([kind]) for kind in range(0xBD, 0xF0)}  # private, padding, sound and video
+ZEROS = 256  # bytes; so many at the end are no chance
 
 
 def is_cut_off(file: Path) -> bool:
     """Whether the file is shorter than the lengths in its container require.
 
-    Supports AVI (RIFF), MP4 and MOV, Matroska and WebM. Returns False for all other formats.
+    Supports AVI (RIFF), MP4 and MOV, Matroska and WebM, and ASF (WMV). Returns False for all other formats. A file from
+    whose middle bytes are missing is too short as well.
 
     Raises:
         OSError: the file cannot be read.
@@ -24,7 +35,77 @@ def is_cut_off(file: Path) -> bool:
             return _matroska_end(opened) > size
         if head[4:8] in ATOMS:
             return _mp4_end(opened, size) > size
+        if head[:4] == ASF_HEADER:
+            return _asf_end(opened, size) > size
     return False
+
+
+def ends_within_a_packet(file: Path) -> bool:
+    """Whether an MPEG transport or program stream ends within one of its packets. False for other formats.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        if unit := _transport_packet(opened):
+            return size % unit > 0
+        opened.seek(0)
+        return opened.read(4) == b"\0\0\1\xba" and _last_mpeg_packet_end(opened, size) > size
+
+
+def is_plain_avi(file: Path) -> bool:
+    """Whether a file is an AVI with one video stream, of a codec that has neither covers nor colours of its own.
+
+    OpenCV decodes such a file rightly, or complains. Saves opening it twice; most old data sets consist of them.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with file.open("rb") as opened:
+        head = opened.read(2**14)
+    if head[:4] != b"RIFF" or head[8:12] != b"AVI ":
+        return False
+    codecs = re.findall(rb"strh.{4}vids(.{4})", head, re.DOTALL)
+    return len(codecs) == 1 and codecs[0].upper() in PLAIN_AVI_CODECS
+
+
+def may_be_turned(file: Path) -> bool:
+    """Whether a player may have to turn or mirror the pictures of a file; its first frame tells. Saves decoding it.
+
+    False for AVI, FLV and ASF, and for MP4 and MOV with the usual matrix in the header of each track. True for others.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with file.open("rb") as opened:
+        head = opened.read(8)
+        if head[:4] in (b"RIFF", ASF_HEADER) or head[:3] == b"FLV":
+            return False
+        if head[4:8] not in ATOMS:
+            return True
+        moov = _mp4_atom(opened, file.stat().st_size, b"moov")
+    headers = [found.end() for found in re.finditer(b"tkhd", moov)]
+    # After the name of the atom come version (1 byte; it decides how long times are), flags, times, and other fields.
+    matrices = [moov[at + 52 if moov[at : at + 1] == b"\1" else at + 40 :][:36] for at in headers]
+    return not matrices or any(matrix != NOT_TURNED for matrix in matrices)
+
+
+def ends_in_zeros(file: Path) -> bool:
+    """Whether the last bytes are zeros, as after a download or a copy that was interrupted.
+
+    Supports Matroska and WebM, FLV, ASF (WMV), Ogg and MPEG streams, which never end like this. Returns False for
+    others: AVI and MP4 may be padded, and their decoders notice zeros instead of frames.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with file.open("rb") as opened:
+        head = opened.read(4)
+        if file.stat().st_size < 2 * ZEROS or not head.startswith(NEVER_PADDED):
+            return False
+        opened.seek(-ZEROS, os.SEEK_END)
+        return not any(opened.read())
 
 
 def _mp4_end(opened: BinaryIO, size: int) -> int:
@@ -39,6 +120,59 @@ def _mp4_end(opened: BinaryIO, size: int) -> int:
             break
         offset += length
     return offset
+
+
+def _mp4_atom(opened: BinaryIO, size: int, wanted: bytes) -> bytes:
+    """Content of the first top-level atom of a kind; empty if there is none, or if it is too long to be read."""
+    offset = 0
+    while offset + 8 <= size:
+        opened.seek(offset)
+        length, kind = int.from_bytes(opened.read(4)), opened.read(4)
+        if length == 1:  # a 64-bit length follows
+            length = int.from_bytes(opened.read(8))
+        if kind == wanted:
+            return opened.read(length) if length <= MAX_MOOV else b""
+        if length < 8:
+            break
+        offset += length
+    return b""
+
+
+def _asf_end(opened: BinaryIO, size: int) -> int:
+    """Byte offset at which an ASF file should end, by the lengths of its header and its data."""
+    offset = 0
+    for _ in range(2):
+        if offset + 24 > size:
+            break
+        opened.seek(offset + 16)
+        offset += int.from_bytes(opened.read(8), "little")
+    return offset
+
+
+def _transport_packet(opened: BinaryIO) -> int:
+    """Length of the packets of an MPEG transport stream, 188 or 192 bytes (with a time stamp); 0: it is none."""
+    for length, first in ((188, 0), (192, 4)):
+        opened.seek(0)
+        start = opened.read(4 * length)
+        if len(start) == 4 * length and all(start[at] == 0x47 for at in range(first, len(start), length)):
+            return length
+    return 0
+
+
+def _last_mpeg_packet_end(opened: BinaryIO, size: int) -> int:
+    """Byte offset at which the last packet of an MPEG program stream should end; 0 if there is none near the end."""
+    begin = max(0, size - MAX_MPEG_PACKET)
+    opened.seek(begin)
+    tail = opened.read()
+    at = end = 0
+    while (at := tail.find(b"\0\0\1", at)) >= 0:
+        is_packet = tail[at + 3 : at + 4] in MPEG_PACKETS
+        if is_packet and len(tail) < at + 6:
+            return size + 1
+        length = 6 + int.from_bytes(tail[at + 4 : at + 6]) if is_packet else 3
+        end = at + length if is_packet else end
+        at += length
+    return begin + end
 
 
 def _matroska_end(opened: BinaryIO) -> int:

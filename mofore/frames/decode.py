@@ -1,75 +1,31 @@
-"""Decode one video file into small JPEG images, with OpenCV or, if OpenCV fails, with PyAV if it is installed.
+"""Decode one video file into small JPEG images: with OpenCV where its pictures are right, otherwise with PyAV.
 
 Each frame is taken once, in display order; with a variable frame rate, frames are therefore not evenly spaced in time,
-unless `frames.fps` asks to resample them (see resample.py). Frames are rotated as the file asks for. Decoding stops at
-the first frame that cannot be decoded, and the frames after it are left out: training measures time by the number of
-frames between two frames, and a lost frame would make that number wrong.
+unless `frames.fps` asks to resample them (see resample.py). Frames have the shape and direction in which a player shows
+them. Decoding stops at the first frame that cannot be decoded or is damaged, and the frames after it are left out:
+training measures time by the number of frames between two frames, and a lost frame would make that number wrong.
 
 Shapes: H height, W width, C=3 colours (BGR).
 """
 
-import math
-import os
 import stat
 from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import cv2
-import numpy as np
 from cv2.typing import MatLike
 
 from mofore.config import Frames
-from mofore.frames.container import is_cut_off
+from mofore.frames.container import ends_in_zeros, ends_within_a_packet, is_cut_off, is_plain_avi
+from mofore.frames.opencv import ComplaintError, open_with_opencv
 from mofore.frames.outcome import Outcome
 from mofore.frames.resample import TimeStampError, resample
-
-if TYPE_CHECKING:
-    from av.container import InputContainer
+from mofore.frames.video import DamagedFrameError, DamagedStartError, Facts, OpenedVideo, Turn, UndecodableError
 
 JPEG_MAX_SIDE = 65500  # pixels; libjpeg's limit
-MAX_FAILED_FRAMES = 256  # consecutive frames that may fail before the video counts as ended
-INSTALL_AV = "a second decoder may read it: pip install av"
-
-
-class UndecodableError(Exception):
-    """A decoder cannot decode any frame of a file; the message gives the reason."""
-
-
-class DamagedFrameError(Exception):
-    """A frame after the first decoded frame cannot be decoded, though the video has not ended."""
-
-
-@dataclass
-class OpenedVideo:
-    """A video file that a decoder has opened.
-
-    Attributes:
-        frames: time stamp in seconds (not a number if unknown) and image, uint8 [H, W, C] BGR; the next image may
-            overwrite the memory of the last. Raises DamagedFrameError at a frame that cannot be decoded, except before
-            the first image.
-        fps: average frames per second, from the file's header; 0 if unknown.
-        header_frames: number of frames that the file's header gives, which may be wrong; 0 if unknown.
-        codec: name of the codec, for messages.
-    """
-
-    frames: Iterator[tuple[float, MatLike]]
-    fps: float
-    header_frames: int
-    codec: str
-
-
-def configure_opencv() -> None:
-    """Set up OpenCV and its FFmpeg for a worker process: no output on stderr, no network, one thread.
-
-    One thread is enough, since the worker processes use all cores together.
-    """
-    os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"  # AV_LOG_QUIET; read when the first video is opened
-    os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "protocol_whitelist;file"  # a playlist could name any URL
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    cv2.setNumThreads(1)
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def decode_video(file: Path, out: BinaryIO, wanted: Frames, on_frame: Callable[[], None]) -> Outcome:
@@ -77,7 +33,7 @@ def decode_video(file: Path, out: BinaryIO, wanted: Frames, on_frame: Callable[[
 
     Args:
         file: a path; it need not exist or be a video.
-        out: open for writing.
+        out: open for writing, at its end.
         wanted: size, quality and frame rate of the stored frames.
         on_frame: called after each decoded and each stored frame.
 
@@ -90,16 +46,32 @@ def decode_video(file: Path, out: BinaryIO, wanted: Frames, on_frame: Callable[[
     reason = _unreadable_reason(file)
     if reason:
         return Outcome(reason=reason)
+    facts = _facts(file)
+    start = out.tell()
     try:
-        try:
-            return _write_jpegs(file, _open_with_opencv(file), out, wanted, on_frame)
-        except UndecodableError as opencv_error:
+        if facts.suits_opencv:
             try:
-                return _write_jpegs(file, _open_with_pyav(file), out, wanted, on_frame)
-            except ImportError:
-                raise UndecodableError(f"{opencv_error}; {INSTALL_AV}") from None
+                return _write_jpegs(file, open_with_opencv(file), facts, out, wanted, on_frame)
+            except (UndecodableError, ComplaintError):
+                out.seek(start)
+                out.truncate()
+        from mofore.frames.pyav import open_with_pyav  # here, since few files need PyAV, which takes time to load
+
+        return _write_jpegs(file, open_with_pyav(file, facts.stream), facts, out, wanted, on_frame)
     except UndecodableError as undecodable:
-        return Outcome(reason=f"cut off: {undecodable}" if _is_cut_off(file) else str(undecodable))
+        return Outcome(reason=f"cut off: {undecodable}" if _shows(is_cut_off, file) else str(undecodable))
+
+
+def _facts(file: Path) -> Facts:
+    """What is known of a file before it is decoded; what is usual, if PyAV cannot read it."""
+    try:
+        if is_plain_avi(file):
+            return Facts()
+        from mofore.frames.probe import probe  # here: see above
+
+        return probe(file)
+    except (UndecodableError, OSError):
+        return Facts()  # OpenCV may read it all the same
 
 
 def _unreadable_reason(file: Path) -> str:
@@ -109,161 +81,107 @@ def _unreadable_reason(file: Path) -> str:
         if not stat.S_ISREG(mode):
             return "a folder, not a file" if stat.S_ISDIR(mode) else "a pipe, socket or device, not a file"
         with file.open("rb") as opened:
-            return "" if opened.read(1) else "empty file, zero bytes"
+            head = opened.read(len(LFS_POINTER))
+        if head == LFS_POINTER:
+            return "a Git LFS pointer, not the video itself: run `git lfs pull`"
+        return "" if head else "empty file, zero bytes"
     except OSError as error:
         return str(error.strerror)
 
 
 def _write_jpegs(
-    file: Path, video: OpenedVideo, out: BinaryIO, wanted: Frames, on_frame: Callable[[], None]
+    file: Path, video: OpenedVideo, facts: Facts, out: BinaryIO, wanted: Frames, on_frame: Callable[[], None]
 ) -> Outcome:
     """Append the frames of an opened video to `out`; arguments as for `decode_video`.
 
     Raises:
         UndecodableError: no frame can be decoded.
+        ComplaintError: OpenCV's frames cannot be trusted.
         OSError: `out` cannot be written.
     """
     lengths = array("i")
     width = height = decoded = 0
-    damaged = False
-    size = (0, 0)
+    damage = ""
+    size = (0, 0)  # of the stored images before they are turned
     reason = ""
 
     def counted_frames() -> Iterator[tuple[float, MatLike]]:
-        nonlocal decoded, damaged
+        nonlocal decoded, damage
         try:
             for stamp, image in video.frames:
                 decoded += 1
                 on_frame()
                 yield stamp, image
         except DamagedFrameError:  # ends the video here, so that resampling still stores its last frame
-            damaged = True
+            damage = "damaged"
+        except DamagedStartError:
+            damage = "damaged at its start, which was left out"
 
-    header_fps = video.fps if math.isfinite(video.fps) else 0.0
     if wanted.fps:
-        images = resample(counted_frames(), wanted.fps, header_fps)
+        images = resample(counted_frames(), wanted.fps, video.fps)
     else:
         images = (image for _, image in counted_frames())
     try:
         for image in images:
             if not lengths:
-                height, width = image.shape[:2]
-                scale = wanted.short_side / min(width, height)
-                size = (round(width * scale), round(height * scale))
+                size = stored_size(image, video.pixel_aspect, wanted.short_side)
+                width, height = shown_size(image, video.pixel_aspect, facts.turn)
                 if max(size) > JPEG_MAX_SIDE:
                     return Outcome(reason=f"too long and thin to store, {width}x{height}")
-            _, jpeg = cv2.imencode(".jpg", resize(image, size), [cv2.IMWRITE_JPEG_QUALITY, wanted.jpeg_quality])
+            small = facts.turn(resize(image, size))
+            _, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, wanted.jpeg_quality])
             out.write(jpeg.data)
             lengths.append(jpeg.size)
             on_frame()  # resampling may repeat a frame for minutes
-        reason = _incomplete_reason(file, decoded, video.header_frames, damaged)
+        reason = _incomplete_reason(file, decoded, video.header_frames, damage)
     except TimeStampError as error:
         reason = str(error)
     if not lengths:
         raise UndecodableError(reason if decoded and reason else f"no frame can be decoded (codec {video.codec})")
-    return Outcome(lengths, wanted.fps or round(header_fps, 3), width, height, reason)
+    return Outcome(lengths, wanted.fps or round(video.fps, 3), width, height, reason, facts.note)
 
 
-def _incomplete_reason(file: Path, decoded: int, header_frames: int, damaged: bool) -> str:
+def shown_size(image: MatLike, pixel_aspect: float, turn: Turn) -> tuple[int, int]:
+    """Width and height in which a player shows an image [H, W, C]; a wide pixel makes it wider, not less high."""
+    height, width = image.shape[:2]
+    shown = max(1, round(width * pixel_aspect)), height
+    return shown[::-1] if turn.transposed else shown
+
+
+def stored_size(image: MatLike, pixel_aspect: float, short_side: int) -> tuple[int, int]:
+    """Width and height of a stored image before it is turned; the shorter one is `short_side`."""
+    height, width = image.shape[0], image.shape[1] * pixel_aspect
+    scale = short_side / min(width, height)
+    return round(width * scale), round(height * scale)
+
+
+def _incomplete_reason(file: Path, decoded: int, header_frames: int, damage: str) -> str:
     """Why a video was not decoded completely; an empty string if it was.
 
     The frame count of the header alone is no evidence: it is often an estimate, and an edit list hides frames on
-    purpose. So frames count as missing only if the file's structure shows that its end is missing, or if a frame failed
-    while later frames could be decoded.
+    purpose. So frames count as missing only if the file's structure shows that its end is missing or overwritten, or if
+    a frame is damaged.
     """
-    if decoded < header_frames and _is_cut_off(file):
-        return f"cut off: {decoded} of {header_frames} frames decoded"
-    if damaged:
-        return (
-            f"damaged: {decoded} of {header_frames} frames decoded"
-            if decoded < header_frames
-            else f"damaged after {decoded} frames"
-        )
-    return ""
+    missing = decoded < header_frames
+    if missing and _shows(is_cut_off, file):
+        what = "cut off"
+    elif (missing or not header_frames) and _shows(ends_in_zeros, file):
+        what = "its end is zeros"
+    elif _shows(ends_within_a_packet, file):
+        what = "cut off"
+    elif damage:
+        what = damage
+    else:
+        return ""
+    return f"{what}: {decoded} of {header_frames} frames decoded" if missing else f"{what}: {decoded} frames decoded"
 
 
-def _is_cut_off(file: Path) -> bool:
-    """`is_cut_off`, but False if the file cannot be read."""
+def _shows(sign: Callable[[Path], bool], file: Path) -> bool:
+    """Whether a file shows this sign; False if it cannot be read any more."""
     try:
-        return is_cut_off(file)
+        return sign(file)
     except OSError:
         return False
-
-
-def _open_capture(file: Path, *parameters: int) -> cv2.VideoCapture:
-    # FFmpeg never takes an absolute path for a URL. One thread: see configure_opencv.
-    return cv2.VideoCapture(str(file.absolute()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1, *parameters])
-
-
-def _open_with_opencv(file: Path) -> OpenedVideo:
-    try:
-        capture = _open_capture(file)
-        if not capture.isOpened():
-            raise UndecodableError("not a video, or sound only, or of a format that OpenCV cannot read")
-        header_frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    except cv2.error as error:
-        raise UndecodableError(f"OpenCV fails to open it: {error.err}") from None
-    code = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
-    codec = code.to_bytes(4, "little").decode("ascii", "replace").strip("\0 ") or "unknown"
-    return OpenedVideo(_opencv_frames(capture), capture.get(cv2.CAP_PROP_FPS), max(0, int(header_frames)), codec)
-
-
-def _opencv_frames(capture: cv2.VideoCapture) -> Iterator[tuple[float, MatLike]]:
-    try:
-        if not any(capture.grab() for _ in range(MAX_FAILED_FRAMES)):
-            return
-        decoded, image = capture.retrieve()
-        while decoded:
-            yield capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, image
-            decoded, image = capture.read(image)  # reuses the memory of the last image
-        if any(capture.grab() for _ in range(MAX_FAILED_FRAMES)):
-            raise DamagedFrameError
-    except cv2.error:
-        raise DamagedFrameError from None  # for example, an image too large for the memory
-
-
-def _open_with_pyav(file: Path) -> OpenedVideo:
-    """Open a file with PyAV.
-
-    Raises:
-        UndecodableError: PyAV cannot read the file.
-        ImportError: PyAV is not installed.
-    """
-    import av  # here, since it is optional and few files need it
-
-    try:
-        container = av.open(str(file.absolute()), options={"protocol_whitelist": "file"}, metadata_errors="replace")
-    except (av.FFmpegError, ValueError):
-        raise UndecodableError("not a video, or of a format that neither OpenCV nor PyAV can read") from None
-    if not container.streams.video:
-        only = "sound only" if container.streams.audio else "nothing to decode"
-        raise UndecodableError(f"no video stream, {only}")
-    stream = container.streams.video[0]
-    if stream.codec_context is None:
-        raise UndecodableError("of a codec that neither OpenCV nor PyAV knows")
-    stream.codec_context.thread_count = 1
-    seconds = (container.duration or 0) / av.time_base
-    fps = float(stream.average_rate or 0)
-    return OpenedVideo(_pyav_frames(container), fps, stream.frames or int(seconds * fps), stream.codec_context.name)
-
-
-def _pyav_frames(container: "InputContainer") -> Iterator[tuple[float, MatLike]]:
-    import av
-
-    yielded = False
-    with container:
-        try:
-            for packet in container.demux(video=0):
-                try:
-                    for frame in packet.decode():
-                        yielded = True
-                        image = np.rot90(frame.to_ndarray(format="bgr24"), frame.rotation // 90)
-                        yield math.nan if frame.time is None else frame.time, np.ascontiguousarray(image)
-                except av.FFmpegError:
-                    if yielded:
-                        raise DamagedFrameError from None
-        except (av.FFmpegError, ValueError, MemoryError):
-            raise DamagedFrameError from None
 
 
 def resize(image: MatLike, size: tuple[int, int]) -> MatLike:

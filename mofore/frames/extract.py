@@ -134,7 +134,7 @@ def _write_outputs(packs: Iterator[Pack], paths: list[str]) -> Tally:
             for outcome, path in zip(outcomes, rows, strict=False):  # outcomes first: zip must not take a row too many
                 tally.add(path, outcome)
                 size = outcome.width, outcome.height
-                row = (path, len(outcome.lengths), outcome.fps, *size, outcome.status, outcome.reason)
+                row = (path, len(outcome.lengths), outcome.fps, *size, outcome.status, outcome.reason or outcome.note)
                 table.write(csv_bytes([row]))
             _link(pack.target, PACKS / pack.target.name)
         index.seek(0)

@@ -13,9 +13,10 @@ class Outcome:
     Attributes:
         lengths: bytes of each stored JPEG frame, as 4-byte integers; empty if the video cannot be used.
         fps: frames per second: average of the file, or `frames.fps` if resampled; 0 if unknown or unusable.
-        width, height: pixels of the original frames, after the rotation that the file asks for; 0 if the video cannot
-            be used.
+        width, height: in which a player shows the video: turned as the file asks for, its pixels made square; 0 if the
+            video cannot be used.
         reason: why the video cannot be used, or only in part; empty if it was decoded completely.
+        note: what else is to be known of it; empty for most.
     """
 
     lengths: "array[int]" = field(default_factory=lambda: array("i"))
@@ -23,6 +24,7 @@ class Outcome:
     width: int = 0
     height: int = 0
     reason: str = ""
+    note: str = ""
 
     @property
     def status(self) -> str:

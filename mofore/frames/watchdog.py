@@ -168,7 +168,7 @@ def serve(pipe: int) -> None:
         pipe: file descriptor of the child's end of the pipe.
     """
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
-    from mofore.frames.decode import configure_opencv
+    from mofore.frames.opencv import configure_opencv
 
     configure_opencv()
     connection = Connection(pipe)

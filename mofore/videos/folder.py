@@ -3,11 +3,15 @@
 Without `videos.csv` all videos are used. The label of a video is the first folder of its path; a video directly in the
 folder is unlabelled. `videos.csv` lists the videos to use. Its columns are path, label, group and split; only path is
 required.
+
+Spaces around a name do not count, and letters may be written with their accents or followed by them (Unicode NFC and
+NFD), as file systems and spreadsheets differ in both. So `run` and `run ` are one class, and one group.
 """
 
 import csv
 import os
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -49,9 +53,9 @@ def read_folder(root: Path) -> Folder:
         what = "is a file, not a folder" if root.exists() else "there is no such folder"
         raise UserError(f"params.yaml: data.path is '{root}', but {what}: set it to the folder of your videos")
     files = find_files(root)
-    if VIDEOS_CSV in files:
-        files.remove(VIDEOS_CSV)
-        videos = sorted(_read_table(root / VIDEOS_CSV), key=lambda video: video.path)
+    if table := _table_name(root, files):
+        files.remove(table)
+        videos = sorted(_read_table(root / table, files), key=lambda video: video.path)
     else:
         videos = [Video(path, _folder_label(path), group="", split="") for path in files if _is_video(path)]
     if not videos:
@@ -64,6 +68,31 @@ def read_folder(root: Path) -> Folder:
     return Folder(
         videos, [path for path in unused if _is_video(path)], [path for path in unused if not _is_video(path)]
     )
+
+
+def _table_name(root: Path, files: list[str]) -> str:
+    """The name of the folder's `videos.csv`, however it is capitalised; empty if there is none."""
+    names = [name for name in files if name.lower() == VIDEOS_CSV]
+    if VIDEOS_CSV in names or not names:
+        return VIDEOS_CSV if names else ""
+    if len(names) > 1:
+        raise UserError(f"{root}: {' and '.join(names)} are both there: keep one, as {VIDEOS_CSV}")
+    return names[0]
+
+
+def clean(text: str) -> str:
+    """A name without spaces around it, its letters and accents composed (Unicode NFC)."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def look_alike(names: Iterable[str]) -> list[list[str]]:
+    """Names that differ only in case, width, spacing or characters that are not seen; each list has two or more."""
+    alike: dict[str, list[str]] = {}
+    for name in sorted(set(names)):
+        seen = unicodedata.normalize("NFKC", name).casefold().replace("_", " ").replace("-", " ")
+        seen = "".join(letter for letter in seen if unicodedata.category(letter) not in ("Cf", "Cc"))
+        alike.setdefault(" ".join(seen.split()), []).append(name)
+    return [group for group in alike.values() if len(group) > 1]
 
 
 def find_files(root: Path) -> list[str]:
@@ -113,18 +142,21 @@ def _is_video(path: str) -> bool:
 
 def _folder_label(path: str) -> str:
     first, *deeper = PurePosixPath(path).parts
-    return first if deeper else ""
+    return clean(first) if deeper else ""
 
 
-def _read_table(table: Path) -> list[Video]:
-    """Read and check the rows of `videos.csv`."""
+def _read_table(table: Path, files: list[str]) -> list[Video]:
+    """Read and check the rows of `videos.csv`; `files` are the files of the folder."""
     videos: dict[str, Video] = {}
+    file_of = {clean(path): path for path in reversed(files)}  # of two that look alike, the first
     split_of_group: dict[str, str] = {}
     for line, row in _table_rows(table):
         where = f"{table}: line {line}"
         path = PurePosixPath(row["path"])
+        if not os.path.isfile(table.parent / path):
+            path = PurePosixPath(file_of.get(clean(row["path"]), clean(row["path"])))
         name = str(path)
-        if not row["path"]:
+        if not row["path"].strip():
             raise UserError(f"{where}: the path is empty: name a file of this folder")
         if path.is_absolute() or ".." in path.parts:
             raise UserError(f"{where}: '{name}' is outside the folder: give a path relative to {table.parent}")
@@ -132,7 +164,8 @@ def _read_table(table: Path) -> list[Video]:
             raise UserError(f"{where}: '{name}' is listed twice: remove one of the lines")
         if not os.path.isfile(table.parent / name):
             raise UserError(f"{where}: '{name}' does not exist: correct the path or remove the line")
-        video = Video(name, row.get("label", _folder_label(name)), row.get("group", ""), row.get("split", ""))
+        label, group, split = (clean(row.get(column, "")) for column in ("label", "group", "split"))
+        video = Video(name, label if "label" in row else _folder_label(name), group, split)
         if video.split not in ("train", "test", ""):
             raise UserError(f"{where}: split is '{video.split}', but must be train or test, or empty in all lines")
         if videos and bool(video.split) != bool(next(iter(videos.values())).split):
@@ -154,7 +187,7 @@ def _table_rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
-            header = next(reader, [])
+            header = [clean(cell) for cell in next(reader, [])]
             if "path" not in header or len(set(header)) < len(header) or not set(header) <= set(COLUMNS):
                 raise UserError(
                     f"{table}: line 1: the columns are '{','.join(header)}', but must be path and any of "
@@ -163,6 +196,8 @@ def _table_rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
             for cells in reader:
                 if not cells:
                     continue
+                if any("\0" in cell for cell in cells):
+                    raise UserError(f"{table}: line {reader.line_num}: a cell has the character NUL: save it as text")
                 if len(cells) != len(header):
                     raise UserError(
                         f"{table}: line {reader.line_num}: {len(cells)} cells for {len(header)} columns: "

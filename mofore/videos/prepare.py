@@ -11,7 +11,7 @@ from mofore.catalog import RAW, Video, video_root, write_video_list
 from mofore.config import Params
 from mofore.utils.text import counted, some_names
 from mofore.utils.workers import worker_count
-from mofore.videos.folder import Folder, read_folder
+from mofore.videos.folder import Folder, look_alike, read_folder
 from mofore.videos.grouping import add_groups_and_splits, held_out_fold
 from mofore.videos.hashes import find_copies, hash_files
 from mofore.videos.synthetic.make import make_demo
@@ -71,6 +71,9 @@ def _notes(folder: Folder) -> list[str]:
             f"{counted(n_without_group, 'video')} without a group, treated as one group each: if some are of the same "
             "recording, give them a group in videos.csv, or they may be on both sides of the split"
         )
+    if alike := look_alike(video.label for video in folder.videos):
+        names = some_names([" = ".join(f"'{name}'" for name in group) for group in alike])
+        notes.append(f"warning: classes that differ only in case or look: {names}")
     if folder.unlisted:
         notes.append(
             f"left out: {counted(len(folder.unlisted), 'video')} not in videos.csv, {some_names(folder.unlisted)}"

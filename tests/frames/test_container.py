@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from mofore.frames.container import is_cut_off
+from mofore.frames.container import (
+    ends_in_zeros,
+    ends_within_a_packet,
+    is_cut_off,
+    is_plain_avi,
+    may_be_turned,
+)
+from tests.helpers.gallery import Video, write_gallery_video
 from tests.helpers.video_files import SHARED, write_video
 
 
@@ -26,7 +33,8 @@ def test_a_cut_off_file_is_recognised(tmp_path: Path, suffix: str, codec: str, s
 def test_fragments_of_a_header_raise_no_error(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "a.mp4"
     file.write_bytes(data)
-    assert is_cut_off(file) in (True, False)
+    for sign in (is_cut_off, ends_in_zeros, ends_within_a_packet, is_plain_avi, may_be_turned):
+        assert sign(file) in (True, False)
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared videos are not on this machine")
@@ -36,3 +44,49 @@ def test_real_videos_are_not_cut_off() -> None:
     ]
     assert videos
     assert not [file for file in videos if is_cut_off(file)]
+    assert not [file for file in videos if ends_in_zeros(file) or ends_within_a_packet(file)]
+
+
+def test_wmv_from_whose_middle_bytes_are_missing(tmp_path: Path) -> None:
+    whole = write_gallery_video(tmp_path / "a.wmv", Video("wmv2"))
+    data = whole.read_bytes()
+    assert not is_cut_off(whole)
+    whole.write_bytes(data[:5000] + data[5500:])
+    assert is_cut_off(whole)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.ts", "libx264"), ("a.mpg", "mpeg2video")])
+def test_streams_that_end_within_a_packet(name: str, codec: str, tmp_path: Path) -> None:
+    whole = write_gallery_video(tmp_path / name, Video(codec))
+    data = whole.read_bytes()
+    assert not ends_within_a_packet(whole)
+    for cut in (700, 1501, 2555):
+        whole.write_bytes(data[:-cut])
+        assert ends_within_a_packet(whole), cut
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.flv", "a.ts"])
+def test_an_end_of_zeros(name: str, tmp_path: Path) -> None:
+    whole = write_gallery_video(tmp_path / name, Video())
+    assert not ends_in_zeros(whole)
+    whole.write_bytes(whole.read_bytes()[:-1000] + bytes(1000))
+    assert ends_in_zeros(whole)
+
+
+def test_which_avi_files_opencv_decodes_rightly(tmp_path: Path) -> None:
+    assert is_plain_avi(write_video(tmp_path / "a.avi"))
+    assert not is_plain_avi(write_gallery_video(tmp_path / "h264.avi", Video()))
+    two = Video("mjpeg", pixels="yuvj420p")
+    assert is_plain_avi(write_gallery_video(tmp_path / "one.avi", two))
+    assert not is_plain_avi(write_gallery_video(tmp_path / "two.avi", two, two))
+    assert not is_plain_avi(write_video(tmp_path / "a.mp4", codec="mp4v"))
+
+
+@pytest.mark.parametrize("turned", [True, False])
+def test_files_that_may_be_turned(turned: bool, tmp_path: Path) -> None:
+    video = Video(matrix=(0, 1, -1, 0)) if turned else Video()
+    fragments = {"movflags": "frag_keyframe+empty_moov"}
+    assert may_be_turned(write_gallery_video(tmp_path / "a.mp4", video)) == turned
+    assert may_be_turned(write_gallery_video(tmp_path / "b.mov", video, container=fragments)) == turned
+    assert not may_be_turned(write_video(tmp_path / "a.avi"))
+    assert may_be_turned(write_video(tmp_path / "a.mkv")), "its first frame will tell"

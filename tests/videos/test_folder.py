@@ -1,13 +1,14 @@
 """Reading a user's folder and its videos.csv."""
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from mofore.catalog import Video
 from mofore.errors import UserError
-from mofore.videos.folder import find_files, read_folder
+from mofore.videos.folder import find_files, look_alike, read_folder
 from tests.helpers.video_files import bound_by_permissions
 
 
@@ -150,3 +151,55 @@ def test_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         Path("own/locked").chmod(0)
         with pytest.raises(UserError, match="own/locked: cannot be read: Permission denied: make it readable"):
             read_folder(Path("own"))
+
+
+def test_spaces_around_names_and_forms_of_accents_do_not_count(tmp_path: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "él/café.mp4") for form in ("NFC", "NFD"))
+    for name in (decomposed, "run/b.mp4", "run /c.mp4"):
+        touch(tmp_path, name)
+    rows = [f" {composed},{unicodedata.normalize('NFD', 'été')}, g", "run/b.mp4,run ,g ", "run /c.mp4, run,h"]
+    (tmp_path / "videos.csv").write_text("\n".join(["path , label,group", *rows]), encoding="utf-8")
+    videos = {video.path: video for video in read_folder(tmp_path).videos}
+    assert set(videos) == {decomposed, "run/b.mp4", "run /c.mp4"}, "as the files are called"
+    assert videos[decomposed].label == unicodedata.normalize("NFC", "été")
+    assert [video.group for video in videos.values()].count("g") == 2
+    assert videos["run/b.mp4"].label == videos["run /c.mp4"].label == "run"
+    (tmp_path / "videos.csv").unlink()
+    assert {video.label for video in read_folder(tmp_path).videos} == {unicodedata.normalize("NFC", "él"), "run"}
+
+
+def test_a_group_with_a_space_is_not_on_both_sides(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4")
+    touch(tmp_path, "b.mp4")
+    (tmp_path / "videos.csv").write_text("path,group,split\na.mp4,g,train\nb.mp4,g ,test\n")
+    with pytest.raises(UserError, match="line 3: group 'g' is in train and in test"):
+        read_folder(tmp_path)
+
+
+def test_the_table_is_found_however_it_is_capitalised(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4")
+    touch(tmp_path, "b.mp4")
+    (tmp_path / "Videos.CSV").write_text("path\na.mp4\n")
+    found = read_folder(tmp_path)
+    assert ([video.path for video in found.videos], found.unlisted, found.others) == (["a.mp4"], ["b.mp4"], [])
+    (tmp_path / "VIDEOS.csv").write_text("path\nb.mp4\n")
+    with pytest.raises(UserError, match=r"VIDEOS.csv and Videos.CSV are both there: keep one, as videos.csv"):
+        read_folder(tmp_path)
+
+
+def test_a_cell_with_nul_is_an_error(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4")
+    (tmp_path / "videos.csv").write_bytes(b"path,label\na.mp4,ru\0n\n")
+    with pytest.raises(UserError, match=r"line 2: .*NUL"):
+        read_folder(tmp_path)
+
+
+def test_names_that_look_alike_are_told() -> None:
+    assert look_alike(
+        ["run", "Run", "walk", "jump_up", "Jump-Up", "jump up", "ﬁsh", "fish", "a\u200bb", "ab", "run"]
+    ) == [
+        ["Jump-Up", "jump up", "jump_up"],
+        ["Run", "run"],
+        ["ab", "a\u200bb"],
+        ["fish", "ﬁsh"],
+    ]

@@ -1,0 +1,117 @@
+"""Read from a video file, before it is decoded, which stream to take, and how its pictures are turned.
+
+PyAV tells what OpenCV does not: covers and further streams, mirrored pictures, interlacing, wide gamuts.
+"""
+
+from pathlib import Path
+
+import av
+import numpy as np
+from av import VideoFrame
+from av.container import InputContainer
+from av.sidedata.sidedata import Type
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from mofore.frames.container import may_be_turned
+from mofore.frames.video import Facts, Turn, UndecodableError
+
+DEFAULT_BONUS = 5_000_000  # pixels that a stream's flag "default" is worth when the `ffmpeg` command chooses a stream
+USUAL_PRIMARIES = {0, 1, 2, 4, 5, 6, 7}  # of colours: unknown, HD and the SD ones; OpenCV changes the colours of others
+SILENT = {"hevc"}  # codecs whose decoder repairs damage without a line in its log, all that OpenCV would show of it
+PROGRESSIVE = {0, 1}  # field orders: unknown, progressive
+PACKETS_TO_FIRST_FRAME = 256
+
+
+def open_container(file: Path) -> InputContainer:
+    """Open a video file with PyAV.
+
+    Raises:
+        UndecodableError: PyAV cannot read it, or it has no video.
+    """
+    try:
+        options = {"protocol_whitelist": "file"}  # a playlist could name any URL
+        container = av.open(str(file.absolute()), options=options, metadata_errors="replace")
+    except (av.FFmpegError, ValueError):
+        raise UndecodableError("not a video, or of a format that neither OpenCV nor PyAV can read") from None
+    if not container.streams.video:
+        only = "sound only" if container.streams.audio else "nothing to decode"
+        container.close()
+        raise UndecodableError(f"no video stream, {only}")
+    return container
+
+
+def probe(file: Path) -> Facts:
+    """Read the facts of a video file. It is opened, and its first frame is decoded if it may be turned.
+
+    Raises:
+        UndecodableError: PyAV cannot read it, or it has no video.
+        OSError: the file cannot be read.
+    """
+    with open_container(file) as container:
+        stream = best_stream(container)
+        codec = stream.codec_context
+        if codec is None:
+            return Facts(stream.index)
+        codec.thread_count = 1
+        progressive, primaries = codec.field_order in PROGRESSIVE, int(codec.color_primaries)
+        turn = Turn()
+        if may_be_turned(file) and (first := _first_frame(container, stream)):
+            turn = turn_of(first)
+            progressive, primaries = progressive and not first.interlaced_frame, int(first.color_primaries)
+        is_first = stream.index == container.streams.video[0].index
+        suits_opencv = is_first and progressive and primaries in USUAL_PRIMARIES and codec.name not in SILENT
+        return Facts(
+            stream.index,
+            suits_opencv,
+            turn,
+            note_of(container, stream),
+        )
+
+
+def best_stream(container: InputContainer) -> VideoStream:
+    """The video stream that the `ffmpeg` command takes: no cover, if possible, then the largest picture.
+
+    The flag "default" counts as much as DEFAULT_BONUS pixels. Of equals, the first.
+    """
+
+    def score(stream: VideoStream) -> int:
+        if stream.disposition & Disposition.attached_pic:
+            return 1
+        is_default = bool(stream.disposition & Disposition.default)
+        return (stream.width or 0) * (stream.height or 0) + is_default * DEFAULT_BONUS
+
+    return max(container.streams.video, key=score)
+
+
+def note_of(container: InputContainer, chosen: VideoStream) -> str:
+    """Which of several video streams was chosen, as "video stream 2 of 2, 320x240"; empty if there is only one."""
+    streams = container.streams.video
+    if len(streams) == 1:
+        return ""
+    place = [stream.index for stream in streams].index(chosen.index) + 1
+    return f"video stream {place} of {len(streams)}, {chosen.width}x{chosen.height}"
+
+
+def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
+    try:
+        for number, packet in enumerate(container.demux(stream)):
+            for frame in packet.decode():
+                return frame
+            if number == PACKETS_TO_FIRST_FRAME:
+                break
+    except (av.FFmpegError, ValueError, MemoryError):
+        pass  # decoding will give the reason
+    return None
+
+
+def turn_of(frame: VideoFrame) -> Turn:
+    """How a frame is turned before it is shown, by its display matrix. Angles are rounded to quarter turns."""
+    data = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload] # its stub is wrong
+    if data is None:
+        return Turn()
+    # A pixel at (x, y) is shown at (a x + c y, b x + d y), up to a shift; x to the right, y down.
+    (a, b, _), (c, d, _), _ = np.frombuffer(data, "<i4").reshape(3, 3).tolist()
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return Turn(True, mirrored=c < 0, flipped=b < 0)
+    return Turn(False, mirrored=a < 0, flipped=d < 0)

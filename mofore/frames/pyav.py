@@ -1,0 +1,82 @@
+"""Decodes a video with PyAV, which tells of each frame whether it is damaged.
+
+Three things count as damage: a frame or packet that FFmpeg marks as corrupt, a frame that it cannot decode, and a line
+that the decoder writes to its log at the level of errors. Some decoders only do one of these.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.logging import ERROR, Capture, get_level, set_level
+from av.video.stream import VideoStream
+from cv2.typing import MatLike
+
+from mofore.frames.probe import open_container
+from mofore.frames.video import DamagedFrameError, DamagedStartError, OpenedVideo, UndecodableError, pixel_aspect
+
+REPAIRS_WELL = {"h264", "mpeg4"}  # their decoders mark what they have repaired; others must stop at an error to show it
+HARMLESS = ("mmco: unref short failure", "co located POCs unavailable")  # a bad list of old pictures, in sound files
+
+
+def open_with_pyav(file: Path, index: int) -> OpenedVideo:
+    """Open a stream of a video file with PyAV.
+
+    Args:
+        file: the file.
+        index: of the stream; that of a video.
+
+    Raises:
+        UndecodableError: PyAV cannot read the file.
+    """
+    container = open_container(file)
+    stream = container.streams[index]
+    if stream.codec_context is None:
+        raise UndecodableError("of a codec that neither OpenCV nor PyAV knows")
+    assert isinstance(stream, av.VideoStream)
+    stream.codec_context.thread_count = 1
+    if stream.codec_context.name not in REPAIRS_WELL:
+        stream.codec_context.options = {"err_detect": "explode"}
+    seconds = (container.duration or 0) / av.time_base
+    fps = float(stream.average_rate or 0)
+    frames = _frames(container, stream)
+    aspect = pixel_aspect(float(stream.sample_aspect_ratio or 1), 1)
+    return OpenedVideo(frames, fps, stream.frames or int(seconds * fps), stream.codec_context.name, aspect)
+
+
+def _frames(container: InputContainer, stream: VideoStream) -> Iterator[tuple[float, MatLike]]:
+    before = get_level()
+    set_level(ERROR)
+    yielded = False
+    start: float | None = -math.inf  # time stamp from which frames are good; None: that of the next key frame
+    try:
+        with container, Capture() as log:
+            for packet in container.demux(stream):
+                damaged = packet.is_corrupt
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError:
+                    frames, damaged = [], True
+                damaged |= any(not message.startswith(HARMLESS) for _, _, message in log)
+                log.clear()
+                for frame in frames:
+                    damaged |= frame.is_corrupt
+                    if damaged or start is None or (frame.pts or 0) < start:
+                        continue
+                    yielded = True
+                    image: MatLike = frame.reformat(format="bgr24", threads=1).to_ndarray()
+                    yield math.nan if frame.time is None else frame.time, image
+                if damaged and yielded:
+                    raise DamagedFrameError
+                if damaged:  # a stream that was joined late, or whose start is damaged
+                    start = None
+                elif start is None and packet.is_keyframe:
+                    start = packet.pts or 0
+        if start != -math.inf:
+            raise DamagedStartError
+    except (av.FFmpegError, ValueError, MemoryError):
+        raise DamagedFrameError from None
+    finally:
+        set_level(before)

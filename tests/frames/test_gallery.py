@@ -1,0 +1,146 @@
+"""Files of unusual kinds, made here: each has the right pixels, or is named as damaged."""
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mofore.config import Frames
+from mofore.frames.outcome import Outcome
+from mofore.frames.watchdog import end_child, write_pack
+from tests.helpers.gallery import CORNERS, FRAMES, SIZE, Image, Video, picture, write_gallery_video
+
+SMALL = Video(size=(64, 48), plain=True)
+COVER = Video("mjpeg", (600, 600), "yuvj420p", cover=True, frames=1, plain=True)
+INTERLACED = ("interlaced_dct", "interlaced_me")
+
+ONE_PICTURE = {  # every kind of one video stream that shows `picture` upright, with square pixels
+    "h264.mp4": (Video(), None),
+    "h264.mkv": (Video(), None),
+    "h264.ts": (Video(), None),
+    "h264_b_frames.mov": (Video(options={"bf": "3"}), None),
+    "h264_ten_bits.mkv": (Video(pixels="yuv420p10le"), None),
+    "h264_444.mp4": (Video(pixels="yuv444p"), None),
+    "h264_fragments.mp4": (Video(options={"g": "5"}), {"movflags": "frag_keyframe+empty_moov"}),
+    "hevc.mp4": (Video("libx265", options={"x265-params": "log-level=none"}), None),
+    "hevc.ts": (Video("libx265", options={"x265-params": "log-level=none"}), None),
+    "mpeg4.avi": (Video("mpeg4", options={"b": "2000000"}), None),
+    "mpeg4.mp4": (Video("mpeg4", options={"b": "2000000"}), None),
+    "mpeg2.mpg": (Video("mpeg2video", options={"b": "4000000"}), None),
+    "mjpeg.avi": (Video("mjpeg", pixels="yuvj420p", options={"q:v": "2"}), None),
+    "vp8.webm": (Video("libvpx", options={"b": "2000000"}), None),
+    "vp9.webm": (Video("libvpx-vp9", options={"b": "2000000"}), None),
+    "ffv1.mkv": (Video("ffv1", pixels="yuv444p"), None),
+    "prores.mov": (Video("prores_ks", pixels="yuv422p10le"), None),
+    "wmv2.wmv": (Video("wmv2", options={"b": "2000000"}), None),
+    "mbaff.mp4": (Video(options={"x264-params": "interlaced=1"}), None),
+    "mbaff.ts": (Video(options={"x264-params": "tff=1"}), None),
+    "mbaff.mkv": (Video(options={"x264-params": "bff=1"}), None),
+    "mpeg2_interlaced.mpg": (Video("mpeg2video", options={"b": "4000000"}, flags=INTERLACED), None),
+    "mpeg2_interlaced.ts": (Video("mpeg2video", options={"b": "4000000"}, flags=INTERLACED), None),
+    "mpeg2_interlaced.mkv": (Video("mpeg2video", options={"b": "4000000"}, flags=INTERLACED), None),
+    "mpeg4_interlaced.avi": (Video("mpeg4", options={"b": "2000000"}, flags=INTERLACED), None),
+    "mpeg4_interlaced.mp4": (Video("mpeg4", options={"b": "2000000"}, flags=INTERLACED), None),
+    "prores_interlaced.mov": (Video("prores_ks", pixels="yuv422p10le", flags=INTERLACED), None),
+    "bt709.mp4": (Video(colour=(1, 1, 1)), None),
+    "bt2020.mp4": (Video(colour=(9, 9, 14)), None),
+    "bt2020.mkv": (Video("ffv1", colour=(9, 9, 14)), None),
+    "p3.mp4": (Video(colour=(1, 12, 1)), None),
+}
+STREAMS = {  # files with several video streams; `picture` is on the one to take
+    "cover_first.mkv": (COVER, Video()),
+    "cover_last.mkv": (Video(), COVER),
+    "cover.mp4": (Video(), COVER),
+    "small_first.mp4": (SMALL, Video()),
+    "small_first.mkv": (SMALL, Video()),
+    "small_first.mov": (SMALL, Video()),
+    "small_first.ts": (SMALL, Video()),
+    "default_last.mkv": (Video(plain=True, default=False), Video()),
+    "default_beats_size.mkv": (Video(size=(400, 300), plain=True, default=False), Video()),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_child_is_left() -> Iterator[None]:
+    yield
+    end_child()
+
+
+def decode(file: Path, short_side: int = 64) -> tuple[Outcome, list[Image]]:
+    """The outcome of a file, and its frames as they are stored, RGB [H, W, 3]."""
+    pack = file.with_suffix(".bin")
+    (found,) = write_pack(pack, [file], Frames(short_side, 0.0, 95), timeout=60)
+    data, at, images = np.frombuffer(pack.read_bytes(), np.uint8), 0, []
+    for length in found.lengths:
+        image = cv2.imdecode(data[at : at + length], cv2.IMREAD_COLOR)
+        assert image is not None
+        images.append(np.array(image[..., ::-1], np.uint8))
+        at += length
+    return found, images
+
+
+def assert_shows_the_picture(file: Path) -> None:
+    found, images = decode(file)
+    assert (found.status, found.reason) == ("ok", "")
+    assert (found.width, found.height, len(images)) == (*SIZE, FRAMES)
+    for t, image in enumerate(images):
+        expected = cv2.resize(picture(t), (96, 64), interpolation=cv2.INTER_AREA)
+        assert np.abs(image.astype(int) - expected).mean() < 8, f"frame {t}"
+    same = decode(file)[1]
+    assert all((one == other).all() for one, other in zip(images, same, strict=True)), "the same bytes each time"
+
+
+@pytest.mark.parametrize("name", ONE_PICTURE)
+def test_the_picture_is_right(name: str, tmp_path: Path) -> None:
+    video, container = ONE_PICTURE[name]
+    assert_shows_the_picture(write_gallery_video(tmp_path / name, video, container=container))
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_the_stream_is_the_one_that_ffmpeg_takes(name: str, tmp_path: Path) -> None:
+    file = write_gallery_video(tmp_path / name, *STREAMS[name])
+    assert_shows_the_picture(file)
+    assert re.fullmatch(r"video stream [12] of 2, 192x128", decode(file)[0].note)
+
+
+@pytest.mark.parametrize("aspect", [Fraction(4, 3), Fraction(8, 9), Fraction(1024, 765), Fraction(2)])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.mov"])
+def test_pixels_that_are_not_square(name: str, aspect: Fraction, tmp_path: Path) -> None:
+    width, height = SIZE
+    found, images = decode(write_gallery_video(tmp_path / name, Video(aspect=aspect)))
+    assert (found.width, found.height) == (round(width * aspect), height)
+    assert images[0].shape == (64, round(64 * width * aspect / height), 3)
+    expected = cv2.resize(picture(0), images[0].shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(images[0].astype(int) - expected).mean() < 8
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        (1, 0, 0, 1),
+        (0, 1, -1, 0),
+        (-1, 0, 0, -1),
+        (0, -1, 1, 0),
+        (-1, 0, 0, 1),
+        (1, 0, 0, -1),
+        (0, 1, 1, 0),
+        (0, -1, -1, 0),
+    ],
+)
+@pytest.mark.parametrize("video", [Video(), Video(options={"x264-params": "interlaced=1"})], ids=["opencv", "pyav"])
+def test_pictures_are_turned_and_mirrored(matrix: tuple[int, int, int, int], video: Video, tmp_path: Path) -> None:
+    """Each corner is shown where the matrix puts it."""
+    video.matrix = matrix
+    found, images = decode(write_gallery_video(tmp_path / "a.mov", video))
+    a, b, c, d = matrix
+    assert (found.width, found.height) == (SIZE if a else SIZE[::-1])
+    high, wide = images[0].shape[:2]
+    assert (high > wide) == (not a)
+    for (x, y), colour in zip([(-1, -1), (1, -1), (-1, 1), (1, 1)], CORNERS.values(), strict=True):
+        shown_x, shown_y = a * x + c * y, b * x + d * y
+        pixel = images[0][high // 2 + shown_y * high // 3, wide // 2 + shown_x * wide // 3]
+        assert np.abs(pixel.astype(int) - colour).max() < 25
