@@ -32,8 +32,7 @@ command only writes tables and figure. --fresh trains everything again. Equal ti
 machine without other work; a wide spread of clips per second over seeds shows other work.
 
 Needs: pip install -e '.[bench]'. Writes objectives_START.csv and .png to the folder of this file; --name changes the
-names. There is no figure if all scores belong to the same time (--points 1 --budgets time). The last line of the
-output is JSON.
+names. There is a figure only with --points above 1. The last line of the output is JSON.
 """
 
 import mofore.runtime.openmp  # noqa: F401 # must come before anything that imports torch
@@ -172,7 +171,7 @@ def compare(arguments: argparse.Namespace) -> None:
     table, summary = all_points(runs), summarise(runs)
     name = a.name or f"objectives_{a.start}"
     write_csv(HERE / f"{name}.csv", table, "%.6g")
-    if a.points > 1 or "clips" in a.budgets:  # otherwise all scores belong to the same time
+    if a.points > 1:  # otherwise there are no lines to draw
         draw(table, summary, HERE / f"{name}.png")
     print(f"\n{format_summary(summary)}\n")
     chosen = {method: describe(of_method) for method, of_method in settings.items()}

@@ -13,6 +13,7 @@ from mofore.config import Frames
 from mofore.frames.outcome import Outcome
 from mofore.frames.watchdog import end_child, write_pack
 from tests.helpers.gallery import CORNERS, FRAMES, SIZE, Image, Video, picture, write_gallery_video
+from tests.helpers.video_files import SHARED
 
 SMALL = Video(size=(64, 48), plain=True)
 COVER = Video("mjpeg", (600, 600), "yuvj420p", cover=True, frames=1, plain=True)
@@ -144,3 +145,53 @@ def test_pictures_are_turned_and_mirrored(matrix: tuple[int, int, int, int], vid
         shown_x, shown_y = a * x + c * y, b * x + d * y
         pixel = images[0][high // 2 + shown_y * high // 3, wide // 2 + shown_x * wide // 3]
         assert np.abs(pixel.astype(int) - colour).max() < 25
+
+
+needs_cases = pytest.mark.skipif(not (SHARED / "cases").exists(), reason="the shared cases are not here")
+
+
+def of_a_case(name: str, folder: Path) -> tuple[Outcome, list[Image]]:
+    """The outcome and frames of a shared file; links let the pack lie elsewhere."""
+    (folder / name).symlink_to(SHARED / "cases" / name)
+    return decode(folder / name)
+
+
+@needs_cases
+@pytest.mark.parametrize("name", ["07_progressive.mp4", "07_interlaced_mbaff.mp4", "07_interlaced_avchd.MTS"])
+def test_shared_interlaced_cases(name: str, tmp_path: Path) -> None:
+    found, images = of_a_case(name, tmp_path)
+    assert (found.status, len(images)) == ("ok", 50)
+    assert np.abs(np.mean(images, axis=(0, 1, 2)) - (123, 129, 126)).max() < 2
+
+
+@needs_cases
+@pytest.mark.parametrize(
+    ("name", "frames", "shape"),
+    [
+        ("03_cover_is_first_track.mkv", 100, (64, 85, 3)),
+        ("03_small_stream_first.mp4", 100, (64, 85, 3)),
+        ("01_square_640x360.mp4", 50, (64, 114, 3)),
+        ("01_sar_4_3_480x360.mp4", 50, (64, 114, 3)),
+    ],
+)
+def test_shared_cases_of_streams_and_shapes(
+    name: str, frames: int, shape: tuple[int, int, int], tmp_path: Path
+) -> None:
+    found, images = of_a_case(name, tmp_path)
+    assert (found.status, len(images), images[0].shape) == ("ok", frames, shape)
+
+
+@needs_cases
+@pytest.mark.parametrize(
+    ("name", "corners"),
+    [
+        ("28_upright.mp4", ("red", "green", "blue", "white")),
+        ("28_mirrored_left_right.mp4", ("green", "red", "white", "blue")),
+        ("28_turned_90_clockwise.mp4", ("blue", "red", "white", "green")),
+    ],
+)
+def test_shared_cases_of_directions(name: str, corners: tuple[str, ...], tmp_path: Path) -> None:
+    pure = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
+    image = of_a_case(name, tmp_path)[1][0]
+    for (y, x), colour in zip([(5, 5), (5, -5), (-5, 5), (-5, -5)], corners, strict=True):
+        assert np.abs(image[y, x].astype(int) - pure[colour]).max() < 12
