@@ -8,7 +8,8 @@ from typing import BinaryIO
 
 ATOMS = {b"ftyp", b"free", b"skip", b"wide", b"moov", b"moof", b"mdat", b"sidx", b"styp", b"mfra", b"udta", b"uuid"}
 NEVER_PADDED = (b"\x1aE\xdf\xa3", b"FLV", b"0&\xb2u", b"OggS", b"G", b"\0\0\x01")  # the first bytes of such files
-PLAIN_AVI_CODECS = {b"XVID", b"DIVX", b"DX50", b"FMP4", b"MP4V", b"MJPG"}
+MAX_AVI_HEADER = 2**16  # bytes
+PLAIN_AVI_CODECS = {b"XVID", b"DIVX", b"DX50", b"FMP4", b"MP4V"}
 NOT_TURNED = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 MAX_MOOV = 2**24  # bytes; a longer one belongs to a video of hours, where decoding one frame is nothing
 ASF_HEADER = b"0&\xb2u"
@@ -49,13 +50,14 @@ def ends_within_a_packet(file: Path) -> bool:
     size = file.stat().st_size
     with file.open("rb") as opened:
         if unit := _transport_packet(opened):
-            return size % unit > 0
+            opened.seek(size - size % unit + unit - 188)
+            return opened.read(1) == b"G"  # how a packet begins; not what was appended
         opened.seek(0)
         return opened.read(4) == b"\0\0\1\xba" and _last_mpeg_packet_end(opened, size) > size
 
 
 def is_plain_avi(file: Path) -> bool:
-    """Whether a file is an AVI with one video stream, of a codec that has neither covers nor colours of its own.
+    """Whether a file is an AVI with one video stream, of a codec that has no colours and no direction of its own.
 
     OpenCV decodes such a file rightly, or complains. Saves opening it twice; most old data sets consist of them.
 
@@ -63,7 +65,8 @@ def is_plain_avi(file: Path) -> bool:
         OSError: the file cannot be read.
     """
     with file.open("rb") as opened:
-        head = opened.read(2**14)
+        head = opened.read(MAX_AVI_HEADER)
+    head = head[: head.find(b"movi") + 1]  # up to the first frame; empty if that is farther away
     if head[:4] != b"RIFF" or head[8:12] != b"AVI ":
         return False
     codecs = re.findall(rb"strh.{4}vids(.{4})", head, re.DOTALL)
@@ -73,21 +76,24 @@ def is_plain_avi(file: Path) -> bool:
 def may_be_turned(file: Path) -> bool:
     """Whether a player may have to turn or mirror the pictures of a file; its first frame tells. Saves decoding it.
 
-    False for AVI, FLV and ASF, and for MP4 and MOV with the usual matrix in the header of each track. True for others.
+    False for FLV and ASF, and for MP4 and MOV with the usual matrix in their header and in that of each track. True for
+    others.
 
     Raises:
         OSError: the file cannot be read.
     """
     with file.open("rb") as opened:
         head = opened.read(8)
-        if head[:4] in (b"RIFF", ASF_HEADER) or head[:3] == b"FLV":
+        if head[:4] == ASF_HEADER or head[:3] == b"FLV":
             return False
         if head[4:8] not in ATOMS:
             return True
         moov = _mp4_atom(opened, file.stat().st_size, b"moov")
-    headers = [found.end() for found in re.finditer(b"tkhd", moov)]
     # After the name of the atom come version (1 byte; it decides how long times are), flags, times, and other fields.
-    matrices = [moov[at + 52 if moov[at : at + 1] == b"\1" else at + 40 :][:36] for at in headers]
+    matrices = []
+    for found in re.finditer(b"tkhd|mvhd", moov):
+        offset = (40 if found.group() == b"tkhd" else 36) + (12 if moov[found.end() : found.end() + 1] == b"\1" else 0)
+        matrices.append(moov[found.end() + offset :][:36])
     return not matrices or any(matrix != NOT_TURNED for matrix in matrices)
 
 

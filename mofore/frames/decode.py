@@ -57,7 +57,14 @@ def decode_video(file: Path, out: BinaryIO, wanted: Frames, on_frame: Callable[[
                 out.truncate()
         from mofore.frames.pyav import open_with_pyav  # here, since few files need PyAV, which takes time to load
 
-        return _write_jpegs(file, open_with_pyav(file, facts.stream), facts, out, wanted, on_frame)
+        video = open_with_pyav(file, facts.stream)
+        try:
+            return _write_jpegs(file, video, facts, out, wanted, on_frame)
+        except UndecodableError:
+            if video.codec != "mjpeg":  # whose frames do not depend on each other
+                raise
+            video = open_with_pyav(file, facts.stream, strict=False)
+            return _write_jpegs(file, video, facts, out, wanted, on_frame)
     except UndecodableError as undecodable:
         return Outcome(reason=f"cut off: {undecodable}" if _shows(is_cut_off, file) else str(undecodable))
 

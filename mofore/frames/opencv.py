@@ -68,6 +68,7 @@ def open_with_opencv(file: Path) -> OpenedVideo:
 
     Raises:
         UndecodableError: OpenCV cannot read the file.
+        ComplaintError: it complains of it.
     """
     log = _Log()
     try:
@@ -75,8 +76,11 @@ def open_with_opencv(file: Path) -> OpenedVideo:
             # FFmpeg never takes an absolute path for a URL. One thread: see configure_opencv.
             capture = cv2.VideoCapture(str(file.absolute()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
             capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+            complained = log.grew()
         if not capture.isOpened():
             raise UndecodableError("not a video, or sound only, or of a format that OpenCV cannot read")
+        if complained:
+            raise ComplaintError
         header_frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     except cv2.error as error:
         raise UndecodableError(f"OpenCV fails to open it: {error.err}") from None

@@ -18,6 +18,12 @@ from mofore.frames.video import Facts, Turn, UndecodableError
 
 DEFAULT_BONUS = 5_000_000  # pixels that a stream's flag "default" is worth when the `ffmpeg` command chooses a stream
 USUAL_PRIMARIES = {0, 1, 2, 4, 5, 6, 7}  # of colours: unknown, HD and the SD ones; OpenCV changes the colours of others
+HDR = {16, 18}  # transfer characteristics, PQ and HLG; OpenCV changes these, too
+TURN_OF_ANGLE = {  # degrees, counter-clockwise
+    90: Turn(True, flipped=True),
+    180: Turn(False, mirrored=True, flipped=True),
+    270: Turn(True, mirrored=True),
+}
 SILENT = {"hevc"}  # codecs whose decoder repairs damage without a line in its log, all that OpenCV would show of it
 PROGRESSIVE = {0, 1}  # field orders: unknown, progressive
 PACKETS_TO_FIRST_FRAME = 256
@@ -55,12 +61,16 @@ def probe(file: Path) -> Facts:
             return Facts(stream.index)
         codec.thread_count = 1
         progressive, primaries = codec.field_order in PROGRESSIVE, int(codec.color_primaries)
+        is_hdr = int(codec.color_trc) in HDR
         turn = Turn()
-        if may_be_turned(file) and (first := _first_frame(container, stream)):
+        if (codec.name == "mjpeg" or may_be_turned(file)) and (first := _first_frame(container, stream)):
             turn = turn_of(first)
             progressive, primaries = progressive and not first.interlaced_frame, int(first.color_primaries)
+            is_hdr = is_hdr or int(first.color_trc) in HDR
         is_first = stream.index == container.streams.video[0].index
-        suits_opencv = is_first and progressive and primaries in USUAL_PRIMARIES and codec.name not in SILENT
+        suits_opencv = (
+            is_first and progressive and not is_hdr and primaries in USUAL_PRIMARIES and codec.name not in SILENT
+        )
         return Facts(
             stream.index,
             suits_opencv,
@@ -107,7 +117,10 @@ def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame |
 
 def turn_of(frame: VideoFrame) -> Turn:
     """How a frame is turned before it is shown, by its display matrix. Angles are rounded to quarter turns."""
-    data = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload] # its stub is wrong
+    try:
+        data = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload] # its stub is wrong
+    except ValueError:  # PyAV does not know another kind of data of this frame
+        return TURN_OF_ANGLE.get(frame.rotation % 360, Turn())
     if data is None:
         return Turn()
     # A pixel at (x, y) is shown at (a x + c y, b x + d y), up to a shift; x to the right, y down.

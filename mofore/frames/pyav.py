@@ -10,23 +10,26 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.logging import ERROR, Capture, get_level, set_level
+from av.logging import ERROR, Capture, get_level, get_skip_repeated, set_level, set_skip_repeated
 from av.video.stream import VideoStream
 from cv2.typing import MatLike
 
 from mofore.frames.probe import open_container
 from mofore.frames.video import DamagedFrameError, DamagedStartError, OpenedVideo, UndecodableError, pixel_aspect
 
+MAX_FPS = 1000  # a higher rate in a header is an error
 REPAIRS_WELL = {"h264", "mpeg4"}  # their decoders mark what they have repaired; others must stop at an error to show it
 HARMLESS = ("mmco: unref short failure", "co located POCs unavailable")  # a bad list of old pictures, in sound files
 
 
-def open_with_pyav(file: Path, index: int) -> OpenedVideo:
+def open_with_pyav(file: Path, index: int, strict: bool = True) -> OpenedVideo:
     """Open a stream of a video file with PyAV.
 
     Args:
         file: the file.
         index: of the stream; that of a video.
+        strict: False: only frames that are marked as corrupt or cannot be decoded count as damaged. For files of which
+            a strict decoder rejects each frame, for a flaw that does not touch the picture.
 
     Raises:
         UndecodableError: PyAV cannot read the file.
@@ -37,18 +40,21 @@ def open_with_pyav(file: Path, index: int) -> OpenedVideo:
         raise UndecodableError("of a codec that neither OpenCV nor PyAV knows")
     assert isinstance(stream, av.VideoStream)
     stream.codec_context.thread_count = 1
-    if stream.codec_context.name not in REPAIRS_WELL:
+    if strict and stream.codec_context.name not in REPAIRS_WELL:
         stream.codec_context.options = {"err_detect": "explode"}
     seconds = (container.duration or 0) / av.time_base
     fps = float(stream.average_rate or 0)
-    frames = _frames(container, stream)
+    if not 0 < fps <= MAX_FPS:  # of raw streams
+        fps = float(stream.guessed_rate or 0)
+    frames = _frames(container, stream, strict)
     aspect = pixel_aspect(float(stream.sample_aspect_ratio or 1), 1)
     return OpenedVideo(frames, fps, stream.frames or int(seconds * fps), stream.codec_context.name, aspect)
 
 
-def _frames(container: InputContainer, stream: VideoStream) -> Iterator[tuple[float, MatLike]]:
-    before = get_level()
+def _frames(container: InputContainer, stream: VideoStream, strict: bool) -> Iterator[tuple[float, MatLike]]:
+    before = get_level(), get_skip_repeated()
     set_level(ERROR)
+    set_skip_repeated(False)  # or the log would lack a line that another file had last
     yielded = False
     start: float | None = -math.inf  # time stamp from which frames are good; None: that of the next key frame
     try:
@@ -59,7 +65,7 @@ def _frames(container: InputContainer, stream: VideoStream) -> Iterator[tuple[fl
                     frames = packet.decode()
                 except av.FFmpegError:
                     frames, damaged = [], True
-                damaged |= any(not message.startswith(HARMLESS) for _, _, message in log)
+                damaged |= strict and any(not message.startswith(HARMLESS) for _, _, message in log)
                 log.clear()
                 for frame in frames:
                     damaged |= frame.is_corrupt
@@ -79,4 +85,5 @@ def _frames(container: InputContainer, stream: VideoStream) -> Iterator[tuple[fl
     except (av.FFmpegError, ValueError, MemoryError):
         raise DamagedFrameError from None
     finally:
-        set_level(before)
+        set_level(before[0])
+        set_skip_repeated(before[1])

@@ -13,6 +13,7 @@ from cv2.typing import MatLike
 
 TOLERANCE = 0.25  # of the interval between two output frames
 LONGEST_STILL = 600.0  # seconds; a longer pause between two frames is taken for damaged time stamps
+LONGEST_STEP_BACK = 0.5  # seconds; more than frames that come in the wrong order
 FIRST_FRAMES = 5  # if none of these is later than the first, there are no time stamps
 
 
@@ -55,6 +56,8 @@ def resample(frames: Iterable[tuple[float, MatLike]], fps: float, header_fps: fl
             first = stamp
         elif by_header:
             now = n_read / header_fps
+        elif stamp > first and stamp - first < now - LONGEST_STEP_BACK:
+            raise TimeStampError(f"time stamps jump back by {now - stamp + first:,.0f} s after {n_read} frames")
         elif stamp > first:
             now = max(now, stamp - first)
         elif now:  # unknown: OpenCV gives 0 for the last frames of an AVI or MPEG file with B-frames
@@ -66,6 +69,6 @@ def resample(frames: Iterable[tuple[float, MatLike]], fps: float, header_fps: fl
             n_yielded += 1
         shown, n_read = image.copy(), n_read + 1
     end = now + (now / (n_read - 1) if n_read > 1 else 1 / fps)  # the last frame is shown as long as the others
-    while shown is not None and due(end):
+    while shown is not None and (due(end) or not n_yielded):  # at least one frame, however short the video is
         yield shown
         n_yielded += 1

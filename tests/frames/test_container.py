@@ -1,5 +1,6 @@
 """Whether the end of a file is missing is told from its structure."""
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,9 @@ def test_streams_that_end_within_a_packet(name: str, codec: str, tmp_path: Path)
     for cut in (700, 1501, 2555):
         whole.write_bytes(data[:-cut])
         assert ends_within_a_packet(whole), cut
+    for appended in (b"\r\n", b"TAG" + bytes(125), bytes(4096)):
+        whole.write_bytes(data + appended)
+        assert not ends_within_a_packet(whole), appended
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.flv", "a.ts"])
@@ -74,11 +78,14 @@ def test_an_end_of_zeros(name: str, tmp_path: Path) -> None:
 
 
 def test_which_avi_files_opencv_decodes_rightly(tmp_path: Path) -> None:
-    assert is_plain_avi(write_video(tmp_path / "a.avi"))
+    assert is_plain_avi(write_video(tmp_path / "a.avi", codec="XVID"))
+    assert not is_plain_avi(write_video(tmp_path / "b.avi", codec="MJPG")), "its pictures may have a direction"
     assert not is_plain_avi(write_gallery_video(tmp_path / "h264.avi", Video()))
-    two = Video("mjpeg", pixels="yuvj420p")
-    assert is_plain_avi(write_gallery_video(tmp_path / "one.avi", two))
-    assert not is_plain_avi(write_gallery_video(tmp_path / "two.avi", two, two))
+    one = Video("mpeg4")
+    assert is_plain_avi(write_gallery_video(tmp_path / "one.avi", one))
+    for reserved in ("1024", "32768"):  # bytes for the index of each stream, before the header of the next one
+        space = {"reserve_index_space": reserved}
+        assert not is_plain_avi(write_gallery_video(tmp_path / "two.avi", one, one, container=space))
     assert not is_plain_avi(write_video(tmp_path / "a.mp4", codec="mp4v"))
 
 
@@ -88,5 +95,14 @@ def test_files_that_may_be_turned(turned: bool, tmp_path: Path) -> None:
     fragments = {"movflags": "frag_keyframe+empty_moov"}
     assert may_be_turned(write_gallery_video(tmp_path / "a.mp4", video)) == turned
     assert may_be_turned(write_gallery_video(tmp_path / "b.mov", video, container=fragments)) == turned
-    assert not may_be_turned(write_video(tmp_path / "a.avi"))
-    assert may_be_turned(write_video(tmp_path / "a.mkv")), "its first frame will tell"
+    assert may_be_turned(write_video(tmp_path / "a.mkv", codec="MJPG")), "its first frame will tell"
+    assert not may_be_turned(write_gallery_video(tmp_path / "a.flv", Video()))
+
+
+def test_a_matrix_in_the_header_of_the_whole_file(tmp_path: Path) -> None:
+    whole = write_gallery_video(tmp_path / "a.mp4", Video())
+    data = bytearray(whole.read_bytes())
+    at = data.find(b"mvhd") + 4 + 36
+    data[at : at + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    whole.write_bytes(data)
+    assert may_be_turned(whole)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -51,6 +52,8 @@ ONE_PICTURE = {  # every kind of one video stream that shows `picture` upright, 
     "bt2020.mp4": (Video(colour=(9, 9, 14)), None),
     "bt2020.mkv": (Video("ffv1", colour=(9, 9, 14)), None),
     "p3.mp4": (Video(colour=(1, 12, 1)), None),
+    "pq.mp4": (Video(colour=(1, 1, 16)), None),
+    "hlg.mkv": (Video("ffv1", colour=(1, 1, 18)), None),
 }
 STREAMS = {  # files with several video streams; `picture` is on the one to take
     "cover_first.mkv": (COVER, Video()),
@@ -145,6 +148,25 @@ def test_pictures_are_turned_and_mirrored(matrix: tuple[int, int, int, int], vid
         shown_x, shown_y = a * x + c * y, b * x + d * y
         pixel = images[0][high // 2 + shown_y * high // 3, wide // 2 + shown_x * wide // 3]
         assert np.abs(pixel.astype(int) - colour).max() < 25
+
+
+def test_the_outcome_does_not_depend_on_the_file_before(tmp_path: Path) -> None:
+    """The second of two files with the same complaint is not taken for sound."""
+    whole = write_gallery_video(tmp_path / "a.mkv", Video("mpeg4", options={"g": "12"}))
+    packets = []
+    with av.open(str(whole)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.dts is not None]
+        late = tmp_path / "late.mkv"
+        with av.open(str(late), "w") as out:
+            stream = out.add_stream_from_template(container.streams.video[0])
+            for packet in packets[5:]:  # without the first key frame
+                packet.stream = stream
+                out.mux(packet)
+    pack = tmp_path / "pack.bin"
+    one, two, three = write_pack(pack, [late, late, late], Frames(64, 0.0, 95), timeout=60)
+    assert one.status == "truncated"
+    assert one.lengths == two.lengths == three.lengths
+    assert one.reason == two.reason == three.reason
 
 
 needs_cases = pytest.mark.skipif(not (SHARED / "cases").exists(), reason="the shared cases are not here")

@@ -55,6 +55,15 @@ def test_half_and_double_rates() -> None:
     assert numbers([], 25) == []
 
 
+def test_time_stamps_that_start_again_are_told() -> None:
+    with pytest.raises(TimeStampError, match="time stamps jump back by 1 s after 21 frames"):
+        numbers([1 + t / 20 for t in range(20)] * 2, 10)
+
+
+def test_a_video_shorter_than_a_frame_gives_one() -> None:
+    assert len(numbers([t / 1000 for t in range(20)], 12.5)) == 1
+
+
 @pytest.mark.parametrize("unknown", [0.0, math.nan])
 def test_without_time_stamps_the_header_decides(unknown: float) -> None:
     assert numbers([unknown] * 6, 25, header_fps=50) == [0, 2, 4]
