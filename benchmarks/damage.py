@@ -115,9 +115,11 @@ def extract(file: Path) -> tuple[str, Images]:
 
 def is_missed(status: str, images: Images, undamaged: Images) -> bool:
     """Whether a copy counts as sound, but is not."""
+    if status != "ok":
+        return False
     both = min(len(images), len(undamaged))
     wrong = (np.abs(images[:both] - undamaged[:both]).mean(axis=(1, 2, 3)) > MAX_DIFFERENCE).sum()
-    return status == "ok" and wrong + max(0, len(undamaged) - both) > MAX_SHARE * len(undamaged)
+    return bool(wrong + max(0, len(undamaged) - both) > MAX_SHARE * len(undamaged))
 
 
 def measure(kind: str, folder: Path, copies: int, seed: int) -> dict[str, int]:
