@@ -1,6 +1,6 @@
-"""The parameters of the benchmarks: those of params.yaml, but one stream of frame differences, from random weights.
+"""The parameters of `pretrain.py`: those of params.yaml, but one stream of frame differences, from random weights.
 
-So all methods and ways that are compared have the same network, input and start.
+So all ways of training that are compared have the same network, input and start.
 """
 
 from mofore.config import Params, load_params

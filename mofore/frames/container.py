@@ -1,8 +1,12 @@
-"""Tell from the structure of a video file whether its end is missing, without relying on its frame counts."""
+"""Tell from the structure of a video file, without decoding it, whether bytes are missing, and whether it is plain.
+
+Frame counts in headers are not relied on.
+"""
 
 import os
 import re
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -88,7 +92,7 @@ def may_be_turned(file: Path) -> bool:
             return False
         if head[4:8] not in ATOMS:
             return True
-        moov = _mp4_atom(opened, file.stat().st_size, b"moov")
+        moov = _moov(opened, file.stat().st_size)
     # After the name of the atom come version (1 byte; it decides how long times are), flags, times, and other fields.
     matrices = []
     for found in re.finditer(b"tkhd|mvhd", moov):
@@ -114,8 +118,8 @@ def ends_in_zeros(file: Path) -> bool:
         return not any(opened.read())
 
 
-def _mp4_end(opened: BinaryIO, size: int) -> int:
-    """Byte offset at which an MP4 or MOV file should end, by the lengths of its top-level atoms."""
+def _mp4_atoms(opened: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
+    """The top-level atoms of an MP4 or MOV file: kind, and byte offsets of its content and of its end."""
     offset = 0
     while offset + 8 <= size:
         opened.seek(offset)
@@ -123,24 +127,23 @@ def _mp4_end(opened: BinaryIO, size: int) -> int:
         if length == 1:  # a 64-bit length follows
             length = int.from_bytes(opened.read(8))
         if kind not in ATOMS or length < 8:  # foreign bytes after the video, or length 0: the atom ends with the file
-            break
+            return
+        content = opened.tell()
         offset += length
-    return offset
+        yield kind, content, offset
 
 
-def _mp4_atom(opened: BinaryIO, size: int, wanted: bytes) -> bytes:
-    """Content of the first top-level atom of a kind; empty if there is none, or if it is too long to be read."""
-    offset = 0
-    while offset + 8 <= size:
-        opened.seek(offset)
-        length, kind = int.from_bytes(opened.read(4)), opened.read(4)
-        if length == 1:  # a 64-bit length follows
-            length = int.from_bytes(opened.read(8))
-        if kind == wanted:
-            return opened.read(length) if length <= MAX_MOOV else b""
-        if length < 8:
-            break
-        offset += length
+def _mp4_end(opened: BinaryIO, size: int) -> int:
+    """Byte offset at which an MP4 or MOV file should end, by the lengths of its top-level atoms."""
+    return max((end for _, _, end in _mp4_atoms(opened, size)), default=0)
+
+
+def _moov(opened: BinaryIO, size: int) -> bytes:
+    """Content of the atom moov, which has the headers; empty if there is none, or if it is too long to be read."""
+    for kind, content, end in _mp4_atoms(opened, size):
+        if kind == b"moov" and end - content <= MAX_MOOV:
+            opened.seek(content)
+            return opened.read(end - content)
     return b""
 
 

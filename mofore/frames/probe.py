@@ -71,12 +71,7 @@ def probe(file: Path) -> Facts:
         suits_opencv = (
             is_first and progressive and not is_hdr and primaries in USUAL_PRIMARIES and codec.name not in SILENT
         )
-        return Facts(
-            stream.index,
-            suits_opencv,
-            turn,
-            note_of(container, stream),
-        )
+        return Facts(stream.index, suits_opencv, turn, note_of(container, stream))
 
 
 def best_stream(container: InputContainer) -> VideoStream:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -14,6 +13,7 @@ from mofore.frames.store import FrameStore
 from mofore.splits import draw_labelled
 from mofore.training import few_labels
 from mofore.training.supervised import train_on_labels
+from tests.helpers.easy_classes import two_easy_classes
 
 Packer = Callable[..., Path]
 CPU = torch.device("cpu")
@@ -52,11 +52,7 @@ def test_each_draw_is_trained_on_its_videos_alone_for_as_many_steps(
 
 @pytest.mark.slow
 def test_it_finds_the_class_of_videos_that_it_has_not_seen(pack: Packer, tiny: Params) -> None:
-    """In every third textured video only the brightness changes; in the others the texture moves."""
-    folder = pack([30] * 24, texture=True)
-    table = pd.read_csv(folder / "videos.csv")
-    table["label"] = np.where(np.arange(24) % 3 == 0, "still", "moving")
-    table.to_csv(folder / "videos.csv", index=False)
+    folder = two_easy_classes(pack)
     train, test = split(folder)
     tiny.supervised.epochs, tiny.supervised.few_draws, tiny.pretrain.lr, tiny.embed.clips = 60, 1, 3e-3, 2
     found = few_labels.predictions(tiny, train, test, CPU)

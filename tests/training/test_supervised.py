@@ -17,6 +17,7 @@ from mofore.embedding.store import read_embeddings, read_few_labels
 from mofore.errors import UserError
 from mofore.frames.store import FrameStore
 from mofore.training.supervised import LabelledClips, train_on_labels, why_untrainable
+from tests.helpers.easy_classes import two_easy_classes
 from tests.helpers.small_project import edit
 
 Packer = Callable[..., Path]
@@ -52,11 +53,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 @pytest.mark.slow
 def test_it_learns_two_easy_classes(pack: Packer, tiny: Params) -> None:
-    """In every third textured video only the brightness changes; in the others the texture moves."""
-    folder = pack([30] * 24, texture=True)
-    table = pd.read_csv(folder / "videos.csv")
-    table["label"] = np.where(np.arange(24) % 3 == 0, "still", "moving")
-    table.to_csv(folder / "videos.csv", index=False)
+    folder = two_easy_classes(pack)
     tiny.supervised.epochs, tiny.pretrain.lr = 40, 3e-3
     encoder, *_, accuracy = train_on_labels(tiny, labelled(folder), CPU)
     assert accuracy > 0.85
