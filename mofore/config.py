@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mofore.errors import UserError
 
 PARAMS_FILE = "params.yaml"
+MIN_BATCH = 4  # videos; the contrast needs others
 STREAMS = ("motion", "appearance")  # of a two-stream encoder, in this order
 RENAMED = {  # key of an earlier version -> its present name, for the error message
     "augment.plain": "augment.clean_target_prob",
@@ -130,7 +131,7 @@ class Pretrain:
     streams: str = field(metadata=one_of("motion", "both"))
     epochs: int = field(metadata=within(1))
     min_steps: int = field(metadata=within(0))
-    batch_size: int = field(metadata=within(4))
+    batch_size: int = field(metadata=within(MIN_BATCH))
     lr: float = field(metadata=within(1e-8, 10))
     weight_decay: float = field(metadata=within(0, 1))
     warmup: float = field(metadata=within(0, 1))
@@ -317,6 +318,8 @@ def _check_values(section: Any, path: Path, prefix: str) -> None:
 
 
 def _check_combinations(p: Params, path: Path) -> None:
+    if not p.data.path or p.data.path.startswith("~"):
+        raise UserError(f"{path}: data.path is '{p.data.path}': write the full path (only a shell knows ~)")
     if p.forecast.gap_max < p.forecast.gap_min:
         raise UserError(
             f"{path}: forecast.gap_max is {p.forecast.gap_max}, below forecast.gap_min {p.forecast.gap_min}: "

@@ -46,6 +46,8 @@ def test_exponents_without_a_dot_are_numbers(tmp_path: Path) -> None:
         ("gap_max: 48", "gap_max: 4.5", "forecast.gap_max: Value '4.5'"),
         ("gap_max: 48", "gap_max: null", "forecast.gap_max"),
         ("gap_max: 48", "gap_max: -1", "forecast.gap_max is -1, but must be at least 0"),
+        ("path: data/videos", "path: ~/videos", "data.path is '~/videos': write the full path"),
+        ("path: data/videos", 'path: ""', "data.path is '': write the full path"),
         ("gap_min: 0 ", "gap_min: 60 ", "forecast.gap_max is 48, below forecast.gap_min 60"),
         (
             "name: small",

@@ -7,11 +7,17 @@ priority and use the idle time. If they fall behind, the training waits for a ba
 Shapes: B batch; the other dimensions are those of a sample.
 """
 
+import math
+import mmap
 import os
+import shutil
+import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -20,8 +26,11 @@ from torch.utils.data import DataLoader
 
 from mofore.errors import UserError
 from mofore.runtime.signals import ignore_stop_signals
+from mofore.utils.text import counted
 
 PREFETCH_BATCHES = 4  # batches made ahead: on a CPU by all workers together, for a GPU by each worker
+FORKS = sys.platform == "linux"  # elsewhere, processes start anew, and share memory by name
+SHARED_MEMORY = Path("/dev/shm")  # of Linux
 WORKER_NICENESS = 10  # of the worker processes: below the training, but not starved by other programs
 ORPHAN_CHECK_SECONDS = 0.5  # time between two checks that the parent lives; an orphan holds its locks until then
 
@@ -52,14 +61,17 @@ def load_batches(
         Each batch in CPU memory, with the type of a sample: a tensor [B, ...] or a named tuple of them.
 
     Raises:
-        UserError: a sample cannot be read.
+        UserError: a sample cannot be read, or for a GPU, the workers need more shared memory than there is.
     """
     if device.type == "cpu":
         yield from _shared_memory_batches(samples, keys, loader_worker_count(workers))
         return
+    rest = iter(keys)
+    first = next(rest, [])
+    _check_shared_memory(samples, first, loader_worker_count(workers))
     loader: DataLoader[Any] = DataLoader(
         samples,  # type: ignore[arg-type] # `Samples` has all that DataLoader needs of a dataset
-        batch_sampler=keys,
+        batch_sampler=chain([first] if first else [], rest),
         num_workers=loader_worker_count(workers),
         pin_memory=device.type == "cuda",
         prefetch_factor=PREFETCH_BATCHES if workers else None,
@@ -74,6 +86,26 @@ def load_batches(
 def loader_worker_count(workers: int) -> int:
     """Number of worker processes for a value of `runtime.workers`."""
     return torch.get_num_threads() if workers < 0 else workers
+
+
+def _check_shared_memory(samples: Samples, batch: list[Any], workers: int) -> None:
+    """Check that all batches that DataLoader prefetches have room. Without it, a worker would be killed by a bus error.
+
+    Raises:
+        UserError: they have not, as in a container, which has 64 MB by default.
+    """
+    if not (workers and batch and SHARED_MEMORY.is_dir()):
+        return
+    sample = sum(torch.as_tensor(field).nbytes for field in _fields(samples[batch[0]]))
+    needed = sample * len(batch) * PREFETCH_BATCHES * workers
+    free = shutil.disk_usage(SHARED_MEMORY).free if os.access(SHARED_MEMORY, os.W_OK) else 0
+    if needed > free:
+        raise UserError(
+            f"{SHARED_MEMORY} has room for {free / 1e6:,.0f} MB, but the batches that "
+            f"{counted(workers, 'process prefetches', 'processes prefetch')} take {needed / 1e6:,.0f} MB: start the "
+            f"container with docker run --shm-size={math.ceil(needed / 1e9 + 1)}g, or lower runtime.workers in "
+            "params.yaml (0 needs none)"
+        )
 
 
 def _shared_memory_batches(samples: Samples, keys: Iterable[list[Any]], n_workers: int) -> Iterator[Any]:
@@ -126,7 +158,8 @@ class _Worker:
         self.index = index
         self.pipe, worker_end = multiprocessing.Pipe()
         arguments = (samples, buffers, index, n_workers, worker_end, os.getpid())
-        self.process = multiprocessing.Process(target=_worker_loop, args=arguments, daemon=True)
+        processes = multiprocessing.get_context("fork" if FORKS else None)
+        self.process = processes.Process(target=_worker_loop, args=arguments, daemon=True)
         self.process.start()
         worker_end.close()
 
@@ -162,8 +195,15 @@ class _Worker:
 def _allocate_batch(sample: Any, batch_size: int) -> Any:
     """Allocate shared memory for a batch of samples of this shape and type."""
     tensors = [torch.as_tensor(field) for field in _fields(sample)]
-    buffer = [torch.empty((batch_size, *x.shape), dtype=x.dtype).share_memory_() for x in tensors]
+    buffer = [_shared_tensor((batch_size, *x.shape), x.dtype) for x in tensors]
     return type(sample)(*buffer) if isinstance(sample, tuple) else buffer[0]
+
+
+def _shared_tensor(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """A tensor that worker processes share; where they fork, without /dev/shm, which is small in containers."""
+    if not FORKS:
+        return torch.empty(shape, dtype=dtype).share_memory_()
+    return torch.frombuffer(mmap.mmap(-1, math.prod(shape) * dtype.itemsize), dtype=dtype).view(shape)
 
 
 def _fields(sample: Any) -> tuple[Any, ...]:

@@ -16,10 +16,10 @@ import numpy.typing as npt
 import pandas as pd
 from joblib import delayed
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 
 from mofore.embedding.geometry import is_constant, standardise, unit
 from mofore.embedding.store import Embeddings, FloatArray, train_test
+from mofore.evaluation.linear import fitting
 from mofore.splits import few_label_draws
 from mofore.utils.workers import in_processes
 
@@ -69,7 +69,7 @@ def accuracies(row: Embeddings, draws: list[npt.NDArray[np.int64]]) -> list[floa
     train_N = row.split == "train"
     row = Embeddings(unit(standardise(row.x_ND, train_N)), row.video, row.label, row.group, row.split)
     train, test = row.labelled("train"), row.labelled("test")
-    with threadpool_limits(1):  # as in `linear`: the solver makes many short steps
+    with fitting():
         return [float((_predict(train.rows(chosen), test.x_ND) == test.label).mean()) for chosen in draws]
 
 

@@ -6,6 +6,9 @@ cross-validation over training groups, never on test videos. Then the classifier
 Shapes: N videos, D dimensions, C classes.
 """
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +56,7 @@ def evaluate_linear(test: Embeddings, train: Embeddings, holdout: float, seed: i
         most probable) and the chosen `C`. A class without training videos cannot be predicted, so its test videos
         count as wrong.
     """
-    with threadpool_limits(1):
+    with fitting():
         c = choose_c(train, holdout, seed)
         classifier = _classifier(c, train.x_ND.shape).fit(train.x_ND, train.label)
         probability_NC = classifier.predict_proba(test.x_ND)
@@ -62,6 +65,17 @@ def evaluate_linear(test: Embeddings, train: Embeddings, holdout: float, seed: i
     scores = with_interval("top1", hit_NC[:, 0], test.group)
     scores |= {"top5": float(hit_NC[:, :5].any(axis=1).mean()), "C": c}
     return LinearResult(scores, ranked_NC[:, 0], hit_NC[:, 0])
+
+
+@contextmanager
+def fitting() -> Iterator[None]:
+    """Fit with one thread, as the solver makes many short steps, and without the warning that classes are small.
+
+    Scikit-learn takes the labels for numbers where there are more than half as many classes as videos.
+    """
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
+        yield
 
 
 def choose_c(train: Embeddings, holdout: float, seed: int) -> float:

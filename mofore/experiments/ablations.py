@@ -12,6 +12,7 @@ ablation's values applied. `seed`, section `runtime` and the name of the experim
 commit, because DVC shows only the experiments of the current commit.
 """
 
+import os
 import re
 import sys
 from dataclasses import asdict, dataclass
@@ -31,6 +32,7 @@ from mofore.experiments.presets import compose_preset
 from mofore.experiments.runs import Run, dvc, flatten, read_experiments
 from mofore.utils.files import write_csv
 from mofore.utils.text import counted
+from mofore.videos.temporary_copy import is_in_copies
 
 SEEDS = (1, 2, 3)
 TARGETS = ("report",)  # the stage that writes the scores of all others into one file
@@ -139,8 +141,15 @@ def queue(rows: list[Row], seeds: list[int], command: str = COMMAND) -> None:
     """Queue the runs that have no scores and are neither queued nor running. Print a line for each run.
 
     Raises:
-        UserError: DVC fails, or another experiment with other parameters already has the name of a run.
+        UserError: DVC fails, another experiment with other parameters already has the name of a run, or the videos
+            are where the queue does not find them.
     """
+    data = load_params().data
+    if data.source != "demo" and not is_in_copies(Path(data.path)):
+        raise UserError(
+            f"{PARAMS_FILE}: data.path is '{data.path}', but the queue runs elsewhere: set it to the full path, "
+            f"{os.path.abspath(data.path)}"
+        )
     experiments, queued = read_experiments(), 0
     for row in {row.experiment: row for row in rows}.values():
         for seed in seeds:

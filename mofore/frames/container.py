@@ -12,8 +12,11 @@ from typing import BinaryIO
 
 ATOMS = {b"ftyp", b"free", b"skip", b"wide", b"moov", b"moof", b"mdat", b"sidx", b"styp", b"mfra", b"udta", b"uuid"}
 NEVER_PADDED = (b"\x1aE\xdf\xa3", b"FLV", b"0&\xb2u", b"OggS", b"G", b"\0\0\x01")  # the first bytes of such files
-MAX_AVI_HEADER = 2**16  # bytes
+HEAD = 2**16  # bytes; with the header of an AVI, and the first picture of a usual video
 PLAIN_AVI_CODECS = {b"XVID", b"DIVX", b"DX50", b"FMP4", b"MP4V"}
+# How supplemental messages begin in H.264 and H.265, where a start code or a length is before each unit.
+MESSAGES = re.compile(rb"\0\0(?:\x01|..)(?:\x06|\x4e\x01)", re.DOTALL)
+DIRECTION_MESSAGE = 47  # "display orientation" in both standards
 NOT_TURNED = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 MAX_MOOV = 2**24  # bytes; a longer one belongs to a video of hours, where decoding one frame is nothing
 ASF_HEADER = b"0&\xb2u"
@@ -69,7 +72,7 @@ def is_plain_avi(file: Path) -> bool:
         OSError: the file cannot be read.
     """
     with file.open("rb") as opened:
-        head = opened.read(MAX_AVI_HEADER)
+        head = opened.read(HEAD)
     head = head[: head.find(b"movi") + 1]  # up to the first frame; empty if that is farther away
     if head[:4] != b"RIFF" or head[8:12] != b"AVI ":
         return False
@@ -80,19 +83,22 @@ def is_plain_avi(file: Path) -> bool:
 def may_be_turned(file: Path) -> bool:
     """Whether a player may have to turn or mirror the pictures of a file; its first frame tells. Saves decoding it.
 
-    False for FLV and ASF, and for MP4 and MOV with the usual matrix in their header and in that of each track. True for
-    others.
+    False for AVI, FLV and ASF, and for MP4 and MOV with the usual matrix in their header and in that of each track,
+    unless there is a message on the direction in the first picture of H.264. True for others.
 
     Raises:
         OSError: the file cannot be read.
     """
     with file.open("rb") as opened:
-        head = opened.read(8)
-        if head[:4] == ASF_HEADER or head[:3] == b"FLV":
-            return False
+        head = opened.read(HEAD)
+        if head[:4] in (ASF_HEADER, b"RIFF") or head[:3] == b"FLV":
+            return _names_a_direction(head)
         if head[4:8] not in ATOMS:
             return True
-        moov = _moov(opened, file.stat().st_size)
+        size = file.stat().st_size
+        moov, pictures = _content(opened, size, b"moov", MAX_MOOV), _content(opened, size, b"mdat", HEAD)
+    if len(moov) == MAX_MOOV or _names_a_direction(pictures):
+        return True
     # After the name of the atom come version (1 byte; it decides how long times are), flags, times, and other fields.
     matrices = []
     for found in re.finditer(b"tkhd|mvhd", moov):
@@ -138,13 +144,34 @@ def _mp4_end(opened: BinaryIO, size: int) -> int:
     return max((end for _, _, end in _mp4_atoms(opened, size)), default=0)
 
 
-def _moov(opened: BinaryIO, size: int) -> bytes:
-    """Content of the atom moov, which has the headers; empty if there is none, or if it is too long to be read."""
+def _content(opened: BinaryIO, size: int, wanted: bytes, longest: int) -> bytes:
+    """Content of the first atom of a kind, cut to `longest` bytes; empty if there is none."""
     for kind, content, end in _mp4_atoms(opened, size):
-        if kind == b"moov" and end - content <= MAX_MOOV:
+        if kind == wanted:
             opened.seek(content)
-            return opened.read(end - content)
+            return opened.read(min(end - content, longest))
     return b""
+
+
+def _names_a_direction(pictures: bytes) -> bool:
+    """Whether these bytes of an H.264 or H.265 stream seem to have a message on the direction of its pictures."""
+    for found in MESSAGES.finditer(pictures):
+        at = found.end()
+        while at < len(pictures) and pictures[at] not in (0, 0x80):  # the end of the unit
+            kind, at = _message_number(pictures, at)
+            length, at = _message_number(pictures, at)
+            if kind == DIRECTION_MESSAGE and length:
+                return True
+            at += length
+    return False
+
+
+def _message_number(data: bytes, at: int) -> tuple[int, int]:
+    """A number of a supplemental message, the sum of its bytes up to the first below 255, and the offset after it."""
+    total = 0
+    while data[at : at + 1] == b"\xff":
+        total, at = total + 255, at + 1
+    return total + (data[at] if at < len(data) else 0), at + 1
 
 
 def _asf_end(opened: BinaryIO, size: int) -> int:

@@ -21,9 +21,6 @@ from mofore.frames.watchdog import write_pack
 from mofore.utils.files import writing
 from mofore.utils.scratch import keyed_folder, scratch
 
-# The modules that determine the bytes of a pack.
-CODE = ["container.py", "decode.py", "outcome.py", "packs.py", "resample.py", "watchdog.py"]
-
 
 @dataclass(frozen=True)
 class Pack:
@@ -83,8 +80,8 @@ def scratch_key(files: Iterable[Path], *more: object) -> str:
     for name in ("opencv-python-headless", "opencv-python", "av"):
         with suppress(importlib.metadata.PackageNotFoundError):
             key.update(f"{name} {importlib.metadata.version(name)}".encode())
-    for code in CODE:
-        key.update(Path(__file__).with_name(code).read_bytes())
+    for code in sorted(Path(__file__).parent.glob("*.py")):
+        key.update(code.read_bytes())
     for file in files:
         try:
             status = file.stat()

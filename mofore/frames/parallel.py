@@ -12,6 +12,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from mofore.errors import UserError
 from mofore.frames.packs import Pack
 from mofore.frames.watchdog import end_child, sigint_blocked
+from mofore.utils.workers import backend as local_backend
 from mofore.utils.workers import end_workers
 
 
@@ -20,7 +21,8 @@ def make_packs(packs: Iterable[Pack], workers: int, backend: str) -> Iterator[in
 
     Args:
         packs: read one at a time, as workers become free.
-        workers: number of worker processes of `loky`; with 0 or 1 this process makes the packs. A Dask cluster uses
+        workers: number of worker processes of `loky`, or of threads where it does not work, each with a process that
+            decodes; with 0 or 1 this process makes the packs. A Dask cluster uses
             all its workers.
         backend: `loky` for processes of this machine, or `dask` for the cluster whose scheduler is at the address in
             the environment variable DASK_SCHEDULER_ADDRESS. Its workers must have mofore installed and share the file
@@ -40,7 +42,7 @@ def make_packs(packs: Iterable[Pack], workers: int, backend: str) -> Iterator[in
             end_child()
     else:
         with sigint_blocked():
-            made = joblib.Parallel(workers, backend="loky", return_as="generator", batch_size=1)(
+            made = joblib.Parallel(workers, backend=local_backend(), return_as="generator", batch_size=1)(
                 joblib.delayed(_make)(pack, os.getpid()) for pack in packs
             )
         try:
@@ -80,7 +82,7 @@ def _on_dask(packs: Iterable[Pack]) -> Iterator[int]:
 
 def _make(pack: Pack, parent: int = 0) -> int:
     """Make a pack and return its number of videos. `parent`: the process whose end ends this one too, 0 for none."""
-    if parent:
+    if parent not in (0, os.getpid()):  # not a thread of the parent
         _exit_with_parent(parent)
     pack.make()
     return len(pack.files)

@@ -1,10 +1,12 @@
 """Decodes a video with PyAV, which tells of each frame whether it is damaged.
 
 Three things count as damage: a frame or packet that FFmpeg marks as corrupt, a frame that it cannot decode, and a line
-that the decoder writes to its log at the level of errors. Some decoders only do one of these.
+that the decoder writes to its log at the level of errors. Some decoders only do one of these. The one of H.265 often
+does none, so zeros inside its packets count as well: the standard forbids them.
 """
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +22,10 @@ from mofore.frames.video import DamagedFrameError, DamagedStartError, OpenedVide
 MAX_FPS = 1000  # a higher rate in a header is an error
 REPAIRS_WELL = {"h264", "mpeg4"}  # their decoders mark what they have repaired; others must stop at an error to show it
 HARMLESS = ("mmco: unref short failure", "co located POCs unavailable")  # a bad list of old pictures, in sound files
+
+# In a packet of H.265: so many zeros without a start code after them are what an interrupted copy leaves. Fewer, and
+# those at the end of a packet, may pad it.
+ZEROS_INSIDE = re.compile(rb"\0{32,}[^\0\x01]")
 
 
 def open_with_pyav(file: Path, index: int, strict: bool = True) -> OpenedVideo:
@@ -55,12 +61,12 @@ def _frames(container: InputContainer, stream: VideoStream, strict: bool) -> Ite
     before = get_level(), get_skip_repeated()
     set_level(ERROR)
     set_skip_repeated(False)  # or the log would lack a line that another file had last
-    yielded = False
+    is_hevc, yielded = stream.codec_context.name == "hevc", False
     start: float | None = -math.inf  # time stamp from which frames are good; None: that of the next key frame
     try:
         with container, Capture() as log:
             for packet in container.demux(stream):
-                damaged = packet.is_corrupt
+                damaged = packet.is_corrupt or (is_hevc and ZEROS_INSIDE.search(bytes(packet)) is not None)
                 try:
                     frames = packet.decode()
                 except av.FFmpegError:

@@ -29,7 +29,7 @@ class Turn:
 
     def __call__(self, image: MatLike) -> MatLike:
         """Turn an image [H, W, C]."""
-        if self == Turn():
+        if not (self.transposed or self.mirrored or self.flipped):
             return image
         turned = image.swapaxes(0, 1) if self.transposed else image
         return np.ascontiguousarray(turned[:: -1 if self.flipped else 1, :: -1 if self.mirrored else 1])

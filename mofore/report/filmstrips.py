@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 
 from mofore.embedding.store import Embeddings
 from mofore.frames.store import FramesArray, FrameStore
+from mofore.report.fonts import families, legible
 from mofore.report.queries import Retrieved, choose_examples
 from mofore.report.style import BLUE, INK, RED, SOFT, STYLE, shorten
 from mofore.utils.files import writing
@@ -41,7 +42,8 @@ def draw_filmstrips(videos: Embeddings, frames: FrameStore, picture: Path, rule:
     """
     examples = choose_examples(videos, rule, seed)
     height = HEADER_H + ROW_H * len(examples.queries)
-    with matplotlib.style.context(["default", STYLE]):
+    fonts = {"font.family": families([*videos.label, *videos.video])}
+    with matplotlib.style.context(["default", STYLE, fonts]):
         figure = Figure(figsize=(WIDTH / 100, height / 100), dpi=100)
         FigureCanvasAgg(figure)
         _write(
@@ -72,11 +74,11 @@ def fit_into_box(frame_HW3: FramesArray, width: int, height: int) -> FramesArray
 
 
 def _draw_query(figure: Figure, query: Retrieved, frames: FrameStore, video_index: dict[str, int], top: int) -> None:
-    _write(figure, MARGIN, top + 18, shorten(query.label or query.video, NAME_LENGTH), weight="bold")
+    _write(figure, MARGIN, top + 18, shorten(legible(query.label or query.video), NAME_LENGTH), weight="bold")
     _draw_strip(figure, frames, video_index[query.video], MARGIN, top + 26, INK)
     for k in range(min(SHOWN_NEIGHBOURS, len(query.videos_K))):
         left = MARGIN + (k + 1) * (STRIP_W + STRIP_GAP)
-        words, colour = shorten(query.labels_K[k] or query.videos_K[k], NAME_LENGTH), SOFT
+        words, colour = shorten(legible(query.labels_K[k] or query.videos_K[k]), NAME_LENGTH), SOFT
         if query.right_K is not None:
             words, colour = (f"✓ right: {words}", RIGHT) if query.right_K[k] else (f"✗ wrong: {words}", WRONG)
         _write(figure, left, top + 18, words, colour, weight="bold")

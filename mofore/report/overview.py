@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
+from mofore.report.fonts import families, legible
 from mofore.report.style import (
     BLACK,
     BLUE,
@@ -80,7 +81,8 @@ def draw_overview(results: Path, picture: Path) -> None:
             `linear.json` and `knn.json`. If a table has no rows, its panel says why.
         picture: PNG file to write, 1600x1000 pixels. The same results give the same bytes.
     """
-    with matplotlib.style.context(["default", STYLE]):
+    labels = read_table(results / "map.csv")["label"]
+    with matplotlib.style.context(["default", STYLE, {"font.family": families(labels)}]):
         figure = compose(results)
         with writing(picture) as file:
             figure.savefig(file, format="png", metadata={"Software": None})
@@ -207,7 +209,7 @@ def _draw_map(ax: Axes, points: pd.DataFrame) -> list[Text]:
         ax.plot(*xy_N2.T, marker, color=colour, markersize=6, alpha=0.75, markeredgewidth=0)
         x, y = np.median(xy_N2, axis=0)
         spreads.append(np.linalg.norm(xy_N2 - (x, y), axis=1).mean())
-        names.append((x, y, shorten(label), darker(colour)))
+        names.append((x, y, shorten(legible(label)), darker(colour)))
     how_to_read = f"a dot is a video; {'colour and shape tell its class' if classes else 'no labels to colour by'}"
     if len(classes) > MAX_NAMED_CLASSES:
         # Name only the most compact classes: the videos of the others are too spread out for one label.
@@ -239,7 +241,7 @@ def _draw_confusion(ax: Axes, confusion: pd.DataFrame) -> None:
         show_message(ax, NO_LABELS)
         return
     add_title(ax, "Confusion of the linear probe", "rows: actual, columns: predicted; shade: share of the row")
-    names = [shorten(name) for name in shade_confusion(ax, confusion, MAX_NAMED_CLASSES, 9)]
+    names = [shorten(legible(name)) for name in shade_confusion(ax, confusion, MAX_NAMED_CLASSES, 9)]
     ax.spines[:].set_visible(True)
     ax.set(ylabel="actual")
     if len(names) > MAX_NAMED_CLASSES:

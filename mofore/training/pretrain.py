@@ -10,7 +10,7 @@ from torch.optim import AdamW
 from mofore.clips.dataset import EpochSampler, ForecastDataset, to_device
 from mofore.clips.loader import Samples, load_batches, loader_worker_count
 from mofore.clips.sampling import clip_span
-from mofore.config import Params, Pretrain
+from mofore.config import MIN_BATCH, Params, Pretrain
 from mofore.errors import UserError
 from mofore.frames.store import FrameStore
 from mofore.method.model import MoFore
@@ -24,6 +24,7 @@ from mofore.training.optim import cosine, learning_rate
 from mofore.training.state import TrainingRun, clips_per_step
 from mofore.training.step import train_step
 from mofore.utils.progress import progress, tell
+from mofore.utils.text import counted
 
 HEALTH_EVERY_STEPS = 50  # steps between two updates of the collapse diagnostics in the progress line
 
@@ -145,10 +146,16 @@ def set_schedule(optimizer: AdamW, params: Params, share: float) -> tuple[float,
 
 
 def _check_batch(videos: int, batch_size: int, processes: Processes) -> None:
+    usable = counted(videos, "training video is", "training videos are") + " usable"
+    if videos < MIN_BATCH:
+        raise UserError(
+            f"data/frames/videos.csv: only {usable}, but training needs {MIN_BATCH}: add videos, of which a quarter is "
+            "held out"
+        )
     if videos < batch_size:
         raise UserError(
-            f"params.yaml: pretrain.batch_size is {batch_size}, but only {videos} training videos are usable: "
-            f"lower it to at most {videos} or add videos"
+            f"params.yaml: pretrain.batch_size is {batch_size}, but only {usable}: lower it to at most {videos} or add "
+            "videos"
         )
     if batch_size % processes.count:
         raise UserError(

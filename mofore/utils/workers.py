@@ -1,5 +1,6 @@
 """Runs work in worker processes (joblib with Loky), and ends them afterwards."""
 
+import multiprocessing
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -15,8 +16,20 @@ def worker_count(workers: int) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def backend() -> str:
+    """Joblib's backend for local work: `loky`, processes; or `threading` where processes cannot share semaphores.
+
+    That is so where /dev/shm is read-only or missing, as in some containers.
+    """
+    try:
+        multiprocessing.Lock()
+    except OSError:
+        return "threading"
+    return "loky"
+
+
 def in_processes(jobs: Iterable[Any], workers: int) -> Iterator[Any]:
-    """Run calls in worker processes.
+    """Run calls in worker processes, or in threads where `backend` says so.
 
     Args:
         jobs: calls made with joblib's `delayed`.
@@ -28,7 +41,7 @@ def in_processes(jobs: Iterable[Any], workers: int) -> Iterator[Any]:
     from joblib import Parallel  # imported here because most stages need only `worker_count`
 
     try:
-        yield from Parallel(max(1, workers), return_as="generator")(jobs)
+        yield from Parallel(max(1, workers), backend=backend(), return_as="generator")(jobs)
     finally:
         if workers > 1:
             end_workers()
@@ -36,6 +49,8 @@ def in_processes(jobs: Iterable[Any], workers: int) -> Iterator[Any]:
 
 def end_workers() -> None:
     """End Loky's worker processes. Otherwise they would stay idle and keep their memory for minutes."""
+    if backend() != "loky":
+        return
     from joblib.externals.loky import get_reusable_executor
 
     get_reusable_executor().shutdown(kill_workers=True)

@@ -5,6 +5,7 @@
 - `ucf101`: UCF101 from the user's disk or from its servers.
 """
 
+import os
 from pathlib import Path
 
 from mofore.catalog import RAW, Video, video_root, write_video_list
@@ -15,6 +16,7 @@ from mofore.videos.folder import Folder, look_alike, read_folder
 from mofore.videos.grouping import add_groups_and_splits, held_out_fold
 from mofore.videos.hashes import find_copies, hash_files
 from mofore.videos.synthetic.make import make_demo
+from mofore.videos.temporary_copy import is_in_copies, link_originals
 from mofore.videos.ucf101_splits import read_split
 
 
@@ -28,8 +30,10 @@ def download(params: Params) -> str:
         UserError: the source is missing or wrong, or its videos cannot be split into train and test.
     """
     RAW.mkdir(parents=True, exist_ok=True)
+    root = Path(params.data.path)
+    if params.data.source != "demo":
+        link_originals(root)
     if params.data.source == "folder":
-        root = Path(params.data.path)
         folder = read_folder(root)
         # Only a check that a split is possible, before hours of decoding. The stage manifest makes the split.
         videos = add_groups_and_splits(folder.videos, root, held_out_fold(params.data.split), seed=0)
@@ -42,6 +46,10 @@ def download(params: Params) -> str:
         demo = params.demo
         make_demo(RAW, demo.groups, demo.clips, demo.seed, worker_count(params.runtime.workers))
         videos, notes = read_split(RAW / "splits", 1), []
+    if params.data.source != "demo" and not is_in_copies(root):
+        notes.append(
+            f"data.path is a relative path: for dvc exp run --temp and the queue, set it to {os.path.abspath(root)}"
+        )
     files = hash_files(video_root(params.data), [v.path for v in videos], worker_count(params.runtime.workers))
     write_video_list(files)
     if copies := find_copies(files):

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
@@ -261,6 +262,41 @@ def test_an_error_in_a_worker_is_raised_by_the_caller(
     if device == CPU:
         assert not worker_processes()
     gc.collect()  # DataLoader ends its workers when it is collected, and the error refers to it
+
+
+@pytest.mark.parametrize("room", ["64k", "64m", "64k,ro"])
+@pytest.mark.parametrize("device", ["cpu", "mps"])
+def test_a_container_with_little_shared_memory(room: str, device: str) -> None:
+    """On a CPU none is needed; for a GPU, one line says how much is."""
+    mount = ["unshare", "--mount", "--map-root-user", "sh", "-c"]
+    remount = "mount -o remount,ro /dev/shm" if room.endswith(",ro") else "true"
+    prepare = f"mount -t tmpfs -o size={room[:3]} tmpfs /dev/shm && {remount}"
+    if subprocess.run([*mount, prepare], capture_output=True, check=False).returncode:
+        pytest.skip("no right to mount a file system")
+    code = textwrap.dedent("""
+        import numpy as np, torch
+        from mofore.clips.loader import load_batches
+        from mofore.errors import run_stage
+        class Samples:
+            def __getitem__(self, key): return np.full((16, 112, 112, 3), key, np.uint8)
+            def video(self, key): return key
+        def main():
+            keys = [list(range(first, first + 32)) for first in range(0, 192, 32)]
+            batches = load_batches(Samples(), keys, 2, torch.device("DEVICE"))
+            print([int(key) for batch in batches for key in batch[:, -1, -1, -1, -1]] == list(range(192)))
+        run_stage(main)
+    """).replace("DEVICE", device)
+    command = [*mount, prepare + ' && exec "$0" -c "$1"', sys.executable, code]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    if device == "cpu":
+        assert (ran.stdout, ran.stderr) == ("True\n", "")
+    else:
+        megabytes = {"64k": 0, "64m": 67}.get(room, 0)
+        assert ran.stderr == (
+            f"error: /dev/shm has room for {megabytes} MB, but the batches that 2 processes prefetch take 154 MB: "
+            "start the container with docker run --shm-size=2g, or lower runtime.workers in params.yaml "
+            "(0 needs none)\n"
+        )
 
 
 def test_workers_end_when_the_generator_is_closed() -> None:

@@ -1,6 +1,7 @@
 """Linear evaluation: scores against scikit-learn, choice of C, chance on permuted labels, cross-validation."""
 
 import multiprocessing
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -160,3 +161,12 @@ def test_one_group_only_still_gets_an_answer() -> None:
     train = blobs(30, 0.1, 0, "train")
     train.group[:] = "one"
     assert evaluate_linear(blobs(30, 0.1, 1, "test"), train, 0.25, seed=0).scores["C"] == 1
+
+
+def test_classes_of_one_or_two_videos_raise_no_warning() -> None:
+    train, test = blobs(40, 0.1, 0, "train"), blobs(20, 0.1, 1, "test")
+    train = replace(train, label=np.array([f"class {n // 2}" for n in range(40)]))
+    test = replace(test, label=train.label[:20])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluate_linear(test, train, holdout=0.25, seed=0)

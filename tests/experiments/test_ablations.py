@@ -57,6 +57,15 @@ def three() -> tuple[Row, Row, Row]:
     return default, forecasting, contrast
 
 
+def test_videos_that_the_queue_does_not_find(project: Path, called: list[tuple[str, ...]]) -> None:
+    params = (project / "params.yaml").read_text(encoding="utf-8")
+    params = params.replace("source: demo", "source: folder").replace("path: data/videos", "path: clips")
+    (project / "params.yaml").write_text(params, encoding="utf-8")
+    with pytest.raises(UserError, match=rf"data.path is 'clips', .* set it to the full path, {project}/clips"):
+        queue(list(three()), [1])
+    assert not called
+
+
 def run(row: Row, seed: int, score: float, state: str = "success", others: dict[str, Any] | None = None) -> Run:
     scores = {
         key + end: score + more for key, _ in SCORES.values() for end, more in (("", 0), ("_low", -1), ("_high", 2))

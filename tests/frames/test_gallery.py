@@ -150,6 +150,34 @@ def test_pictures_are_turned_and_mirrored(matrix: tuple[int, int, int, int], vid
         assert np.abs(pixel.astype(int) - colour).max() < 25
 
 
+DIRECTION = b"\x06\x2f\x03\x08\x00\x14\x80"  # H.264's message of "display orientation": 90 degrees, counter-clockwise
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mp4", "a.mov", "a.flv", "a.ts"])
+def test_a_direction_that_only_the_pictures_name(name: str, tmp_path: Path) -> None:
+    source = write_gallery_video(tmp_path / f"source_{name}", Video())
+    file = tmp_path / name
+    with av.open(str(source)) as container, av.open(str(file), "w") as out:
+        stream = out.add_stream_from_template(container.streams.video[0])
+        before = b"\0\0\0\1" if name in ("a.avi", "a.ts") else len(DIRECTION).to_bytes(4)
+        for old in container.demux(video=0):
+            if old.dts is not None:
+                packet = av.Packet(before + DIRECTION + bytes(old))
+                packet.pts, packet.dts, packet.time_base, packet.duration = (
+                    old.pts,
+                    old.dts,
+                    old.time_base,
+                    old.duration,
+                )
+                packet.is_keyframe, packet.stream = old.is_keyframe, stream
+                out.mux(packet)
+    found, images = decode(file)
+    assert (found.status, found.width, found.height) == ("ok", *SIZE[::-1])
+    high, wide = images[0].shape[:2]
+    assert np.abs(images[0][high - high // 6, wide // 6].astype(int) - CORNERS["red"]).max() < 25
+    assert np.abs(images[0][high // 6, wide // 6].astype(int) - CORNERS["green"]).max() < 25
+
+
 def test_the_outcome_does_not_depend_on_the_file_before(tmp_path: Path) -> None:
     """The second of two files with the same complaint is not taken for sound."""
     whole = write_gallery_video(tmp_path / "a.mkv", Video("mpeg4", options={"g": "12"}))
@@ -167,6 +195,20 @@ def test_the_outcome_does_not_depend_on_the_file_before(tmp_path: Path) -> None:
     assert one.status == "truncated"
     assert one.lengths == two.lengths == three.lengths
     assert one.reason == two.reason == three.reason
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_zeros_inside_h265_are_damage(name: str, tmp_path: Path) -> None:
+    """Its decoder takes them for a picture and does not complain."""
+    whole = write_gallery_video(tmp_path / name, Video("libx265", options={"x265-params": "log-level=none:keyint=5"}))
+    with av.open(str(whole)) as container:
+        places = {t: packet.pos + packet.size - 150 for t, packet in enumerate(container.demux(video=0)) if packet.pos}
+    data = whole.read_bytes()
+    for t in (5, 10, 15):  # key frames
+        whole.write_bytes(data[: places[t]] + bytes(100) + data[places[t] + 100 :])
+        found = decode(whole)[0]
+        assert found.status == "truncated"
+        assert len(found.lengths) <= t
 
 
 needs_cases = pytest.mark.skipif(not (SHARED / "cases").exists(), reason="the shared cases are not here")

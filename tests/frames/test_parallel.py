@@ -42,6 +42,15 @@ def test_all_backends_make_the_same(tmp_path: Path) -> None:
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
+@needs_proc
+def test_threads_make_the_same_where_processes_cannot_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(make_packs(packs(tmp_path / "one"), 1, "loky")) == [2] * 4
+    monkeypatch.setattr("mofore.frames.parallel.local_backend", lambda: "threading")
+    assert list(make_packs(packs(tmp_path / "two"), 2, "loky")) == [2] * 4
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    wait_until(lambda: not decoders(os.getpid()))
+
+
 def test_an_error_in_a_worker_is_raised(tmp_path: Path) -> None:
     (tmp_path / "file").touch()  # a file at the path of the folder
     pack = Pack(tmp_path / "file/pack-00000.bin", [tmp_path / "a.avi"], Frames(16, 0, 90), 60)

@@ -161,8 +161,11 @@ def test_clips_longer_than_any_video_are_an_error(pack: Packer, tiny: Params) ->
 
 
 def test_fewer_videos_than_a_batch_is_an_error(pack: Packer, tiny: Params) -> None:
-    with pytest.raises(UserError, match=r"pretrain.batch_size is 4, but only 3 training videos"):
+    with pytest.raises(UserError, match=r"only 3 training videos are usable, but training needs 4: add videos"):
         pretrain(tiny, FrameStore(pack([20, 20, 20])))
+    tiny.pretrain.batch_size = 6
+    with pytest.raises(UserError, match=r"batch_size is 6, but only 5 training videos .* lower it to at most 5"):
+        pretrain(tiny, FrameStore(pack([20] * 5)))
 
 
 def test_a_batch_size_that_is_no_multiple_of_the_processes_is_an_error(pack: Packer, tiny: Params) -> None:

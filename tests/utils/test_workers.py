@@ -8,7 +8,7 @@ import time
 import pytest
 from joblib import delayed
 
-from mofore.utils.workers import in_processes, worker_count
+from mofore.utils.workers import backend, in_processes, worker_count
 from tests.helpers.processes import descendants, needs_proc, wait_until
 
 
@@ -65,3 +65,13 @@ def test_an_error_comes_out_and_the_workers_end() -> None:
         list(in_processes((delayed(fail_at)(n, 2) for n in range(6)), 2))
     tracker = multiprocessing.resource_tracker._resource_tracker._pid  # type: ignore[attr-defined]
     wait_until(lambda: len(set(descendants(os.getpid())) - before - {tracker}) <= 1)  # Loky's resource tracker stays
+
+
+def test_threads_take_the_place_of_processes_that_cannot_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError(30, "Read-only file system")
+
+    assert backend() == "loky"
+    monkeypatch.setattr(multiprocessing, "Lock", fail)
+    assert backend() == "threading"
+    assert list(in_processes((delayed(square)(n) for n in range(6)), 2)) == [(n**2, os.getpid()) for n in range(6)]

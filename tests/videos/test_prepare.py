@@ -23,7 +23,7 @@ def own(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Para
         (tmp_path / "own" / name).touch()
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
-    params.data.source, params.data.path = "folder", "../own"
+    params.data.source, params.data.path = "folder", str(tmp_path / "own")
     return params
 
 
@@ -38,6 +38,14 @@ def test_folder_is_listed_and_not_copied(own: Params) -> None:
         "5.mp4", "6.mp4", "a/1.mp4", "a/2.mp4", "a/3.mp4", "a/4.mp4", "b/1.mp4", "b/2.mp4"
     ]  # fmt: skip
     assert os.listdir("data/raw") == ["files.csv"]
+
+
+def test_a_relative_path_that_experiments_will_not_find(own: Params) -> None:
+    full = own.data.path
+    own.data.path = "../own"
+    assert download(own).endswith(
+        f"data.path is a relative path: for dvc exp run --temp and the queue, set it to {full}"
+    )
 
 
 def test_only_the_listed_videos_are_used(own: Params) -> None:
