@@ -96,6 +96,7 @@ def encode(path: Path, codec: str, options: dict[str, str], images: list[npt.NDA
         stream = container.add_stream(codec, rate=25, options=options)
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.bit_rate = WIDTH, HEIGHT, 800_000
+        stream.codec_context.thread_count = 1  # the bytes of some encoders depend on it
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         for image in images:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))

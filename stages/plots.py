@@ -8,9 +8,11 @@ from mofore.errors import run_stage
 from mofore.frames.store import FrameStore
 from mofore.report.embedding_map import map_videos
 from mofore.report.filmstrips import draw_filmstrips
+from mofore.report.fonts import legible
 from mofore.report.overview import draw_overview
 from mofore.report.queries import check_queries
 from mofore.utils.files import write_csv
+from mofore.utils.text import some_names
 
 
 def main() -> None:
@@ -24,7 +26,10 @@ def main() -> None:
     frames = FrameStore(Path("data/frames"))
     draw_filmstrips(videos, frames, results / "filmstrips.jpg", params.report.queries, params.seed)
     draw_overview(results, results / "overview.png")
-    print(f"plots: {len(points)} videos in results/map.csv, pictures in results/overview.png and filmstrips.jpg")
+    line = f"plots: {len(points)} videos in results/map.csv, pictures in results/overview.png and filmstrips.jpg"
+    if unknown := [name for name in sorted(set(videos.label)) if legible(name) != name]:
+        line += f"; no installed font has the letters of {some_names(unknown)}: pictures show their codes"
+    print(line)
 
 
 if __name__ == "__main__":

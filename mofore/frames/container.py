@@ -7,21 +7,23 @@ import os
 import re
 import struct
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 ATOMS = {b"ftyp", b"free", b"skip", b"wide", b"moov", b"moof", b"mdat", b"sidx", b"styp", b"mfra", b"udta", b"uuid"}
 NEVER_PADDED = (b"\x1aE\xdf\xa3", b"FLV", b"0&\xb2u", b"OggS", b"G", b"\0\0\x01")  # the first bytes of such files
 HEAD = 2**16  # bytes; with the header of an AVI, and the first picture of a usual video
-PLAIN_AVI_CODECS = {b"XVID", b"DIVX", b"DX50", b"FMP4", b"MP4V"}
 # How supplemental messages begin in H.264 and H.265, where a start code or a length is before each unit.
 MESSAGES = re.compile(rb"\0\0(?:\x01|..)(?:\x06|\x4e\x01)", re.DOTALL)
-DIRECTION_MESSAGE = 47  # "display orientation" in both standards
+MAX_MESSAGES, MAX_MESSAGES_OF_UNIT = 2**12, 32  # bytes, and number
+DIRECTION_MESSAGE, LONG_DIRECTION = 47, 9  # "display orientation" in both standards; bytes, more than it can have
 NOT_TURNED = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 MAX_MOOV = 2**24  # bytes; a longer one belongs to a video of hours, where decoding one frame is nothing
 ASF_HEADER = b"0&\xb2u"
 MAX_MPEG_PACKET = 2**17  # bytes; twice the longest packet of a program stream
 MPEG_PACKETS = {bytes([kind]) for kind in range(0xBD, 0xF0)}  # private, padding, sound and video
+PROGRAM_END = b"\0\0\1\xb9"  # of an MPEG program stream; zeros may follow
 ZEROS = 256  # bytes; so many at the end are no chance
 
 
@@ -48,6 +50,16 @@ def is_cut_off(file: Path) -> bool:
     return False
 
 
+def is_fragmented(file: Path) -> bool:
+    """Whether an MP4 file consists of fragments, so that no header gives the number of all its frames.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with file.open("rb") as opened:
+        return any(kind == b"moof" for kind, _, _ in _mp4_atoms(opened, file.stat().st_size))
+
+
 def ends_within_a_packet(file: Path) -> bool:
     """Whether an MPEG transport or program stream ends within one of its packets. False for other formats.
 
@@ -61,23 +73,6 @@ def ends_within_a_packet(file: Path) -> bool:
             return opened.read(1) == b"G"  # how a packet begins; not what was appended
         opened.seek(0)
         return opened.read(4) == b"\0\0\1\xba" and _last_mpeg_packet_end(opened, size) > size
-
-
-def is_plain_avi(file: Path) -> bool:
-    """Whether a file is an AVI with one video stream, of a codec that has no colours and no direction of its own.
-
-    OpenCV decodes such a file rightly, or complains. Saves opening it twice; most old data sets consist of them.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    with file.open("rb") as opened:
-        head = opened.read(HEAD)
-    head = head[: head.find(b"movi") + 1]  # up to the first frame; empty if that is farther away
-    if head[:4] != b"RIFF" or head[8:12] != b"AVI ":
-        return False
-    codecs = re.findall(rb"strh.{4}vids(.{4})", head, re.DOTALL)
-    return len(codecs) == 1 and codecs[0].upper() in PLAIN_AVI_CODECS
 
 
 def may_be_turned(file: Path) -> bool:
@@ -120,8 +115,18 @@ def ends_in_zeros(file: Path) -> bool:
         head = opened.read(4)
         if file.stat().st_size < 2 * ZEROS or not head.startswith(NEVER_PADDED):
             return False
-        opened.seek(-ZEROS, os.SEEK_END)
-        return not any(opened.read())
+        opened.seek(-min(file.stat().st_size, HEAD), os.SEEK_END)
+        tail = opened.read()
+    rest = tail.rstrip(b"\0")
+    if len(tail) - len(rest) < ZEROS or rest.endswith(PROGRAM_END):
+        return False
+    return not any(_is_void(tail[at:]) for at in range(max(0, len(rest) - 9), len(rest)))
+
+
+def _is_void(element: bytes) -> bool:
+    """Whether this is a whole element of Matroska that keeps room free."""
+    content = BytesIO(element[1:])
+    return element[:1] == b"\xec" and _matroska_length(content) == len(element) - 1 - content.tell()
 
 
 def _mp4_atoms(opened: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
@@ -156,11 +161,14 @@ def _content(opened: BinaryIO, size: int, wanted: bytes, longest: int) -> bytes:
 def _names_a_direction(pictures: bytes) -> bool:
     """Whether these bytes of an H.264 or H.265 stream seem to have a message on the direction of its pictures."""
     for found in MESSAGES.finditer(pictures):
-        at = found.end()
-        while at < len(pictures) and pictures[at] not in (0, 0x80):  # the end of the unit
-            kind, at = _message_number(pictures, at)
-            length, at = _message_number(pictures, at)
-            if kind == DIRECTION_MESSAGE and length:
+        unit = pictures[found.end() : found.end() + MAX_MESSAGES].replace(b"\0\0\3", b"\0\0")  # without padding
+        at = 0
+        for _ in range(MAX_MESSAGES_OF_UNIT):
+            if unit[at : at + 1] in (b"", b"\x80"):  # the end
+                break
+            kind, at = _message_number(unit, at)
+            length, at = _message_number(unit, at)
+            if kind == DIRECTION_MESSAGE and 0 < length < LONG_DIRECTION:
                 return True
             at += length
     return False

@@ -18,7 +18,8 @@ import cv2
 from cv2.typing import MatLike
 
 from mofore.config import Frames
-from mofore.frames.container import ends_in_zeros, ends_within_a_packet, is_cut_off, is_plain_avi
+from mofore.frames.avi import frames_before_a_break, is_plain_avi
+from mofore.frames.container import ends_in_zeros, ends_within_a_packet, is_cut_off, is_fragmented
 from mofore.frames.opencv import ComplaintError, open_with_opencv
 from mofore.frames.outcome import Outcome
 from mofore.frames.resample import TimeStampError, resample
@@ -91,6 +92,8 @@ def _unreadable_reason(file: Path) -> str:
             head = opened.read(len(LFS_POINTER))
         if head == LFS_POINTER:
             return "a Git LFS pointer, not the video itself: run `git lfs pull`"
+        if head.startswith(b"ffconcat version"):
+            return "a list of other files, not a video itself"
         return "" if head else "empty file, zero bytes"
     except OSError as error:
         return str(error.strerror)
@@ -106,7 +109,7 @@ def _write_jpegs(
         ComplaintError: OpenCV's frames cannot be trusted.
         OSError: `out` cannot be written.
     """
-    lengths = array("i")
+    lengths, start = array("i"), out.tell()
     width = height = decoded = 0
     damage = ""
     size = (0, 0)  # of the stored images before they are turned
@@ -140,7 +143,14 @@ def _write_jpegs(
             out.write(jpeg.data)
             lengths.append(jpeg.size)
             on_frame()  # resampling may repeat a frame for minutes
+        if not damage and decoded < video.header_frames and _has_damaged_packets(file, facts.stream):
+            damage = "damaged"
         reason = _incomplete_reason(file, decoded, video.header_frames, damage)
+        if not reason and decoded < video.header_frames and (sound := _frames_before_a_break(file)) is not None:
+            reason = f"damaged: {sound} of {video.header_frames} frames decoded"
+            lengths = lengths[: int(sound * wanted.fps / video.fps) if wanted.fps and video.fps else sound]
+            out.seek(start + sum(lengths))
+            out.truncate()
     except TimeStampError as error:
         reason = str(error)
     if not lengths:
@@ -170,9 +180,10 @@ def _incomplete_reason(file: Path, decoded: int, header_frames: int, damage: str
     a frame is damaged.
     """
     missing = decoded < header_frames
-    if missing and _shows(is_cut_off, file):
+    suspicious = missing or not header_frames or _shows(is_fragmented, file)
+    if suspicious and _shows(is_cut_off, file):
         what = "cut off"
-    elif (missing or not header_frames) and _shows(ends_in_zeros, file):
+    elif suspicious and _shows(ends_in_zeros, file):
         what = "its end is zeros"
     elif _shows(ends_within_a_packet, file):
         what = "cut off"
@@ -181,6 +192,22 @@ def _incomplete_reason(file: Path, decoded: int, header_frames: int, damage: str
     else:
         return ""
     return f"{what}: {decoded} of {header_frames} frames decoded" if missing else f"{what}: {decoded} frames decoded"
+
+
+def _has_damaged_packets(file: Path, stream: int) -> bool:
+    from mofore.frames.probe import has_damaged_packets  # here: see above
+
+    try:
+        return has_damaged_packets(file, stream)
+    except UndecodableError:
+        return False
+
+
+def _frames_before_a_break(file: Path) -> int | None:
+    try:
+        return frames_before_a_break(file)
+    except OSError:
+        return None
 
 
 def _shows(sign: Callable[[Path], bool], file: Path) -> bool:

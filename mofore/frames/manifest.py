@@ -14,7 +14,7 @@ from mofore.catalog import GROUPED_SPLIT, PACKS, Video, csv_bytes, read_video_li
 from mofore.config import Params
 from mofore.errors import UserError
 from mofore.utils.files import writing
-from mofore.utils.text import some_names
+from mofore.utils.text import counted, some_names
 from mofore.videos.assign import assign
 from mofore.videos.grouping import RANDOM
 from mofore.videos.hashes import find_copies
@@ -47,6 +47,12 @@ def write_manifest(params: Params) -> str:
     parts = [f"manifest: train {train}, test {len(videos) - train}"]
     if train == len(videos):
         parts.append("no video is for testing, so there will be no scores")
+    unseen = sorted({v.label for v in videos} - {v.label for v in videos if v.split == "train"} - {""})
+    if unseen and params.data.split != RANDOM:
+        parts.append(
+            f"warning: no training video of {counted(len(unseen), 'class', 'classes')}, {some_names(unseen)}, so "
+            "their test videos count as wrong: give their videos more than one group, or a split in videos.csv"
+        )
     if params.data.split == RANDOM:
         parts.append(_recordings(videos, grouped))
     if across := _copies_across(videos):

@@ -3,12 +3,14 @@
 PyAV tells what OpenCV does not: covers and further streams, mirrored pictures, interlacing, wide gamuts.
 """
 
+import re
 from pathlib import Path
 
 import av
 import numpy as np
 from av import VideoFrame
 from av.container import InputContainer
+from av.packet import Packet
 from av.sidedata.sidedata import Type
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -25,6 +27,10 @@ TURN_OF_ANGLE = {  # degrees, counter-clockwise
     270: Turn(True, mirrored=True),
 }
 SILENT = {"hevc"}  # codecs whose decoder repairs damage without a line in its log, all that OpenCV would show of it
+# So many zeros inside a packet are what an interrupted copy leaves: these codecs do not write them, but their decoders
+# take them for pictures. Fewer, those at the end, and those before a start code may pad a packet.
+WITHOUT_ZEROS = {"hevc", "vp8", "vp9", "wmv1", "wmv2"}
+ZEROS_INSIDE = re.compile(rb"\0{32,}[^\0\x01]")
 PROGRESSIVE = {0, 1}  # field orders: unknown, progressive
 PACKETS_TO_FIRST_FRAME = 256
 
@@ -60,27 +66,33 @@ def probe(file: Path) -> Facts:
         if codec is None:
             return Facts(stream.index)
         codec.thread_count = 1
+        header_size = codec.width, codec.height
         progressive, primaries = codec.field_order in PROGRESSIVE, int(codec.color_primaries)
         is_hdr = int(codec.color_trc) in HDR
         turn = Turn()
-        if (codec.name == "mjpeg" or may_be_turned(file)) and (first := _first_frame(container, stream)):
+        right_size = True  # OpenCV gives all pictures the size that the header has
+        if (codec.name in ("mjpeg", "hevc") or may_be_turned(file)) and (first := _first_frame(container, stream)):
             turn = turn_of(first)
+            right_size = (first.width, first.height) == header_size
             progressive, primaries = progressive and not first.interlaced_frame, int(first.color_primaries)
             is_hdr = is_hdr or int(first.color_trc) in HDR
         is_first = stream.index == container.streams.video[0].index
-        suits_opencv = (
-            is_first and progressive and not is_hdr and primaries in USUAL_PRIMARIES and codec.name not in SILENT
-        )
+        usual_colours = primaries in USUAL_PRIMARIES and not is_hdr
+        suits_opencv = is_first and right_size and progressive and usual_colours and codec.name not in SILENT
+        if suits_opencv and codec.name in WITHOUT_ZEROS:
+            suits_opencv = not has_damaged_packets(file, stream.index)
         return Facts(stream.index, suits_opencv, turn, note_of(container, stream))
 
 
 def best_stream(container: InputContainer) -> VideoStream:
     """The video stream that the `ffmpeg` command takes: no cover, if possible, then the largest picture.
 
-    The flag "default" counts as much as DEFAULT_BONUS pixels. Of equals, the first.
+    The flag "default" counts as much as DEFAULT_BONUS pixels. Of equals, the first. Unknown codecs are the last choice.
     """
 
     def score(stream: VideoStream) -> int:
+        if stream.codec_context is None:
+            return -1
         if stream.disposition & Disposition.attached_pic:
             return 1
         is_default = bool(stream.disposition & Disposition.default)
@@ -108,6 +120,26 @@ def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame |
     except (av.FFmpegError, ValueError, MemoryError):
         pass  # decoding will give the reason
     return None
+
+
+def has_zeros(packet: "Packet[VideoStream]", codec: str) -> bool:
+    """Whether a packet has zeros inside that its codec does not write."""
+    return codec in WITHOUT_ZEROS and ZEROS_INSIDE.search(bytes(packet)) is not None
+
+
+def has_damaged_packets(file: Path, index: int) -> bool:
+    """Whether packets of a stream cannot be read, or have zeros inside. They are not decoded, which is fast.
+
+    Raises:
+        UndecodableError: PyAV cannot read the file.
+    """
+    with open_container(file) as container:
+        stream = container.streams[index]
+        assert isinstance(stream, VideoStream)
+        try:
+            return any(has_zeros(packet, stream.codec_context.name) for packet in container.demux(stream))
+        except (av.FFmpegError, ValueError, MemoryError):
+            return True
 
 
 def turn_of(frame: VideoFrame) -> Turn:

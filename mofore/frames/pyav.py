@@ -1,31 +1,38 @@
 """Decodes a video with PyAV, which tells of each frame whether it is damaged.
 
 Three things count as damage: a frame or packet that FFmpeg marks as corrupt, a frame that it cannot decode, and a line
-that the decoder writes to its log at the level of errors. Some decoders only do one of these. The one of H.265 often
-does none, so zeros inside its packets count as well: the standard forbids them.
+that the decoder writes to its log at the level of errors. Some decoders only do one of these, others none, so zeros
+inside a packet count as well.
 """
 
 import math
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
+from av import VideoFrame
+from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 from av.logging import ERROR, Capture, get_level, get_skip_repeated, set_level, set_skip_repeated
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from cv2.typing import MatLike
 
-from mofore.frames.probe import open_container
+from mofore.frames.probe import SILENT, has_zeros, open_container
 from mofore.frames.video import DamagedFrameError, DamagedStartError, OpenedVideo, UndecodableError, pixel_aspect
 
 MAX_FPS = 1000  # a higher rate in a header is an error
-REPAIRS_WELL = {"h264", "mpeg4"}  # their decoders mark what they have repaired; others must stop at an error to show it
-HARMLESS = ("mmco: unref short failure", "co located POCs unavailable")  # a bad list of old pictures, in sound files
-
-# In a packet of H.265: so many zeros without a start code after them are what an interrupted copy leaves. Fewer, and
-# those at the end of a packet, may pad it.
-ZEROS_INSIDE = re.compile(rb"\0{32,}[^\0\x01]")
+REPAIRS_WELL = {"h264", "mpeg4"}  # their decoders mark what they have repaired; others stop at an error to show it
+# How lines begin that do not touch the picture: a bad list of old pictures, a message of a camera that breaks off, a
+# bad copy of a header, since other lines follow if a header that is needed is bad.
+HARMLESS = (
+    *("mmco: unref short failure", "co located POCs unavailable"),
+    *("SEI type", "Overread VUI", "pps_id", "sps_id"),
+)
+# Of H.265, whose strict decoder rejects a picture with a bad message.
+WITHOUT_MESSAGES = "hevc_mp4toannexb,filter_units=remove_types=39-40"
 
 
 def open_with_pyav(file: Path, index: int, strict: bool = True) -> OpenedVideo:
@@ -61,14 +68,18 @@ def _frames(container: InputContainer, stream: VideoStream, strict: bool) -> Ite
     before = get_level(), get_skip_repeated()
     set_level(ERROR)
     set_skip_repeated(False)  # or the log would lack a line that another file had last
-    is_hevc, yielded = stream.codec_context.name == "hevc", False
+    seconds_per_tick = stream.time_base or Fraction(0)
+    codec, yielded = stream.codec_context.name, False
+    # At the place where two transport streams were joined, a sound packet is marked as corrupt.
+    may_be_joined = container.format.name == "mpegts" and codec not in SILENT
+    decode = _decoder_without_messages(stream) if codec == "hevc" else stream.decode
     start: float | None = -math.inf  # time stamp from which frames are good; None: that of the next key frame
     try:
         with container, Capture() as log:
             for packet in container.demux(stream):
-                damaged = packet.is_corrupt or (is_hevc and ZEROS_INSIDE.search(bytes(packet)) is not None)
+                damaged = has_zeros(packet, codec) or (packet.is_corrupt and not may_be_joined)
                 try:
-                    frames = packet.decode()
+                    frames = decode(packet)
                 except av.FFmpegError:
                     frames, damaged = [], True
                 damaged |= strict and any(not message.startswith(HARMLESS) for _, _, message in log)
@@ -79,7 +90,7 @@ def _frames(container: InputContainer, stream: VideoStream, strict: bool) -> Ite
                         continue
                     yielded = True
                     image: MatLike = frame.reformat(format="bgr24", threads=1).to_ndarray()
-                    yield math.nan if frame.time is None else frame.time, image
+                    yield math.nan if frame.pts is None else float(frame.pts * seconds_per_tick), image
                 if damaged and yielded:
                     raise DamagedFrameError
                 if damaged:  # a stream that was joined late, or whose start is damaged
@@ -93,3 +104,18 @@ def _frames(container: InputContainer, stream: VideoStream, strict: bool) -> Ite
     finally:
         set_level(before[0])
         set_skip_repeated(before[1])
+
+
+def _decoder_without_messages(stream: VideoStream) -> Callable[["Packet[VideoStream]"], list[VideoFrame]]:
+    """Decodes packets of H.265 without their supplemental messages."""
+    without_messages = BitStreamFilterContext(WITHOUT_MESSAGES, stream)
+    decoder = VideoCodecContext.create("hevc", "r")  # the stream's own reads packets as they were before the filter
+    assert isinstance(decoder, VideoCodecContext)
+    decoder.thread_count, decoder.options = 1, stream.codec_context.options
+
+    def decode(packet: "Packet[VideoStream]") -> list[VideoFrame]:
+        if not packet.size:  # the last one, which makes the decoder give its last frames
+            return decoder.decode(None)
+        return [frame for part in without_messages.filter(packet) for frame in decoder.decode(part)]
+
+    return decode

@@ -9,6 +9,7 @@ from matplotlib.font_manager import FontEntry, fontManager, get_font
 
 FIRST = "DejaVu Sans"  # part of matplotlib, so every machine has it
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # many fonts have no bold letters: no fault
+JOINERS = "\u200c\u200d"
 NO_LETTERS = ("Last Resort", "LastResort", "Emoji", "Adobe Blank")  # fonts of boxes, pictures or nothing
 
 
@@ -21,13 +22,15 @@ def families(texts: Iterable[str]) -> list[str]:
 def legible(text: str) -> str:
     """A text with the codes of those letters that no installed font has, as in "U+6B66.672F" for two Chinese letters.
 
-    Marks that are not seen by themselves are left out where no font has them.
+    Marks that are not seen by themselves are left out where no font has them, and those that control the text always,
+    but for the two that join letters or keep them apart.
     """
     shown, before = "", ""
     for letter in text:
-        if letter.isspace() or _family_of(letter):
+        kind = unicodedata.category(letter)
+        if letter.isspace() or (_family_of(letter) and (kind not in ("Cf", "Cc") or letter in JOINERS)):
             shown, before = shown + letter, ""
-        elif unicodedata.category(letter) not in ("Cf", "Cc", "Mn"):
+        elif kind not in ("Cf", "Cc", "Mn"):
             shown, before = f"{shown}{before or 'U+'}{ord(letter):04X}", "."
     return shown
 

@@ -8,6 +8,8 @@ DVC stops at a link that leads nowhere and at a file that cannot be read, and wa
 import argparse
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,16 +23,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="data.path: the folder of your videos")
     root = parser.parse_args().folder
-    found = 0
-    for path, reason in unhashable(root):
-        print(f"{path}: {reason}")
-        found += 1
+    found = [(path, reason) for path, reason in unhashable(root) if not is_ignored(path)]
+    for path, reason in found:
+        print(" ".join(f"{path}: {reason}".split()))
     if found:
+        inside = Path.cwd() in root.absolute().parents
         raise UserError(
-            f"{root}: {counted(found, 'file')} would stop dvc repro: remove them; inside this repository, a line for "
-            "each in .dvcignore does as well"
+            f"{root}: {counted(len(found), 'file')} would stop dvc repro: remove what is named above"
+            + (", or add these lines to .dvcignore: " + ", ".join(ignore_line(path) for path, _ in found)) * inside
         )
     print(f"check: {counted(len(read_folder(root).videos), 'video')} in {root}, nothing that would stop DVC")
+
+
+def is_ignored(path: Path) -> bool:
+    """Whether `.dvcignore` has DVC leave out a path of this repository."""
+    command = [sys.executable, "-m", "dvc", "check-ignore", "-q", str(path)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def ignore_line(path: Path) -> str:
+    """A line of `.dvcignore` for this path alone."""
+    name = os.path.relpath(path)
+    return "/" + "".join(f"\\{letter}" if letter in "\\*?[]" else letter for letter in name)
 
 
 def unhashable(root: Path) -> Iterator[tuple[Path, str]]:
@@ -40,7 +54,9 @@ def unhashable(root: Path) -> Iterator[tuple[Path, str]]:
         UserError: there is no such folder.
     """
     if not root.is_dir():
-        raise UserError(f"{root}: there is no such folder: name the folder of your videos")
+        what = "a file, not a folder" if root.exists() else "there is no such folder"
+        hint = " (write the full path: only a shell knows ~)" if str(root).startswith("~") else ""
+        raise UserError(f"{root}: {what}{hint}: name the folder of your videos")
     failed: list[OSError] = []
     for above, _, files in os.walk(root, onerror=failed.append):
         for name in files:

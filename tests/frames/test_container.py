@@ -9,7 +9,7 @@ from mofore.frames.container import (
     ends_in_zeros,
     ends_within_a_packet,
     is_cut_off,
-    is_plain_avi,
+    is_fragmented,
     may_be_turned,
 )
 from tests.helpers.gallery import Video, write_gallery_video
@@ -34,7 +34,7 @@ def test_a_cut_off_file_is_recognised(tmp_path: Path, suffix: str, codec: str, s
 def test_fragments_of_a_header_raise_no_error(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "a.mp4"
     file.write_bytes(data)
-    for sign in (is_cut_off, ends_in_zeros, ends_within_a_packet, is_plain_avi, may_be_turned):
+    for sign in (is_cut_off, ends_in_zeros, ends_within_a_packet, may_be_turned):
         assert sign(file) in (True, False)
 
 
@@ -77,16 +77,25 @@ def test_an_end_of_zeros(name: str, tmp_path: Path) -> None:
     assert ends_in_zeros(whole)
 
 
-def test_which_avi_files_opencv_decodes_rightly(tmp_path: Path) -> None:
-    assert is_plain_avi(write_video(tmp_path / "a.avi", codec="XVID"))
-    assert not is_plain_avi(write_video(tmp_path / "b.avi", codec="MJPG")), "its pictures may have a direction"
-    assert not is_plain_avi(write_gallery_video(tmp_path / "h264.avi", Video()))
-    one = Video("mpeg4")
-    assert is_plain_avi(write_gallery_video(tmp_path / "one.avi", one))
-    for reserved in ("1024", "32768"):  # bytes for the index of each stream, before the header of the next one
-        space = {"reserve_index_space": reserved}
-        assert not is_plain_avi(write_gallery_video(tmp_path / "two.avi", one, one, container=space))
-    assert not is_plain_avi(write_video(tmp_path / "a.mp4", codec="mp4v"))
+def test_zeros_that_fill_a_file_are_not_the_end_of_the_video(tmp_path: Path) -> None:
+    matroska = write_gallery_video(tmp_path / "a.mkv", Video())
+    matroska.write_bytes(matroska.read_bytes() + b"\xec\x45\xdc" + bytes(1500))  # an element "Void"
+    assert not ends_in_zeros(matroska)
+    program = write_gallery_video(tmp_path / "a.mpg", Video("mpeg2video"))
+    program.write_bytes(program.read_bytes() + b"\0\0\1\xb9" + bytes(1500))
+    assert not ends_in_zeros(program)
+
+
+def test_fragments_that_are_cut_off(tmp_path: Path) -> None:
+    fragments = {"movflags": "frag_keyframe+empty_moov"}
+    whole = write_gallery_video(tmp_path / "a.mp4", Video(options={"g": "5"}), container=fragments)
+    data = whole.read_bytes()
+    assert is_fragmented(whole)
+    assert not is_cut_off(whole)
+    whole.write_bytes(data[: data.rfind(b"moof") + 20])
+    assert is_fragmented(whole)
+    assert is_cut_off(whole)
+    assert not is_fragmented(write_gallery_video(tmp_path / "b.mp4", Video()))
 
 
 @pytest.mark.parametrize("turned", [True, False])

@@ -150,32 +150,77 @@ def test_pictures_are_turned_and_mirrored(matrix: tuple[int, int, int, int], vid
         assert np.abs(pixel.astype(int) - colour).max() < 25
 
 
-DIRECTION = b"\x06\x2f\x03\x08\x00\x14\x80"  # H.264's message of "display orientation": 90 degrees, counter-clockwise
+# Messages of H.264, as bytes of a stream
+DIRECTION = b"\x06\x2f\x03\x08\x00\x14\x80"  # "display orientation": 90 degrees, counter-clockwise
+AFTER_OTHERS = b"\x06\x00\x01\x80\x05\x1b" + b"\x00\x00\x03\x01" * 9 + b"\x2f\x03\x08\x00\x14\x80"
+BROKEN_OFF = b"\x06\x05\xf0abcdefg\x80"  # as some cameras write it: said to be longer than it is
 
 
-@pytest.mark.parametrize("name", ["a.avi", "a.mp4", "a.mov", "a.flv", "a.ts"])
-def test_a_direction_that_only_the_pictures_name(name: str, tmp_path: Path) -> None:
-    source = write_gallery_video(tmp_path / f"source_{name}", Video())
-    file = tmp_path / name
-    with av.open(str(source)) as container, av.open(str(file), "w") as out:
+def with_message(file: Path, message: bytes) -> Path:
+    """A copy of a video with a unit before each picture."""
+    copy = file.with_name(f"message_{file.name}")
+    with av.open(str(file)) as container, av.open(str(copy), "w") as out:
         stream = out.add_stream_from_template(container.streams.video[0])
-        before = b"\0\0\0\1" if name in ("a.avi", "a.ts") else len(DIRECTION).to_bytes(4)
+        before = b"\0\0\0\1" if file.suffix in (".avi", ".ts") else len(message).to_bytes(4)
         for old in container.demux(video=0):
             if old.dts is not None:
-                packet = av.Packet(before + DIRECTION + bytes(old))
-                packet.pts, packet.dts, packet.time_base, packet.duration = (
-                    old.pts,
-                    old.dts,
-                    old.time_base,
-                    old.duration,
-                )
-                packet.is_keyframe, packet.stream = old.is_keyframe, stream
+                packet = av.Packet(before + message + bytes(old))
+                packet.pts, packet.dts, packet.duration = old.pts, old.dts, old.duration
+                packet.time_base, packet.is_keyframe, packet.stream = old.time_base, old.is_keyframe, stream
                 out.mux(packet)
-    found, images = decode(file)
+    return copy
+
+
+@pytest.mark.parametrize("message", [DIRECTION, AFTER_OTHERS], ids=["first", "after_others"])
+@pytest.mark.parametrize("name", ["a.avi", "a.mp4", "a.mov", "a.flv", "a.ts"])
+def test_a_direction_that_only_the_pictures_name(name: str, message: bytes, tmp_path: Path) -> None:
+    found, images = decode(with_message(write_gallery_video(tmp_path / name, Video()), message))
     assert (found.status, found.width, found.height) == ("ok", *SIZE[::-1])
     high, wide = images[0].shape[:2]
     assert np.abs(images[0][high - high // 6, wide // 6].astype(int) - CORNERS["red"]).max() < 25
     assert np.abs(images[0][high // 6, wide // 6].astype(int) - CORNERS["green"]).max() < 25
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.ts"])
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_a_message_that_breaks_off_is_no_damage(name: str, codec: str, tmp_path: Path) -> None:
+    message = BROKEN_OFF if codec == "libx264" else b"\x4e\x01" + BROKEN_OFF[1:]
+    options = {} if codec == "libx264" else {"x265-params": "log-level=none"}
+    assert_shows_the_picture(with_message(write_gallery_video(tmp_path / name, Video(codec, options=options)), message))
+
+
+def test_pictures_of_another_size_than_the_header_says(tmp_path: Path) -> None:
+    file = write_gallery_video(tmp_path / "a.webm", Video("libvpx", options={"b": "2000000"}))
+    data = file.read_bytes()
+    width = data.find(b"\xb0\x81\xc0")  # element PixelWidth, 192
+    assert width > 0
+    file.write_bytes(data[: width + 2] + b"\x80" + data[width + 3 :])
+    assert_shows_the_picture(file)
+
+
+def test_joined_transport_streams_are_read_to_the_end(tmp_path: Path) -> None:
+    for name, options in (("a.ts", {}), ("interlaced.ts", {"x264-params": "interlaced=1"})):
+        file = write_gallery_video(tmp_path / name, Video(options=options))
+        file.write_bytes(2 * file.read_bytes())
+        found = decode(file)[0]
+        assert (found.status, len(found.lengths)) == ("ok", 2 * FRAMES)
+
+
+def test_a_stream_of_an_unknown_codec(tmp_path: Path) -> None:
+    alone = write_gallery_video(tmp_path / "alone.avi", Video("mpeg4"))
+    alone.write_bytes(alone.read_bytes().replace(b"FMP4", b"QQQQ"))
+    assert decode(alone)[0].reason == "of a codec that neither OpenCV nor PyAV knows"
+    beside = write_gallery_video(tmp_path / "beside.mkv", Video("mpeg4", plain=True), Video())
+    data = beside.read_bytes()
+    assert data.count(b"V_MPEG4/ISO/ASP") == 1
+    beside.write_bytes(data.replace(b"V_MPEG4/ISO/ASP", b"V_MPEG4/ISO/QQQ"))
+    assert_shows_the_picture(beside)
+
+
+def test_a_list_of_files_is_no_video(tmp_path: Path) -> None:
+    write_gallery_video(tmp_path / "a.mp4", Video())
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile a.mp4\n")
+    assert decode(tmp_path / "list.mp4")[0].reason == "a list of other files, not a video itself"
 
 
 def test_the_outcome_does_not_depend_on_the_file_before(tmp_path: Path) -> None:

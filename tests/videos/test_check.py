@@ -1,6 +1,7 @@
 """A folder is checked for all that would stop DVC."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -22,8 +23,29 @@ def test_what_dvc_cannot_hash_is_named(tmp_path: Path, monkeypatch: pytest.Monke
         tmp_path / "pipe.mp4": "a pipe, socket or device",
     }
     monkeypatch.setattr(sys, "argv", ["check", str(tmp_path)])
-    with pytest.raises(UserError, match=r"2 files would stop dvc repro: remove them"):
+    with pytest.raises(UserError, match=r"2 files would stop dvc repro: remove what is named above$"):
         main()
+
+
+def test_what_dvcignore_names_does_not_stop_dvc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], check=True)
+    Path("videos").mkdir()
+    write_video(tmp_path / "videos" / "good.avi", 3)
+    names = ["a [1].mp4", "b*?\n.mp4"]
+    for name in names:
+        (tmp_path / "videos" / name).symlink_to("nowhere")
+    monkeypatch.setattr(sys, "argv", ["check", "videos"])
+    with pytest.raises(UserError, match=r"add these lines to .dvcignore: /videos/a \\\[1\\\].mp4, /videos/b\\\*\\\?"):
+        main()
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    (tmp_path / "videos" / names[1]).unlink()
+    Path(".dvcignore").write_text("/videos/a \\[1\\].mp4\n")
+    main()
+    assert "nothing that would stop DVC" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
