@@ -81,7 +81,7 @@ class Files:
 
 def videos_per_pack(n_videos: int) -> int:
     """How many of `n_videos` videos go into one pack: 4 to 64. Small packs keep all cores busy with few videos."""
-    return min(64, max(4, n_videos // 128))
+    return min(64, max(4, n_videos // 64))
 
 
 def plan(files: Files, folder: Path, params: Params) -> Iterator[Pack]:

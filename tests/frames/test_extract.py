@@ -251,6 +251,6 @@ def test_resampled_videos_last_as_long_as_before(project: Params, fps: float) ->
     assert {abs(int(frames) - 2 * fps) <= 1 for frames in column("frames")} == {True}
 
 
-@pytest.mark.parametrize(("videos", "in_pack"), [(1, 4), (300, 4), (2_000, 15), (13_320, 64), (1_000_000, 64)])
+@pytest.mark.parametrize(("videos", "in_pack"), [(1, 4), (300, 4), (2_000, 31), (13_320, 64), (1_000_000, 64)])
 def test_number_of_videos_per_pack(videos: int, in_pack: int) -> None:
     assert videos_per_pack(videos) == in_pack
