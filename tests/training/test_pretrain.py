@@ -160,9 +160,12 @@ def test_clips_longer_than_any_video_are_an_error(pack: Packer, tiny: Params) ->
         leave_out_short(FrameStore(pack([9, 8])), tiny)
 
 
-def test_fewer_videos_than_a_batch_is_an_error(pack: Packer, tiny: Params) -> None:
+def test_too_few_videos_for_any_batch_are_an_error(pack: Packer, tiny: Params) -> None:
     with pytest.raises(UserError, match=r"only 3 training videos are usable, but training needs 4: add videos"):
         pretrain(tiny, FrameStore(pack([20, 20, 20])))
+
+
+def test_fewer_videos_than_a_batch_is_an_error(pack: Packer, tiny: Params) -> None:
     tiny.pretrain.batch_size = 6
     with pytest.raises(UserError, match=r"batch_size is 6, but only 5 training videos .* lower it to at most 5"):
         pretrain(tiny, FrameStore(pack([20] * 5)))
