@@ -29,7 +29,7 @@ TURN_OF_ANGLE = {  # degrees, counter-clockwise
 SILENT = {"hevc"}  # codecs whose decoder repairs damage without a line in its log, all that OpenCV would show of it
 # So many zeros inside a packet are what an interrupted copy leaves: these codecs do not write them, but their decoders
 # take them for pictures. Fewer, those at the end, and those before a start code may pad a packet.
-WITHOUT_ZEROS = {"hevc", "vp8", "vp9", "wmv1", "wmv2"}
+WITHOUT_ZEROS = {"hevc", "vp8", "vp9"}
 ZEROS_INSIDE = re.compile(rb"\0{32,}[^\0\x01]")
 PROGRESSIVE = {0, 1}  # field orders: unknown, progressive
 PACKETS_TO_FIRST_FRAME = 256
