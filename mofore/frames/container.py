@@ -1,4 +1,4 @@
-"""Tell from the structure of a video file, without decoding it, whether bytes are missing, and whether it is plain.
+"""Tell from the structure of a video file, without decoding it, whether bytes are missing or it may be turned.
 
 Frame counts in headers are not relied on.
 """
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 ATOMS = {b"ftyp", b"free", b"skip", b"wide", b"moov", b"moof", b"mdat", b"sidx", b"styp", b"mfra", b"udta", b"uuid"}
 NEVER_PADDED = (b"\x1aE\xdf\xa3", b"FLV", b"0&\xb2u", b"OggS", b"G", b"\0\0\x01")  # the first bytes of such files
-HEAD = 2**16  # bytes; with the header of an AVI, and the first picture of a usual video
+HEAD = 2**16  # bytes; with the first picture of a usual video
 # How supplemental messages begin in H.264 and H.265, where a start code or a length is before each unit.
 MESSAGES = re.compile(rb"\0\0(?:\x01|..)(?:\x06|\x4e\x01)", re.DOTALL)
 MAX_MESSAGES, MAX_MESSAGES_OF_UNIT = 2**12, 32  # bytes, and number

@@ -23,22 +23,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="data.path: the folder of your videos")
     root = parser.parse_args().folder
-    found = [(path, reason) for path, reason in unhashable(root) if not is_ignored(path)]
-    for path, reason in found:
+    found = dict(unhashable(root))
+    for path in ignored(list(found)):
+        del found[path]
+    for path, reason in found.items():
         print(" ".join(f"{path}: {reason}".split()))
     if found:
         inside = Path.cwd() in root.absolute().parents
         raise UserError(
             f"{root}: {counted(len(found), 'file')} would stop dvc repro: remove what is named above"
-            + (", or add these lines to .dvcignore: " + ", ".join(ignore_line(path) for path, _ in found)) * inside
+            + (", or add these lines to .dvcignore: " + ", ".join(map(ignore_line, found))) * inside
         )
     print(f"check: {counted(len(read_folder(root).videos), 'video')} in {root}, nothing that would stop DVC")
 
 
-def is_ignored(path: Path) -> bool:
-    """Whether `.dvcignore` has DVC leave out a path of this repository."""
-    command = [sys.executable, "-m", "dvc", "check-ignore", "-q", str(path)]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+def ignored(paths: list[Path]) -> list[Path]:
+    """Those of these paths that `.dvcignore` has DVC leave out."""
+    command = [sys.executable, "-m", "dvc", "check-ignore", "--stdin"]
+    if not paths:
+        return []
+    listed = subprocess.run(command, input="\n".join(map(str, paths)), capture_output=True, text=True, check=False)
+    return [path for path in paths if str(path) in listed.stdout.splitlines()]
 
 
 def ignore_line(path: Path) -> str:

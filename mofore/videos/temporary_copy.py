@@ -12,8 +12,12 @@ from pathlib import Path
 
 def is_in_copies(path: Path) -> bool:
     """Whether a copy of this repository has the path: it is absolute, or git tracks a file in it."""
-    listed = subprocess.run(["git", "ls-files", "--", str(path)], capture_output=True, check=False)
-    return path.is_absolute() or bool(listed.stdout)
+    if path.is_absolute():
+        return True
+    try:
+        return bool(subprocess.run(["git", "ls-files", "--", str(path)], capture_output=True, check=False).stdout)
+    except FileNotFoundError:  # no git, so no copies
+        return True
 
 
 def link_originals(path: Path) -> None:
