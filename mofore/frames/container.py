@@ -23,6 +23,8 @@ MAX_MOOV = 2**24  # bytes; a longer one belongs to a video of hours, where decod
 ASF_HEADER = b"0&\xb2u"
 MAX_MPEG_PACKET = 2**17  # bytes; twice the longest packet of a program stream
 MPEG_PACKETS = {bytes([kind]) for kind in range(0xBD, 0xF0)}  # private, padding, sound and video
+OGG_PAGE, OGG_LAST_PAGE = b"OggS", 4  # how a page begins; a flag of it
+MAX_OGG_TAIL = 2**18  # bytes; more than three of the longest pages
 PROGRAM_END = b"\0\0\1\xb9"  # of an MPEG program stream; zeros may follow
 ZEROS = 256  # bytes; so many at the end are no chance
 
@@ -61,7 +63,9 @@ def is_fragmented(file: Path) -> bool:
 
 
 def ends_within_a_packet(file: Path) -> bool:
-    """Whether an MPEG transport or program stream ends within one of its packets. False for other formats.
+    """Whether an MPEG transport or program stream ends within one of its packets, or an Ogg file before its last page.
+
+    False for other formats.
 
     Raises:
         OSError: the file cannot be read.
@@ -72,7 +76,10 @@ def ends_within_a_packet(file: Path) -> bool:
             opened.seek(size - size % unit + unit - 188)
             return opened.read(1) == b"G"  # how a packet begins; not what was appended
         opened.seek(0)
-        return opened.read(4) == b"\0\0\1\xba" and _last_mpeg_packet_end(opened, size) > size
+        head = opened.read(4)
+        if head == OGG_PAGE:
+            return _ogg_ends_early(opened, size)
+        return head == b"\0\0\1\xba" and _last_mpeg_packet_end(opened, size) > size
 
 
 def may_be_turned(file: Path) -> bool:
@@ -201,6 +208,17 @@ def _transport_packet(opened: BinaryIO) -> int:
         if len(start) == 4 * length and all(start[at] == 0x47 for at in range(first, len(start), length)):
             return length
     return 0
+
+
+def _ogg_ends_early(opened: BinaryIO, size: int) -> bool:
+    """Whether the last page of an Ogg file is incomplete, or not marked as the last one of its stream."""
+    begin = max(0, size - MAX_OGG_TAIL)
+    opened.seek(begin)
+    tail = opened.read()
+    page = tail[tail.rfind(OGG_PAGE) :]
+    if len(page) < 27 or len(page) < 27 + page[26]:  # its header: 27 bytes, then a length for each segment
+        return True
+    return len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]]) or not page[5] & OGG_LAST_PAGE
 
 
 def _last_mpeg_packet_end(opened: BinaryIO, size: int) -> int:

@@ -69,6 +69,17 @@ def test_streams_that_end_within_a_packet(name: str, codec: str, tmp_path: Path)
         assert not ends_within_a_packet(whole), appended
 
 
+def test_ogg_that_ends_before_its_last_page(tmp_path: Path) -> None:
+    whole = write_gallery_video(tmp_path / "a.ogv", Video("libvpx", frames=60))
+    data = whole.read_bytes()
+    assert not ends_within_a_packet(whole)
+    whole.write_bytes(data + b"TAG" + bytes(125))
+    assert not ends_within_a_packet(whole), "bytes that somebody appended"
+    for cut in (1, 20, len(data) - data.rfind(b"OggS"), len(data) - data.rfind(b"OggS") - 10, len(data) // 2):
+        whole.write_bytes(data[:-cut])
+        assert ends_within_a_packet(whole), cut
+
+
 @pytest.mark.parametrize("name", ["a.mkv", "a.flv", "a.ts"])
 def test_an_end_of_zeros(name: str, tmp_path: Path) -> None:
     whole = write_gallery_video(tmp_path / name, Video())
