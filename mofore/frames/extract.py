@@ -45,8 +45,7 @@ def extract_frames(params: Params) -> str:
 
     Raises:
         UserError: no video can be used, or more than the share `data.max_bad_share` cannot (the outputs are written
-            all the same, so that `outcomes.csv` can be read); a worker died; another run extracts the same videos; the
-            Dask cluster is missing.
+            all the same, so that `outcomes.csv` can be read); a worker died; the Dask cluster is missing.
         OSError: a file cannot be written; the error has its name.
     """
     paths = [file.path for file in read_video_list()]

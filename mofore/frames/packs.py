@@ -93,12 +93,11 @@ def scratch_key(files: Iterable[Path], *more: object) -> str:
 
 @contextmanager
 def scratch_folder(key: str) -> Iterator[Path]:
-    """Lock the folder of a key; delete it at the end unless an error was raised.
+    """Lock the folder of a key, or wait for another run to end; delete it at the end unless an error was raised.
 
     Folders of other keys are deleted too, unless another run uses them.
 
     Raises:
-        UserError: another run uses this key.
         OSError: the folder cannot be made; the error has its name.
     """
     with keyed_folder(scratch("extract_frames"), key, "extracting the same videos") as folder:

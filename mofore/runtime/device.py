@@ -10,12 +10,16 @@ from mofore.config import Runtime
 from mofore.errors import UserError
 from mofore.runtime.distributed import SINGLE, Processes
 from mofore.runtime.gpu_lock import lock_free_gpu
+from mofore.utils.progress import tell
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
 
 
 def pick_device(runtime: Runtime, processes: Processes = SINGLE) -> torch.device:
-    """The torch device for `runtime.device`. auto means CUDA if available, else Apple's MPS, else the CPU.
+    """The torch device for `runtime.device`. auto means CUDA if available, else the CPU.
+
+    Apple's MPS is used only if it is named, with a warning: its 3-D convolutions have been wrong without an error
+    (https://github.com/pytorch/pytorch/issues/197114).
 
     With auto and cuda, each of several processes on a machine uses the GPU of its local rank. A single process uses a
     GPU that no other run has locked, and waits for one if necessary.
@@ -27,15 +31,18 @@ def pick_device(runtime: Runtime, processes: Processes = SINGLE) -> torch.device
         index = _gpu_of_local_rank(processes) if processes.count > 1 else lock_free_gpu(_gpu_names())
         torch.cuda.set_device(index)
         return torch.device("cuda", index)
-    if runtime.device == "auto":
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        device = torch.device(runtime.device)
+        device = torch.device("cpu" if runtime.device == "auto" else runtime.device)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError):
         raise UserError(
             f"params.yaml: runtime.device '{runtime.device}' is not on this machine: use auto or cpu"
         ) from None
+    if device.type == "mps" and processes.is_main:
+        tell(
+            "warning: params.yaml: runtime.device is mps, where torch's 3-D convolutions have been wrong without an "
+            "error: compare the losses in results/pretrain.csv with those of a short run on the cpu"
+        )
     return device
 
 

@@ -22,6 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mofore.errors import UserError
 from mofore.runtime.sync_batchnorm import convert_sync_batchnorm
+from mofore.utils.progress import tell
 from mofore.utils.workers import worker_count
 
 T = TypeVar("T")
@@ -164,14 +165,44 @@ def init_distributed() -> Iterator[Processes]:
     """Initialise torch.distributed if a launcher has started this process; otherwise yield SINGLE.
 
     Torch's threads are set to an equal share of the machine's cores for each of its processes.
+
+    Raises:
+        UserError: another process was lost, for instance because its node failed. Raised in the first process of each
+            node; the others exit without a message.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
+    cuda = torch.cuda.is_available()
     if count == 1:
+        _warn_of_few_cores(SINGLE, cuda)
         yield SINGLE
         return
-    cuda = torch.cuda.is_available()
     distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
     local_rank, local_count = (int(os.environ[name]) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE"))
     torch.set_num_threads(max(1, worker_count(-1) // local_count))
-    yield Processes(distributed.get_rank(), count, local_rank, local_count)
+    processes = Processes(distributed.get_rank(), count, local_rank, local_count)
+    _warn_of_few_cores(processes, cuda)
+    try:
+        yield processes
+    except RuntimeError as error:
+        if not _lost_peer(error):
+            raise
+        if local_rank:
+            processes.exit_silently()
+        raise UserError(
+            "another process of this run, here or on another node, has ended or cannot be reached: see what it says, "
+            "then run the same command again; pretraining resumes from its last checkpoint"
+        ) from None
     distributed.destroy_process_group()
+
+
+def _warn_of_few_cores(processes: Processes, cuda: bool) -> None:
+    """Warn if a process has one core to decode and to train, where more can be had: beside a GPU, and under SLURM."""
+    slurm = "SLURM_JOB_ID" in os.environ
+    if processes.local_rank == 0 and worker_count(-1) // processes.local_count < 2 and (cuda or slurm):
+        more = " with --cpus-per-task, and export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK before srun" if slurm else ""
+        tell(f"warning: each process has 1 core for decoding and training, which will be slow: give it more{more}")
+
+
+def _lost_peer(error: RuntimeError) -> bool:
+    """Whether the error means that another process is gone. NCCL has a type for that, Gloo only its own source file."""
+    return isinstance(error, distributed.DistError) or "gloo/transport" in str(error)

@@ -2,11 +2,11 @@
 
 import fcntl
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from mofore.errors import UserError
 from mofore.utils.progress import tell
 
 POLL_SECONDS = 1.0  # time between two attempts to lock a GPU
@@ -22,12 +22,15 @@ def lock_free_gpu(names: Sequence[str]) -> int:
 
     Returns:
         Index of the GPU in `names`.
+
+    Raises:
+        UserError: the folder of the lock files cannot be made.
     """
-    announced = False
+    folder, announced = _lock_folder(), False
     while True:
         for index, name in enumerate(names):
-            lock = Path(tempfile.gettempdir(), f"mofore-{os.getuid()}-{name}.lock")
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)  # never closed: that would release the lock
+            # Never closed: that would release the lock.
+            descriptor = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -38,3 +41,19 @@ def lock_free_gpu(names: Sequence[str]) -> int:
             tell(f"all GPUs ({len(names)}) are in use by other runs of mofore: waiting for one to be free")
             announced = True
         time.sleep(POLL_SECONDS)
+
+
+def _lock_folder() -> Path:
+    """The user's own folder for lock files: in a folder that all users share, others could take their names."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mofore" / "gpus"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+        reason = "it is not writable"
+    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home folder
+        reason = getattr(error, "strerror", None) or str(error)
+    raise UserError(
+        f"{folder}: no place for the locks of GPUs, {reason}: set the environment variable XDG_CACHE_HOME to a folder "
+        "of your own, or params.yaml: runtime.device to cuda:0"
+    )

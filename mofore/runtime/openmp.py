@@ -1,4 +1,7 @@
-"""Shortens the spinning of OpenMP threads. Import this before torch, which reads the setting when it is loaded.
+"""Settings of OpenMP's threads. Import this before torch, which reads them when it is loaded.
+
+OpenMP starts one thread for each core of this process. In a container that may use fewer cores' worth of time, these
+would stop one another, so there it starts fewer.
 
 A thread that has finished its part of a parallel loop spins before it sleeps, with GNU OpenMP for about a millisecond.
 If other programs use the cores, this spinning delays the threads that still compute. Measured beside one busy program
@@ -8,4 +11,8 @@ equally fast.
 
 import os
 
+from mofore.utils.cores import cpu_quota, usable_cores
+
+if cpu_quota() < (os.cpu_count() or 1):
+    os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")

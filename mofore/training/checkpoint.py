@@ -25,7 +25,7 @@ from mofore.errors import UserError, no_space
 from mofore.runtime.distributed import Processes
 from mofore.utils.files import writing
 from mofore.utils.progress import tell
-from mofore.utils.scratch import folder_until_done, scratch
+from mofore.utils.scratch import folder_until_done, poll, scratch
 
 PACK_HASHED_BYTES = 1 << 20  # only the start of each pack is hashed; the index has the lengths of all its frames
 
@@ -94,16 +94,22 @@ class Checkpoint:
 def checkpoint(stage: str, params: Params, processes: Processes) -> Iterator[Checkpoint]:
     """Lock and yield the checkpoint of a stage of `dvc.yaml`; delete it if the block ends without an error.
 
-    Write the results of the stage within the block. Rank 0 saves; the other ranks only load, from a shared file system.
-
-    Raises:
-        UserError: another run of the same stage with the same parameters is in progress.
+    If another run of the same stage with the same parameters is in progress, wait for it. Its last checkpoint is then
+    the whole result, unless it was stopped. Write the results of the stage within the block. Rank 0 saves; the other
+    ranks only load, from a shared file system.
     """
     folder = scratch(stage) / stage_key(stage, params)
+    doing = f"running stage {stage} with the same parameters"
+
+    def between() -> None:
+        poll()
+        processes.any(True)
+
     with ExitStack() as held:
-        with processes.exit_together():
-            if processes.is_main:
-                held.enter_context(folder_until_done(folder, f"running stage {stage} with the same parameters"))
+        if processes.is_main:
+            held.enter_context(folder_until_done(folder, doing, between))
+        while processes.any(False):  # the others wait for rank 0, with a call for each of its calls of `between`
+            pass
         yield Checkpoint(folder, params.runtime.checkpoint)
 
 

@@ -1,19 +1,18 @@
 """Runs work in worker processes (joblib with Loky), and ends them afterwards."""
 
 import multiprocessing
-import os
 import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
+
+from mofore.utils.cores import usable_cores
 
 QUEUE_FEEDER_TIMEOUT = 10.0  # seconds; an upper limit, since Loky's queue feeder threads end within milliseconds
 
 
 def worker_count(workers: int) -> int:
     """Return the number of processes for a value of `runtime.workers`: -1 means one per core this process may use."""
-    if workers >= 0:
-        return workers
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return workers if workers >= 0 else usable_cores()
 
 
 def backend() -> str:

@@ -52,6 +52,12 @@ def edit(project: Path, values: Mapping[str, object]) -> None:
     (project / "params.yaml").write_text("\n".join(lines) + "\n")
 
 
+def set_launcher(project: Path, launcher: str) -> None:
+    """Set `runtime.launcher`, whatever it was."""
+    params = project / "params.yaml"
+    params.write_text(re.sub(r"(?m)^  launcher: .*", f"  launcher: {launcher}", params.read_text()))
+
+
 @contextmanager
 def restored(*files: Path) -> Iterator[None]:
     """Restore files at the end of the block, even after an error, so that one failure does not cause others."""

@@ -54,13 +54,22 @@ def test_a_missing_device_is_an_error(name: str, params: Params) -> None:
         pick_device(params.runtime)
 
 
-def test_auto_takes_the_best_device(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_never_takes_mps(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     params.runtime.device = "auto"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert pick_device(params.runtime) == torch.device("mps")
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert pick_device(params.runtime) == CPU
+
+
+def test_mps_by_name_warns_once(
+    params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params.runtime.device = "mps"
+    monkeypatch.setattr(torch, "empty", lambda *_, device: None)
+    assert pick_device(params.runtime) == torch.device("mps")
+    assert pick_device(params.runtime, Processes(rank=1, count=2)) == torch.device("mps")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: params.yaml: runtime.device is mps, where ")
 
 
 def test_processes_use_the_gpu_of_their_local_rank_and_a_single_one_a_free_gpu(

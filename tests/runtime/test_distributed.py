@@ -232,3 +232,25 @@ def test_nothing_is_launched_twice_or_without_a_launcher(monkeypatch: pytest.Mon
     launch("none")
     monkeypatch.setenv("WORLD_SIZE", "2")
     launch("no-such-launcher")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs processor affinity")
+@pytest.mark.parametrize(("job", "cuda", "warned"), [("1", False, True), ("", True, True), ("", False, False)])
+def test_one_core_for_a_process_is_a_warning_where_more_can_be_had(
+    job: str, cuda: bool, warned: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    if job:
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        with init_distributed():
+            pass
+    finally:
+        os.sched_setaffinity(0, cores)
+    err = capsys.readouterr().err
+    assert err.startswith("warning: each process has 1 core") == warned
+    assert ("SRUN_CPUS_PER_TASK" in err) == bool(job)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mofore.errors import UserError
+from mofore.runtime.gpu_lock import lock_free_gpu
+
 NAMES = ("GPU-a", "GPU-b")
 HOLD = """
 import sys
@@ -21,7 +24,7 @@ Run = subprocess.Popen[str]
 @pytest.fixture
 def hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Run]]:
     """A function that starts a process; it locks a GPU, prints the index, and exits when its stdin is closed."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     started: list[Run] = []
 
     def start() -> Run:
@@ -67,3 +70,15 @@ def test_a_released_gpu_is_used_again(hold: Callable[[], Run]) -> None:
     assert number(hold()) == 1
     first.communicate()
     assert number(hold()) == 0
+
+
+def test_locks_are_in_the_users_own_folder(tmp_path: Path, hold: Callable[[], Run]) -> None:
+    assert number(hold()) == 0
+    assert sorted(file.name for file in (tmp_path / "mofore/gpus").iterdir()) == ["GPU-a.lock"]
+
+
+def test_no_place_for_locks_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(UserError, match=r"no place for the locks of GPUs, Not a directory: set .* XDG_CACHE_HOME"):
+        lock_free_gpu(NAMES)

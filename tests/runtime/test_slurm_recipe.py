@@ -1,70 +1,94 @@
-"""The SLURM job of docs/distributed.md, run with fake SLURM commands: it saves, requeues itself and resumes."""
+"""The SLURM job of docs/distributed.md, on a real SLURM cluster of two nodes: it saves, requeues itself and resumes.
+
+`MOFORE_KILLS=20 pytest tests/runtime/test_slurm_recipe.py` stops the job 20 times instead of twice.
+"""
 
 import os
+import random
 import re
 import shutil
-import signal
-import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.helpers.processes import needs_proc, wait_until
-from tests.helpers.small_project import ROOT, SMALL, environment, make_project, run
+from tests.helpers.slurm import Slurm, idle_nodes, slurm_cluster
+from tests.helpers.small_project import ROOT, SMALL, environment, make_project, run, set_launcher
 
-pytestmark = [needs_proc, pytest.mark.slow, pytest.mark.skipif(shutil.which("pkill") is None, reason="needs pkill")]
-
+pytestmark = [needs_proc, pytest.mark.slow]
 
 DOCS = ROOT / "docs" / "distributed.md"
+STOPS = int(os.environ.get("MOFORE_KILLS", "2"))
+VALUES: dict[str, object] = {"demo.clips": 2, "pretrain.knn_every": 0, "runtime.checkpoint": 0.5}
 
 
-def job() -> str:
-    (script,) = re.findall(r"```bash\n(#!/bin/bash\n#SBATCH.*?)```", DOCS.read_text(), flags=re.DOTALL)
-    return str(script)
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[Slurm]:
+    with slurm_cluster() as cluster:
+        yield cluster
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    project, commands = tmp_path / "mofore", tmp_path / "bin"
-    make_project(project, {**SMALL, "pretrain.epochs": 24, "pretrain.knn_every": 0, "runtime.checkpoint": 0.5})
-    text = (project / "params.yaml").read_text()
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small project with the launcher and the job of the docs, but for the number of GPUs and cores."""
+    project = tmp_path_factory.mktemp("slurm") / "mofore"
+    make_project(project, {**SMALL, **VALUES, "pretrain.epochs": 24 + 12 * STOPS})
     (launcher,) = re.findall(r"`(srun torchrun[^`]+)`", DOCS.read_text())
-    launcher = " ".join(launcher.split()).replace("--nproc-per-node gpu", "--nproc-per-node 2")
-    (project / "params.yaml").write_text(re.sub(r"launcher: none +#.*", f"launcher: {launcher}", text))
-    commands.mkdir()
-    (commands / "srun").write_text('#!/bin/sh\nexec "$@"\n')
-    (commands / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/scontrol_calls\n')
-    for command in commands.iterdir():
-        command.chmod(0o755)
-    (tmp_path / "job.sh").write_text(job())
+    set_launcher(project, " ".join(launcher.split()).replace("--nproc-per-node gpu", "--nproc-per-node 1"))
+    (job,) = re.findall(r"```bash\n(#!/bin/bash\n#SBATCH.*?)```", DOCS.read_text(), flags=re.DOTALL)
+    job = job.replace("--gpus-per-node=8 ", "").replace("--cpus-per-task=64", f"--cpus-per-task={os.cpu_count()}")
+    (project.parent / "job.sh").write_text(
+        job.replace("dvc repro &", "dvc repro embed &")
+    )  # the rest takes no launcher
     run("dvc", "repro", "extract_frames", cwd=project)
     return project
 
 
-def start(project: Path) -> "subprocess.Popen[bytes]":
-    slurm = {"SLURM_NNODES": "1", "SLURM_JOB_ID": "4711", "SLURMD_NODENAME": "127.0.0.1"}
-    base_env = environment(project)
-    return subprocess.Popen(
-        ["bash", project.parent / "job.sh"],
-        cwd=project,
-        env={**base_env, **slurm, "PATH": f"{project.parent / 'bin'}{os.pathsep}{base_env['PATH']}"},
-        stdout=(project.parent / "log").open("ab"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+def submit(slurm: Slurm, project: Path) -> str:
+    """Submit the job; returns its number. It writes its output to `log`."""
+    command = ("sbatch", "--parsable", f"--output={project.parent}/log", str(project.parent / "job.sh"))
+    return slurm.run(*command, env=environment(project), cwd=project).strip()
 
 
-def test_the_job_saves_requeues_itself_and_resumes(project: Path) -> None:
-    log, scontrol_calls = project.parent / "log", project.parent / "scontrol_calls"
-    running = start(project)
-    wait_until(lambda: bool(list((project / ".scratch/pretrain").glob("*/last.pt"))), 120)
-    running.send_signal(signal.SIGUSR1)
-    running.wait(60)
-    assert scontrol_calls.read_text() == "requeue 4711\n"
+def wait_for_end(slurm: Slurm, project: Path, job: str) -> None:
+    wait_until(lambda: slurm.state(job) not in ("RUNNING", "PENDING", "CONFIGURING", "COMPLETING"), 400)
+    logs = (project.parent / "log", slurm.folder / "slurmctld.log", slurm.folder / "slurmd-node1.log")
+    assert slurm.state(job) == "COMPLETED", "".join(log.read_text()[-4000:] for log in logs)
+
+
+def outputs(project: Path) -> list[str]:
+    """The hashes of encoder and embeddings."""
+    stages = yaml.safe_load((project / "dvc.lock").read_text())["stages"]
+    return [stages[stage]["outs"][0]["md5"] for stage in ("pretrain", "embed")]
+
+
+def test_the_job_saves_requeues_itself_resumes_and_makes_the_same_encoder(slurm: Slurm, project: Path) -> None:
+    log = project.parent / "log"
+    wait_for_end(slurm, project, submit(slurm, project))
+    undisturbed = outputs(project)
+    assert "1 core" not in log.read_text(), "srun gave a task fewer cores than the job asked for"
+    log.unlink()
+    (project / "dvc.lock").unlink()
+    shutil.rmtree(project / ".dvc/cache/runs")  # else DVC takes the first run's results
+
+    job, rng = submit(slurm, project), random.Random(0)
+    for stop in range(1, STOPS + 1):
+        wait_until(lambda: bool(list((project / ".scratch/pretrain").glob("*/last.pt"))), 200)
+        resumed = stop - 1
+        wait_until(lambda resumed=resumed: log.read_text().count("resumed from step") == resumed, 200)  # type: ignore[misc]
+        time.sleep(rng.uniform(0, 1.5))
+        slurm.run(
+            "scancel", "--batch", "--signal=USR1", job, env=environment(project), cwd=project
+        )  # as --signal=B:USR1
+        wait_until(lambda stop=stop: len(re.findall("SIGTERM after step .* saved", log.read_text())) == stop, 60)  # type: ignore[misc]
+        # Only then the first job has ended. Otherwise its end could be taken for that of the job that starts now.
+        wait_until(lambda: slurm.state(job) == "PENDING" and idle_nodes(slurm) == 2, 60)
+        slurm.run("scontrol", "update", f"jobid={job}", "starttime=now", env=environment(project), cwd=project)
+    wait_for_end(slurm, project, job)
     stopped = re.findall(r"stopped by SIGTERM after step (\d+) of \d+: saved", log.read_text())
-    assert len(stopped) == 1, log.read_text()
-
-    assert start(project).wait(240) == 0
-    assert scontrol_calls.read_text() == "requeue 4711\n", "a finished job does not requeue itself"
-    assert f"resumed from step {stopped[0]}\n" in log.read_text()
-    assert (project / "results/overview.png").exists()
+    assert re.findall(r"resumed from step (\d+)", log.read_text()) == stopped
+    assert len(stopped) == STOPS
+    assert outputs(project) == undisturbed

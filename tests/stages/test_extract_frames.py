@@ -105,15 +105,26 @@ def test_killed_runs_are_taken_up_and_end_alike(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_same_videos_are_not_extracted_by_two_runs_at_once(tmp_path: Path) -> None:
+def test_same_videos_are_extracted_by_one_of_two_runs_and_used_by_both(tmp_path: Path) -> None:
     project = many_videos(tmp_path / "project", workers=1, videos=20)
+    params = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(params.replace("path: own", f"path: {project}/own"))
+    copy = tmp_path / "copy"  # as of a run in DVC's queue
+    environment = os.environ | {"DVC_ROOT": str(project)}
     with subprocess.Popen(COMMAND, cwd=project, stdout=subprocess.DEVNULL) as first:
         wait_until(lambda: bool(list(project.glob(".scratch/extract_frames/*/*.part"))))
         first.send_signal(signal.SIGSTOP)
-        ran = run_stage_script(project, "extract_frames")
-        first.kill()
-    assert ran.returncode == 1
-    assert "another run is extracting the same videos: wait for it to end, or stop it" in ran.stderr
+        shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".scratch"))
+        with subprocess.Popen(COMMAND, cwd=copy, env=environment, stderr=subprocess.PIPE, text=True) as second:
+            assert second.stderr
+            said = second.stderr.readline()
+            first.send_signal(signal.SIGCONT)
+            assert said.startswith("another run is extracting the same videos: waiting for it")
+            assert first.wait() == 0
+            packs = {file: file.stat().st_ino for file in (project / "data/frames/packs").glob("*.bin")}
+            assert second.wait() == 0
+    assert {file: (copy / file.relative_to(project)).stat().st_ino for file in packs} == packs, "not made again"
+    assert not list((project / ".scratch/extract_frames").iterdir())
 
 
 @pytest.mark.slow

@@ -2,11 +2,14 @@
 
 import compileall
 import multiprocessing
+import os
 import random
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +18,12 @@ import pytest
 import torch
 import yaml
 
-from mofore.config import Params
+from mofore.config import Params, load_params
 from mofore.errors import UserError
 from mofore.runtime.distributed import SINGLE, Processes
 from mofore.training.checkpoint import Checkpoint, checkpoint, stage_key
+from mofore.utils import scratch as scratch_module
+from tests.helpers.launched import run_distributed
 from tests.helpers.processes import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -213,22 +218,49 @@ def test_key_depends_on_the_length_of_long_packs(project: Path, params: Params) 
 
 
 @pytest.mark.usefixtures("project")
-def test_a_second_run_is_refused_unless_its_parameters_differ(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Processes, "any", lambda _, yes: yes)  # there is no other process here
-    with checkpoint("pretrain", params, SINGLE) as saved:
-        with (
-            pytest.raises(UserError, match="another run is running stage pretrain with the same parameters: wait"),
-            checkpoint("pretrain", params, SINGLE),
-        ):
-            pass
-        saved.save(state(5))
-        with checkpoint("pretrain", params, Processes(rank=1, count=2)) as shared:  # another rank of the same run
-            assert (shared.load(CPU) or {})["step"] == 5
-        assert saved.load(CPU) is not None
-        params.seed += 1
-        with checkpoint("pretrain", params, SINGLE) as other:
-            assert other.file != saved.file
-            assert other.load(CPU) is None
+def test_a_second_run_waits_unless_its_parameters_differ(
+    params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("mofore.utils.scratch.POLL_SECONDS", 0.02)
+
+    def second() -> int:
+        with checkpoint("pretrain", params, SINGLE) as saved:
+            return int((saved.load(CPU) or {"step": 0})["step"])
+
+    with ThreadPoolExecutor() as threads:
+        with checkpoint("pretrain", params, SINGLE) as saved:
+            waiting = threads.submit(second)
+            wait_until(lambda: "another run is running stage pretrain with the same param" in capsys.readouterr().err)
+            other_params = deepcopy(params)
+            other_params.seed += 1
+            with checkpoint("pretrain", other_params, SINGLE) as other:
+                assert other.file != saved.file
+                assert other.load(CPU) is None
+            assert not waiting.done()
+            saved.save(state(5))
+        assert waiting.result(30) == 5, "it has the result of the first"
+    assert not saved.file.parent.exists()
+
+
+def wait_as_rank(processes: Processes, folder: Path) -> int:
+    """What the processes of a second run do while the first one has the checkpoint; the step that they load."""
+    os.chdir(folder)
+    scratch_module.POLL_SECONDS = 0.02
+    params = load_params(ROOT / "params.yaml")
+    with checkpoint("pretrain", params, processes) as saved:
+        return int((saved.load(CPU) or {"step": 0})["step"])
+
+
+def test_all_ranks_of_a_second_run_wait(project: Path, tmp_path: Path) -> None:
+    params = load_params(ROOT / "params.yaml")
+    with ThreadPoolExecutor() as threads:
+        with checkpoint("pretrain", params, SINGLE) as saved:
+            waiting = threads.submit(run_distributed, 2, tmp_path / "ranks", wait_as_rank, project)
+            wait_until((saved.file.parent / "waiting").exists, 60)
+            time.sleep(0.3)
+            assert not waiting.done()
+            saved.save(state(5))
+        assert waiting.result(60) == [5, 5]
 
 
 @pytest.mark.usefixtures("project")

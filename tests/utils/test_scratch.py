@@ -1,6 +1,7 @@
 """Scratch folders: one run at a time may lock them, and they are deleted when they are no longer needed."""
 
 import fcntl
+import multiprocessing
 import shutil
 import subprocess
 import sys
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mofore.errors import UserError
-from mofore.utils.scratch import keyed_folder, locked, scratch, try_lock
+from mofore.utils import scratch as module
+from mofore.utils.scratch import delete_if_idle, folder_until_done, keyed_folder, locked, scratch, try_lock
+from tests.helpers.processes import needs_proc, open_files, wait_until
 
 
 def names(folder: Path) -> list[str]:
@@ -26,16 +28,26 @@ def test_scratch_is_in_the_original_repository(tmp_path: Path, monkeypatch: pyte
     assert not names(tmp_path)
 
 
+def test_a_run_that_waits_says_so_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tries: list[int] = []
+
+    def between() -> None:
+        tries.append(1)
+        if len(tries) == 3:
+            first.__exit__(None, None, None)
+
+    first = try_lock(tmp_path)
+    assert first.__enter__()
+    with locked(tmp_path, "working", between):
+        assert len(tries) == 3
+    expected = f"another run is working: waiting for it, to use its result ({tmp_path})\n"
+    assert capsys.readouterr().err == expected
+
+
 def test_only_one_process_at_a_time_has_the_lock(tmp_path: Path) -> None:
     folder = tmp_path / "new/folder"
-    with try_lock(folder) as first:
-        with try_lock(folder) as second:
-            assert (first, second) == (True, False)
-        with (
-            pytest.raises(UserError, match=f"^{folder}: another run is working: wait for it to end, or stop it$"),
-            locked(folder, "working"),
-        ):
-            pass
+    with try_lock(folder) as first, try_lock(folder) as second:
+        assert (first, second) == (True, False)
     with locked(folder, "working"), try_lock(folder) as second:
         assert not second
 
@@ -86,8 +98,6 @@ def test_keyed_folder_is_deleted_on_success_and_kept_after_an_error(tmp_path: Pa
     with keyed_folder(tmp_path, "key", "working") as folder:
         assert folder == tmp_path / "key"
         assert names(folder) == ["deep", "lock"]
-        with pytest.raises(UserError, match="key: another run is working"), keyed_folder(tmp_path, "key", "working"):
-            pass
     assert not names(tmp_path)
 
 
@@ -112,3 +122,67 @@ def test_a_folder_that_another_run_locks_during_deletion_is_kept(
     with keyed_folder(tmp_path, "key", "working"):
         pass
     assert names(tmp_path) == ["key"]
+
+
+FRESH = multiprocessing.get_context("spawn")  # a forked process would share this one's locks
+
+
+def work_if_there_is_none(folder: Path, name: str, log: Path) -> None:
+    """Make `result` in the folder, unless it is there already. Logs what it did."""
+    module.POLL_SECONDS = 0.02
+    with folder_until_done(folder, "working"):
+        if (folder / "result").exists():
+            done = "took"
+        else:
+            (folder / "result").touch()
+            done = "made"
+        with log.open("a") as file:
+            file.write(f"{name} {done}\n")
+
+
+@needs_proc
+@pytest.mark.parametrize("waiting", [1, 3])
+def test_runs_that_need_the_same_wait_and_take_the_result(waiting: int, tmp_path: Path) -> None:
+    folder, log = tmp_path / "folder", tmp_path / "log"
+    others = [
+        FRESH.Process(target=work_if_there_is_none, args=(folder, f"other {index}", log)) for index in range(waiting)
+    ]
+    with folder_until_done(folder, "working"):
+        for other in others:
+            other.start()
+        wait_until(lambda: all(waits(folder, other) for other in others))
+        (folder / "result").touch()
+    for other in others:
+        other.join(10)
+        assert other.exitcode == 0
+    assert sorted(log.read_text().splitlines()) == [f"other {index} took" for index in range(waiting)]
+    assert not folder.exists(), "the last run deletes the folder"
+
+
+def waits(folder: Path, process: "multiprocessing.process.BaseProcess") -> bool:
+    """Whether a process has the file `waiting` open."""
+    assert process.pid
+    return str(folder / "waiting") in open_files(process.pid)
+
+
+def test_what_a_stopped_run_left_is_found_by_the_run_that_waits(tmp_path: Path) -> None:
+    folder, log = tmp_path / "folder", tmp_path / "log"
+    other = FRESH.Process(target=work_if_there_is_none, args=(folder, "other", log))
+    with suppress(ZeroDivisionError), folder_until_done(folder, "working"):
+        other.start()
+        wait_until((folder / "waiting").exists)
+        raise ZeroDivisionError
+    other.join(10)
+    assert log.read_text() == "other made\n"
+
+
+def test_a_folder_that_a_run_waits_for_is_not_deleted_by_others(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with try_lock(folder):
+        pass
+    with (folder / "waiting").open("wb") as waiting:
+        fcntl.flock(waiting, fcntl.LOCK_SH)
+        assert not delete_if_idle(folder)
+    assert folder.exists()
+    assert delete_if_idle(folder)
+    assert not folder.exists()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from mofore.videos.archive import RAR_TOOLS
 from mofore.videos.assign import assign
 from mofore.videos.ucf101 import OFFICIAL, Sources, get_ucf101
 from tests.helpers.bad_server import BadServer, bad_server
+from tests.helpers.processes import wait_until
 from tests.helpers.ucf101_files import CLASSES, VIDEOS, contents, lists, rar_bytes, write_files, zip_bytes
 from tests.helpers.video_files import ROOT, SHARED, make_project, run_stage_script, write_video
 
@@ -161,13 +163,13 @@ def test_disk_space_is_checked_before_the_download(project: Project, monkeypatch
     assert project.requested() == ["/lists.zip"]
 
 
-def test_two_runs_do_not_download_at_once(project: Project) -> None:
-    with (
-        locked(SCRATCH, "x"),
-        pytest.raises(UserError, match=r"\.scratch/download: another run is downloading UCF101: wait"),
-    ):
-        project.get()
-    assert "/videos.zip" not in project.requested()
+def test_two_runs_do_not_download_at_once(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    with ThreadPoolExecutor() as threads:
+        with locked(SCRATCH, "x"):
+            waiting = threads.submit(project.get)
+            wait_until(lambda: "another run is downloading UCF101: waiting for it" in capsys.readouterr().err)
+            assert "/videos.zip" not in project.requested()
+        assert sorted(waiting.result(30)[0]) == sorted(VIDEOS)
 
 
 @pytest.mark.parametrize("kind", ["zip", pytest.param("rar", marks=needs_rar_tool)])
