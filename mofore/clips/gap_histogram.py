@@ -5,6 +5,8 @@ It differs from the distribution in params.yaml, because each gap is limited by 
 Shapes: N gaps.
 """
 
+from itertools import islice
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -20,9 +22,9 @@ def sampled_gaps(samples: ForecastDataset, sampler: EpochSampler) -> npt.NDArray
 
     The gaps are drawn again, not recorded in training: all draws follow from (seed, epoch, video).
     """
-    batches = list(sampler)
-    every = -(-len(batches) * sampler.batch_size // MAX_DRAWS)
-    return np.concatenate([samples.positions(key)[1] for batch in batches[::every] for key in batch])
+    every = -(-len(sampler) * sampler.batch_size // MAX_DRAWS)
+    batches = islice(sampler, 0, None, every)  # one at a time: those of a long run on many videos take gigabytes
+    return np.concatenate([samples.positions(key)[1] for batch in batches for key in batch])
 
 
 def gap_shares(gap_N: npt.NDArray[np.int64]) -> pd.DataFrame:

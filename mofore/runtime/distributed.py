@@ -11,10 +11,10 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TypeVar, cast
 
 import torch
 from torch import Tensor, distributed, nn
@@ -90,6 +90,14 @@ class Processes:
         values: list[T] = [value] * self.count
         distributed.gather_object(value, values if self.is_main else None)
         return values if self.is_main else []
+
+    def from_main(self, make: Callable[[], T]) -> T:
+        """What `make` returns on rank 0, which alone calls it; a picklable value."""
+        if self.count == 1:
+            return make()
+        value = [make() if self.is_main else None]
+        distributed.broadcast_object_list(value)
+        return cast(T, value[0])
 
     @property
     def launcher_gone(self) -> bool:

@@ -11,7 +11,7 @@ equally fast.
 
 import os
 
-from mofore.utils.cores import cpu_quota, usable_cores
+from mofore.utils.limits import cpu_quota, usable_cores
 
 if cpu_quota() < (os.cpu_count() or 1):
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))

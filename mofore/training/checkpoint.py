@@ -27,16 +27,19 @@ from mofore.utils.files import writing
 from mofore.utils.progress import tell
 from mofore.utils.scratch import folder_until_done, poll, scratch
 
-PACK_HASHED_BYTES = 1 << 20  # only the start of each pack is hashed; the index has the lengths of all its frames
+BLOCK_BYTES = (
+    1 << 20
+)  # files are hashed in blocks; of a pack only the first, as the index has the lengths of its frames
+MAX_SHARE = 0.02  # of the time that saving may take
 
 
 class Checkpoint:
     """The checkpoint file of a run; it holds the last saved state."""
 
     def __init__(self, folder: Path, every: float) -> None:
-        """`every`: interval between two checkpoints, in seconds."""
+        """`every`: interval between two checkpoints, in seconds; longer if saving takes more than MAX_SHARE of it."""
         self.file, self.every = folder / "last.pt", every
-        self.saved_at = time.monotonic()
+        self.saved_at, self.took = time.monotonic(), 0.0
         self.step = 0  # step of the last saved state
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
@@ -56,7 +59,7 @@ class Checkpoint:
 
     def due(self) -> bool:
         """Whether the interval since the last checkpoint has passed."""
-        return time.monotonic() - self.saved_at >= self.every
+        return time.monotonic() - self.saved_at >= max(self.every, self.took / MAX_SHARE)
 
     def save(self, state: dict[str, Any]) -> bool:
         """Replace the checkpoint atomically; returns whether it was saved.
@@ -66,10 +69,10 @@ class Checkpoint:
         Args:
             state: has the key `step`; holds tensors, numbers, strings, and lists and dicts of them.
         """
+        began = time.monotonic()
         buffer = io.BytesIO()
         torch.save(state, buffer)
         part = self.file.with_suffix(".part")
-        self.saved_at = time.monotonic()
         try:
             with writing(part) as file:
                 file.write(buffer.getbuffer())
@@ -82,6 +85,9 @@ class Checkpoint:
             part.unlink(missing_ok=True)
             tell(f"warning: no space left on the device writing {self.file}: {self.describe()}; free some space")
             return False
+        finally:
+            self.saved_at = time.monotonic()
+            self.took = self.saved_at - began
         self.step = state["step"]
         return True
 
@@ -98,7 +104,7 @@ def checkpoint(stage: str, params: Params, processes: Processes) -> Iterator[Che
     the whole result, unless it was stopped. Write the results of the stage within the block. Rank 0 saves; the other
     ranks only load, from a shared file system.
     """
-    folder = scratch(stage) / stage_key(stage, params)
+    folder = scratch(stage) / processes.from_main(lambda: stage_key(stage, params))
     doing = f"running stage {stage} with the same parameters"
 
     def between() -> None:
@@ -111,6 +117,7 @@ def checkpoint(stage: str, params: Params, processes: Processes) -> Iterator[Che
         while processes.any(False):  # the others wait for rank 0, with a call for each of its calls of `between`
             pass
         yield Checkpoint(folder, params.runtime.checkpoint)
+        processes.any(False)  # all ranks have loaded it before rank 0 deletes it
 
 
 def stage_key(stage: str, params: Params, file: Path = Path("dvc.yaml")) -> str:
@@ -122,7 +129,10 @@ def stage_key(stage: str, params: Params, file: Path = Path("dvc.yaml")) -> str:
         for path in _dep_files(Path(dep)):
             key.update(f"{path.as_posix()} {path.stat().st_size}\0".encode())
             with path.open("rb") as opened:
-                key.update(opened.read(PACK_HASHED_BYTES if path.name.startswith("pack-") else -1))
+                while block := opened.read(BLOCK_BYTES):
+                    key.update(block)
+                    if path.name.startswith("pack-"):
+                        break
     return key.hexdigest()
 
 

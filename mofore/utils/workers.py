@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mofore.utils.cores import usable_cores
+from mofore.utils.limits import usable_cores
 
 QUEUE_FEEDER_TIMEOUT = 10.0  # seconds; an upper limit, since Loky's queue feeder threads end within milliseconds
 

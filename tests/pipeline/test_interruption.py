@@ -177,7 +177,7 @@ def test_a_killed_run_resumes_and_yields_the_same_encoder(project: Path, kill: i
         wait_until(lambda: not descendants(dvc.pid))
     finally:
         dvc.kill()
-    assert age < INTERVAL + 2, "the last checkpoint was older than the checkpoint interval"
+    assert age < INTERVAL + 10, "the last checkpoint was older than the interval, or fifty times what saving takes"
     assert checkpoints(project), "the run ended before it was killed"
 
     assert finish(project, mode) == expected

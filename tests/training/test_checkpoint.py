@@ -67,6 +67,24 @@ def test_the_next_checkpoint_is_due_after_the_interval(tmp_path: Path, monkeypat
         saved.save(state(1))
 
 
+def test_saving_takes_at_most_a_fiftieth_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, save = 50.0, torch.save
+
+    def slow(state: Any, file: Any) -> None:
+        nonlocal now
+        now += 3  # seconds, as for 600 MB on a network's file system
+        save(state, file)
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(torch, "save", slow)
+    saved = Checkpoint(tmp_path, 10)
+    saved.save(state(1))
+    now += 149
+    assert not saved.due()
+    now += 1
+    assert saved.due()
+
+
 @pytest.mark.parametrize("damage", ["empty", "cut", "other", "no step"])
 def test_a_damaged_checkpoint_is_an_error(tmp_path: Path, damage: str) -> None:
     Checkpoint(tmp_path, 0).save(state(3))

@@ -1,4 +1,4 @@
-"""How many cores a process may use."""
+"""How many cores and how much memory a process may use."""
 
 import math
 import os
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mofore.utils import cores
-from mofore.utils.cores import cpu_quota, usable_cores
+from mofore.utils import limits
+from mofore.utils.limits import cpu_quota, usable_cores, usable_memory
 
 HERE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 V1_CPU = Path("/sys/fs/cgroup/cpu")
@@ -19,8 +19,8 @@ V1_CPU = Path("/sys/fs/cgroup/cpu")
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, files: dict[str, str]) -> None:
     """Set the contents of /proc/self/cgroup, and files under /sys/fs/cgroup."""
     (tmp_path / "own").write_text(own)
-    monkeypatch.setattr(cores, "OWN_CGROUPS", tmp_path / "own")
-    monkeypatch.setattr(cores, "CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(limits, "OWN_CGROUPS", tmp_path / "own")
+    monkeypatch.setattr(limits, "CGROUPS", tmp_path / "cgroup")
     for name, text in files.items():
         (tmp_path / "cgroup" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "cgroup" / name).write_text(text)
@@ -49,6 +49,23 @@ def test_the_smallest_quota_of_all_groups_above(
     fake(tmp_path, monkeypatch, own, files)
     assert cpu_quota() == quota
     assert usable_cores() == max(1, min(HERE, math.ceil(min(quota, HERE))))
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "memory"),
+    [
+        ("0::/a\n", {"memory.max": "max\n", "a/memory.max": "1000000\n"}, 1_000_000),
+        ("3:memory:/a\n", {"memory/a/memory.limit_in_bytes": "2000000\n"}, 2_000_000),
+        ("3:memory:/\n", {"memory/memory.limit_in_bytes": f"{2**63 - 4096}\n"}, None),
+        ("", {}, None),
+    ],
+)
+def test_memory_is_that_of_the_machine_or_of_the_smallest_limit(
+    own: str, files: dict[str, str], memory: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake(tmp_path, monkeypatch, own, files)
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert usable_memory() == (memory or whole)
 
 
 @pytest.fixture

@@ -1,0 +1,120 @@
+"""`mofore doctor`: facts, trial, presets and verdict."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from mofore.clips.dataset import ForecastDataset, Sample
+from mofore.config import Params
+from mofore.errors import UserError
+from mofore.experiments import command, doctor
+from mofore.experiments.machine import describe_machine
+from mofore.frames.store import FrameStore
+
+ROOT = Path(__file__).parents[2]
+CPU = torch.device("cpu")
+Packer = Callable[..., Path]
+
+
+@pytest.fixture
+def small(tiny: Params, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Params:
+    """Tiny parameters instead of those of params.yaml and of the presets; no frames, and nothing is waited for."""
+    monkeypatch.setattr(doctor, "load_params", lambda: tiny)
+    monkeypatch.setattr(doctor, "preset_params", lambda *_: tiny)
+    monkeypatch.setattr(doctor, "list_presets", lambda: {"one": "", "two": ""})
+    monkeypatch.setattr(doctor, "describe_machine", lambda _: {"cores": "2"})
+    monkeypatch.setattr(doctor, "LOADER_SECONDS", 0.2)
+    monkeypatch.chdir(tmp_path)
+    return tiny
+
+
+@pytest.mark.usefixtures("small")
+def test_it_says_what_it_measured_and_ends_with_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    doctor.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "cores      2"
+    assert lines[2].startswith("20 steps on cpu: ")
+    assert lines[2].endswith("; losses differ from those of the CPU by 0.00%"), "the same device twice"
+    assert lines[3] == "loader: not measured, as data/frames has no frames yet"
+    assert [line.split()[0] for line in lines[5:8]] == ["preset", "one", "two"]
+    assert "GB of" in lines[6]
+    assert (
+        lines[-1] == "verdict: cpu computes what it should; run `dvc repro` once, then the loader can be measured, too"
+    )
+
+
+@pytest.mark.parametrize("wrong", [0.5, float("nan")])
+def test_a_device_that_computes_something_else_is_an_error(
+    wrong: float, small: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = doctor.run_steps
+
+    def run_steps(params: Params, device: torch.device) -> tuple[float, list[float]]:
+        seconds, losses = real(params, device)
+        return seconds, [loss + wrong for loss in losses] if params is small else losses
+
+    monkeypatch.setattr(doctor, "run_steps", run_steps)
+    with pytest.raises(UserError, match=r"^cpu: losses differ from those of the CPU by .*: do not trust it; set "):
+        doctor.main()
+
+
+def test_drawn_clips_are_like_those_of_the_loader(pack: Packer, tiny: Params) -> None:
+    tiny.forecast.futures = 2
+    videos = FrameStore(pack([30, 30]))
+    real = ForecastDataset(videos, tiny.clip, tiny.forecast, tiny.augment, tiny.seed)[0, 0]
+    drawn = doctor.drawn_batch(tiny, 3, 0)
+    for name, one, field in zip(Sample._fields, real, drawn, strict=True):
+        expected = torch.as_tensor(one)
+        assert field.shape == (3, *expected.shape), name
+        assert field.dtype == expected.dtype, name
+    assert not torch.equal(drawn.context_THWC, doctor.drawn_batch(tiny, 3, 1).context_THWC)
+
+
+def test_the_loader_is_measured_if_there_are_frames(pack: Packer, small: Params, tmp_path: Path) -> None:
+    frames = pack([30] * 8)
+    (tmp_path / "data").mkdir()
+    frames.rename(tmp_path / "data/frames")
+    assert doctor.loader_rate(small, CPU) > 0
+    small.pretrain.batch_size = 20
+    assert doctor.loader_rate(small, CPU) == 0, "too few videos for a batch"
+
+
+@pytest.mark.parametrize(
+    ("trains", "loads", "expected"),
+    [(100, 25, "waits for the loader 75% of the time"), (100, 300, "the loader keeps up"), (100, 0, "run `dvc repro`")],
+)
+def test_verdict(trains: float, loads: float, expected: str) -> None:
+    assert expected in doctor.verdict(CPU, trains, loads)
+
+
+def test_memory_and_time_grow_with_the_clips_of_a_step(tiny: Params) -> None:
+    (_, few), (_, many) = (doctor.measure_step(tiny, CPU, size) for size in (16, 128))
+    assert 2 < many / few < 8.5, "weights are kept once, clips each"
+
+
+def test_facts_of_this_machine(params: Params, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(ROOT)
+    facts = describe_machine(params.runtime)
+    assert all(facts.values())
+    assert facts["precision"] == "float32"
+    assert facts["cores"].endswith(f"of {os.cpu_count()}") or "quota" in facts["cores"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    facts = describe_machine(params.runtime)
+    assert facts["git"].startswith("not found")
+    assert facts["DVC"].startswith("not found")
+
+
+def test_the_command_has_verbs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    ran: list[bool] = []
+    monkeypatch.setattr(doctor, "main", lambda: ran.append(True))
+    monkeypatch.setattr(sys, "argv", ["mofore", "doctor"])
+    command.main()
+    assert ran == [True]
+    monkeypatch.setattr(sys, "argv", ["mofore", "doktor"])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert "invalid choice: 'doktor'" in capsys.readouterr().err
