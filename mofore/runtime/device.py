@@ -30,6 +30,7 @@ def pick_device(runtime: Runtime, processes: Processes = SINGLE) -> torch.device
     if torch.cuda.is_available() and runtime.device in ("auto", "cuda"):
         index = _gpu_of_local_rank(processes) if processes.count > 1 else lock_free_gpu(_gpu_names())
         torch.cuda.set_device(index)
+        _set_up_cuda(runtime)
         return torch.device("cuda", index)
     try:
         device = torch.device("cpu" if runtime.device == "auto" else runtime.device)
@@ -44,6 +45,13 @@ def pick_device(runtime: Runtime, processes: Processes = SINGLE) -> torch.device
             "error: compare the losses in results/pretrain.csv with those of a short run on the cpu"
         )
     return device
+
+
+def _set_up_cuda(runtime: Runtime) -> None:
+    """Let cuDNN try its algorithms once, since shapes stay the same; use TF32, unless the user wants float32."""
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = runtime.precision != "fp32"
+    torch.set_float32_matmul_precision("highest" if runtime.precision == "fp32" else "high")
 
 
 def _gpu_of_local_rank(processes: Processes) -> int:

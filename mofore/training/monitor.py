@@ -56,9 +56,7 @@ class Monitor:
         return self.checkpoint.describe() if self.checkpoint else "checkpoints are off"
 
     def check_loss(self) -> None:
-        """Check the loss of the last logged step.
-
-        Called before a step, it reads the loss of the previous one, which avoids a device sync.
+        """Check the loss of the last logged step. This waits for a GPU to finish the step.
 
         Raises:
             UserError: the loss is not finite.

@@ -90,17 +90,17 @@ def train(
         if processes.is_main:
             tell(f"pretrain: resumed from step {run.step}")
     batches.first_step = run.step
+    check_every = 1 if device.type == "cpu" else HEALTH_EVERY_STEPS  # to read the loss, a GPU must finish the step
     monitor = Monitor(run, batches.steps, checkpoint)
 
     with StopSignals() as signals, closing(load_batches(samples, batches, runtime.workers, device)) as loaded:
         bar = progress(run.timed(loaded), batches.steps, "pretrain", "step", run.step, hidden=not processes.is_main)
         for host_batch in monitor.until_stopped(bar, signals):
             lr, momentum = set_schedule(run.train_state.optimizer, params, (run.step + 1) / batches.steps)
-            monitor.check_loss()
             run.log.add(train_step(run.train_state, to_device(host_batch, device), params, momentum))
             run.step += 1
 
-            if run.step % HEALTH_EVERY_STEPS == 0:
+            if run.step % check_every == 0:
                 monitor.check_loss()
             if run.step % HEALTH_EVERY_STEPS == 0 and processes.is_main:
                 bar.set_postfix(monitor.progress_line())

@@ -39,8 +39,7 @@ class TrainingRun:
             "step": self.step,
             "seconds": self.seconds,
             "waited": self.waited,
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "random": torch.get_rng_state(),  # of CPUs: GPUs draw nothing
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -52,8 +51,6 @@ class TrainingRun:
         self.rows, self.step = state["rows"], state["step"]
         self.seconds, self.waited = state["seconds"], state["waited"]
         torch.set_rng_state(state["random"].cpu())
-        if len(state["random_cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all([one.cpu() for one in state["random_cuda"]])
 
     def timed(self, batches: Iterator[Sample]) -> Iterator[Sample]:
         """Yield the batches; add to `seconds` the time for each, and to `waited` the time spent waiting for it."""

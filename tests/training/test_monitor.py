@@ -27,6 +27,12 @@ Packer = Callable[..., Path]
 Err = pytest.CaptureFixture[str]
 
 
+@pytest.fixture(autouse=True)
+def every_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save as often as asked for, however long that takes."""
+    monkeypatch.setattr("mofore.training.checkpoint.MAX_SHARE", float("inf"))
+
+
 @pytest.fixture
 def tiny(tiny: Params) -> Params:
     tiny.pretrain.knn_every = 0

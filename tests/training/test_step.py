@@ -1,6 +1,8 @@
 """The training step: network input, losses, gradients, EMA update, and a pinned sequence of losses."""
 
+import shutil
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -325,3 +327,26 @@ def test_twenty_steps_are_reproducible_bit_for_bit(pack: Packer, pinned: Params)
     assert a.log.equals(b.log)
     one, other = a.model.state_dict(), b.model.state_dict()
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_compiled_networks_compute_the_same(precision: str, tiny: Params) -> None:
+    tiny.runtime.precision = precision
+    losses = []
+    for tiny.runtime.compile in (False, True):
+        state = make_train_state(tiny, CPU, SINGLE)
+        losses.append([scalar(train_step(state, batch(seed), tiny, momentum=0.99), "loss") for seed in range(3)])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4 if precision == "fp32" else 0.02)
+
+
+def test_directions_of_sigreg_follow_the_state_of_the_cpus_generator(tiny: Params) -> None:
+    """All ranks have that state, also after a resume; states of GPUs would differ."""
+    tiny.contrast.loss = "sigreg"
+    state, before = make_train_state(tiny, CPU, SINGLE), torch.get_rng_state()
+    one = [scalar(train_step(deepcopy(state), batch(), tiny, momentum=0.99), "loss") for _ in range(2)]
+    torch.set_rng_state(before)
+    again = [scalar(train_step(deepcopy(state), batch(), tiny, momentum=0.99), "loss") for _ in range(2)]
+    assert one == again
+    assert one[0] != one[1]
