@@ -4,7 +4,7 @@
 
 Measured here, with the network, the shapes and the losses of preset ucf101:
 
-    loader      samples per second (a context and a future) of the DataLoader that serves a GPU, with one and two
+    loader      samples per second (a context and a future) of the loader, with one and two
                 workers, and the workers' processor time per sample. The frames are those of the videos in FOLDER, else
                 of drawn textures; stages download to manifest store them as the preset says. Without a GPU,
                 batches are not copied to pinned memory.
@@ -32,7 +32,6 @@ import random
 import resource
 import tempfile
 import time
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from mofore.clips.dataset import ForecastDataset, Sample
-from mofore.clips.loader import PREFETCH_BATCHES, load_batches
+from mofore.clips.loader import MAX_BYTES, PREFETCH_BATCHES, load_batches
 from mofore.config import PARAMS_FILE, Params
 from mofore.errors import run_stage
 from mofore.experiments.presets import preset_params
@@ -93,10 +92,8 @@ def measure_rate(videos: FrameStore, params: Params, workers: int, batches: int)
     rng = np.random.default_rng(0)
     keys = [[(n, video) for video in rng.integers(len(videos), size=LOADER_BATCH).tolist()] for n in range(batches)]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*pin_memory")  # no GPU here
-        for _ in load_batches(dataset, keys, workers, GPU):
-            pass
+    for _ in load_batches(dataset, keys, workers, CPU):
+        pass
     seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     worked = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     samples = batches * LOADER_BATCH
@@ -125,7 +122,7 @@ def measure_loading(folder: Path | None, params: Params, turns: int, batches: in
         width, height = videos.read(0, np.array([0])).shape[2:0:-1]
         sample = ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed)[(0, 0)]
     cpu_ms = float(np.median(worked))
-    ahead = PREFETCH_BATCHES * params.pretrain.batch_size * sum(np.asarray(field).nbytes for field in sample)
+    ahead = min(PREFETCH_BATCHES * params.pretrain.batch_size * sum(np.asarray(x).nbytes for x in sample), MAX_BYTES)
     return {
         "frames": "videos" if folder else "drawn",
         "frame_size": f"{width}x{height}",
@@ -135,7 +132,7 @@ def measure_loading(folder: Path | None, params: Params, turns: int, batches: in
         "samples_per_second_16_cores_extrapolated": round(1000 * CORES / cpu_ms),
         "worker_peak_mib": round(memory["peak"]),
         "worker_own_mib": round(memory["own"]),
-        "prefetched_gb_per_worker": round(ahead / GB, 2),
+        "prefetched_gb": round(ahead / GB, 2),
     }
 
 
@@ -248,7 +245,7 @@ def main() -> None:
         f"{rates[1]} samples/s with one worker, {rates[2]} with two; {loading['cpu_ms_per_sample']} ms of a core a "
         f"sample\nloader, extrapolated from a core's time: {loading['samples_per_second_16_cores_extrapolated']:,} "
         f"samples/s with {CORES} cores\nworker, measured: {loading['worker_peak_mib']} MiB resident, "
-        f"{loading['worker_own_mib']} of them its own; computed: {loading['prefetched_gb_per_worker']} GB of batches "
+        f"{loading['worker_own_mib']} of them its own; computed: {loading['prefetched_gb']} GB of batches "
         f"of {params.pretrain.batch_size} that it has prefetched, in shared memory"
     )
     result: dict[str, Any] = {"loader": loading, "memory": {}, "extrapolated": {}}

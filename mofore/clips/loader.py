@@ -10,27 +10,24 @@ Shapes: B batch; the other dimensions are those of a sample.
 import math
 import mmap
 import os
-import shutil
+import signal
 import sys
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import suppress
-from itertools import chain
+from collections.abc import Generator, Iterable
+from contextlib import closing, suppress
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import multiprocessing
-from torch.utils.data import DataLoader
 
-from mofore.errors import UserError
+from mofore.clips.transfer import fields_of, like, pin, transferred, unpin
 from mofore.runtime.signals import ignore_stop_signals
-from mofore.utils.text import counted
+from mofore.utils.progress import tell
 
-PREFETCH_BATCHES = 4  # batches made ahead: on a CPU by all workers together, for a GPU by each worker
+PREFETCH_BATCHES = 4  # batches made ahead, by all workers together
+MAX_BYTES = 2e9  # of the batches made ahead
 FORKS = sys.platform == "linux"  # elsewhere, processes start anew, and share memory by name
-SHARED_MEMORY = Path("/dev/shm")  # of Linux
 WORKER_NICENESS = 10  # of the worker processes: below the training, but not starved by other programs
 ORPHAN_CHECK_SECONDS = 0.5  # time between two checks that the parent lives; an orphan holds its locks until then
 
@@ -55,32 +52,24 @@ def load_batches(
         keys: the keys of each batch; the first batch is the largest.
         workers: number of worker processes, as in `runtime.workers`. 0: the calling process decodes. -1: one worker for
             each of torch's threads, which are the cores divided by the processes of the machine.
-        device: where the batches will be used. Batches for a GPU are prefetched into pinned memory.
+        device: where the batches will be used.
 
     Yields:
-        Each batch in CPU memory, with the type of a sample: a tensor [B, ...] or a named tuple of them.
+        Each batch, with the type of a sample: a tensor [B, ...] or a named tuple of them. For a CUDA device they are
+        there already, else in CPU memory.
 
     Raises:
-        UserError: a sample cannot be read, or for a GPU, the workers need more shared memory than there is.
+        UserError: a sample cannot be read.
     """
-    if device.type == "cpu":
-        yield from _shared_memory_batches(samples, keys, loader_worker_count(workers))
-        return
-    rest = iter(keys)
-    first = next(rest, [])
-    _check_shared_memory(samples, first, loader_worker_count(workers))
-    loader: DataLoader[Any] = DataLoader(
-        samples,  # type: ignore[arg-type] # `Samples` has all that DataLoader needs of a dataset
-        batch_sampler=chain([first] if first else [], rest),
-        num_workers=loader_worker_count(workers),
-        pin_memory=device.type == "cuda",
-        prefetch_factor=PREFETCH_BATCHES if workers else None,
-        worker_init_fn=ignore_stop_signals,
-    )
-    try:
-        yield from loader
-    except UserError as error:  # DataLoader puts the worker's traceback before the message: remove it
-        raise UserError(str(error).rpartition("UserError: ")[2]) from None
+    cuda = device.type == "cuda"
+    with closing(_shared_memory_batches(samples, keys, loader_worker_count(workers), cuda)) as batches:
+        if cuda:
+            yield from transferred(batches, device)
+        elif device.type == "cpu":
+            yield from batches
+        else:  # copies to other devices may go on after the buffer is filled again
+            for batch in batches:
+                yield like(batch, [field.clone() for field in fields_of(batch)])
 
 
 def loader_worker_count(workers: int) -> int:
@@ -88,27 +77,9 @@ def loader_worker_count(workers: int) -> int:
     return torch.get_num_threads() if workers < 0 else workers
 
 
-def _check_shared_memory(samples: Samples, batch: list[Any], workers: int) -> None:
-    """Check that all batches that DataLoader prefetches have room. Without it, a worker would be killed by a bus error.
-
-    Raises:
-        UserError: they have not, as in a container, which has 64 MB by default.
-    """
-    if not (workers and batch and SHARED_MEMORY.is_dir()):
-        return
-    sample = sum(torch.as_tensor(field).nbytes for field in _fields(samples[batch[0]]))
-    needed = sample * len(batch) * PREFETCH_BATCHES * workers
-    free = shutil.disk_usage(SHARED_MEMORY).free if os.access(SHARED_MEMORY, os.W_OK) else 0
-    if needed > free:
-        raise UserError(
-            f"{SHARED_MEMORY} has room for {free / 1e6:,.0f} MB, but the batches that "
-            f"{counted(workers, 'process prefetches', 'processes prefetch')} take {needed / 1e6:,.0f} MB: start the "
-            f"container with docker run --shm-size={math.ceil(needed / 1e9 + 1)}g, or lower runtime.workers in "
-            "params.yaml (0 needs none)"
-        )
-
-
-def _shared_memory_batches(samples: Samples, keys: Iterable[list[Any]], n_workers: int) -> Iterator[Any]:
+def _shared_memory_batches(
+    samples: Samples, keys: Iterable[list[Any]], n_workers: int, pinned: bool
+) -> Generator[Any, None, None]:
     """Batches in shared memory, each filled by all workers together.
 
     The buffers are reused in turn. The samples of a video are always made by the same worker, so that its cache of
@@ -116,14 +87,16 @@ def _shared_memory_batches(samples: Samples, keys: Iterable[list[Any]], n_worker
     """
     workers: list[_Worker] = []
     buffers: list[Any] = []
+    pins: list[torch.Tensor] = []
     pending: deque[tuple[int, list[Any]]] = deque()  # buffer index and keys of each requested batch
-    ahead = PREFETCH_BATCHES if n_workers else 0
     try:
         for number, batch in enumerate(keys):
             if not buffers:
                 sample = samples[batch[0]]
+                ahead = _batches_ahead(sample, len(batch)) if n_workers else 0
                 buffers = [_allocate_batch(sample, len(batch)) for _ in range(ahead + 1)]
                 workers = [_Worker(samples, buffers, index, n_workers) for index in range(n_workers)]
+                pins = pin([field for buffer in buffers for field in fields_of(buffer)]) if pinned else []
             buffer = number % len(buffers)
             for worker in workers:
                 worker.request(buffer, batch)
@@ -135,6 +108,13 @@ def _shared_memory_batches(samples: Samples, keys: Iterable[list[Any]], n_worker
     finally:
         for worker in workers:
             worker.stop()
+        unpin(pins)
+
+
+def _batches_ahead(sample: Any, batch_size: int) -> int:
+    """Number of batches to make ahead: PREFETCH_BATCHES, or fewer if they took more than MAX_BYTES; at least one."""
+    batch_bytes = batch_size * sum(torch.as_tensor(field).nbytes for field in fields_of(sample))
+    return int(max(1, min(PREFETCH_BATCHES, MAX_BYTES // batch_bytes)))
 
 
 def _complete_batch(
@@ -143,11 +123,13 @@ def _complete_batch(
     """Wait for the rows of all workers; fill in this process the rows of workers that have died, or all without any."""
     for worker in workers:
         if not worker.wait():
+            if not worker.lost:
+                worker.lost = True
+                tell(f"warning: a process that decodes ended ({worker.how_it_ended()}): this one does its work now")
             _fill_rows(samples, batch, buffers[buffer], worker.index, len(workers))
     if not workers:
         _fill_rows(samples, batch, buffers[buffer], 0, 1)
-    fields = [tensor[: len(batch)] for tensor in _fields(buffers[buffer])]
-    return type(buffers[buffer])(*fields) if isinstance(buffers[buffer], tuple) else fields[0]
+    return like(buffers[buffer], [tensor[: len(batch)] for tensor in fields_of(buffers[buffer])])
 
 
 class _Worker:
@@ -155,7 +137,7 @@ class _Worker:
 
     def __init__(self, samples: Samples, buffers: list[Any], index: int, n_workers: int) -> None:
         """Start the process; `index`: 0 to n_workers - 1, decides which videos it decodes."""
-        self.index = index
+        self.index, self.lost = index, False
         self.pipe, worker_end = multiprocessing.Pipe()
         arguments = (samples, buffers, index, n_workers, worker_end, os.getpid())
         processes = multiprocessing.get_context("fork" if FORKS else None)
@@ -181,6 +163,12 @@ class _Worker:
             raise error
         return True
 
+    def how_it_ended(self) -> str:
+        """For a message."""
+        self.process.join(1)
+        code = self.process.exitcode or 0
+        return signal.Signals(-code).name if code < 0 else f"exit status {code}"
+
     def stop(self) -> None:
         """End the process and wait for its end."""
         self._send(None)
@@ -194,9 +182,8 @@ class _Worker:
 
 def _allocate_batch(sample: Any, batch_size: int) -> Any:
     """Allocate shared memory for a batch of samples of this shape and type."""
-    tensors = [torch.as_tensor(field) for field in _fields(sample)]
-    buffer = [_shared_tensor((batch_size, *x.shape), x.dtype) for x in tensors]
-    return type(sample)(*buffer) if isinstance(sample, tuple) else buffer[0]
+    tensors = [torch.as_tensor(field) for field in fields_of(sample)]
+    return like(sample, [_shared_tensor((batch_size, *x.shape), x.dtype) for x in tensors])
 
 
 def _shared_tensor(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
@@ -204,10 +191,6 @@ def _shared_tensor(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
     if not FORKS:
         return torch.empty(shape, dtype=dtype).share_memory_()
     return torch.frombuffer(mmap.mmap(-1, math.prod(shape) * dtype.itemsize), dtype=dtype).view(shape)
-
-
-def _fields(sample: Any) -> tuple[Any, ...]:
-    return sample if isinstance(sample, tuple) else (sample,)
 
 
 def _worker_loop(
@@ -236,8 +219,8 @@ def _worker_loop(
 
 def _fill_rows(samples: Samples, batch: list[Any], buffer: Any, index: int, n_workers: int) -> None:
     """Write those rows of a batch whose videos belong to worker `index`."""
-    arrays = [tensor.numpy() for tensor in _fields(buffer)]
+    arrays = [tensor.numpy() for tensor in fields_of(buffer)]
     for row, key in enumerate(batch):
         if samples.video(key) % n_workers == index:
-            for array, field in zip(arrays, _fields(samples[key]), strict=True):
+            for array, field in zip(arrays, fields_of(samples[key]), strict=True):
                 array[row] = field

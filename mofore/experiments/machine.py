@@ -4,14 +4,12 @@ import importlib.metadata
 import math
 import os
 import platform
-import shutil
 import subprocess
 
 import cv2
 import torch
 from matplotlib.font_manager import fontManager
 
-from mofore.clips.loader import SHARED_MEMORY
 from mofore.config import Runtime
 from mofore.runtime.device import pick_device, uses_bf16
 from mofore.utils.limits import cpu_quota, usable_cores, usable_memory
@@ -26,7 +24,6 @@ def describe_machine(runtime: Runtime) -> dict[str, str]:
         "system": f"{platform.platform(terse=True)}, Python {platform.python_version()}, torch {torch.__version__}",
         "cores": _cores(),
         "memory": f"{usable_memory() / 1e9:.1f} GB",
-        "/dev/shm": _shared_memory(),
         "GPU": _gpus(),
         "precision": "bf16" if uses_bf16(runtime, pick_device(runtime)) else "float32",
         "decoders": f"OpenCV {cv2.__version__}, FFmpeg {_ffmpeg()}; PyAV {_version('av')}",
@@ -41,12 +38,6 @@ def _cores() -> str:
     quota = cpu_quota()
     limit = "" if math.isinf(quota) else f", as the container's quota of {quota:g} allows"
     return f"{usable_cores()} of {os.cpu_count()}{limit}"
-
-
-def _shared_memory() -> str:
-    if not SHARED_MEMORY.is_dir():
-        return "missing; needed only for a GPU"
-    return f"{shutil.disk_usage(SHARED_MEMORY).free / 1e9:.1f} GB free; needed only for a GPU"
 
 
 def _gpus() -> str:

@@ -34,12 +34,7 @@ class Monitor:
         """
         processes, batches = self.run.train_state.processes, iter(batches)
         while True:
-            try:
-                batch = next(batches, None)
-            except RuntimeError:  # DataLoader: the signal may have ended a worker, too
-                if not signals.received:
-                    raise
-                self._stop(signals.received)
+            batch = next(batches, None)
             if batch is None:
                 return
             if processes.any(signals.received is not None or processes.launcher_gone):

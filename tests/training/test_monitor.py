@@ -217,14 +217,3 @@ def test_a_stopped_run_reports_that_it_was_not_saved(tiny: Params, tmp_path: Pat
         batches = iter([Sample(*torch.zeros(6, 1))])
         assert stopped(tiny, Checkpoint(tmp_path, 1e9), batches) == message + "there is no checkpoint yet"
         assert "no space left" in capsys.readouterr().err
-
-
-def broken_loader() -> Iterator[Sample]:
-    yield from ()
-    raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Terminated")
-
-
-def test_a_loader_that_the_signal_has_ended_too_is_no_error(tiny: Params, tmp_path: Path) -> None:
-    assert "step 16 of 200: saved" in stopped(tiny, Checkpoint(tmp_path, 1e9), broken_loader())
-    with pytest.raises(RuntimeError, match="is killed by signal"):
-        list(monitor_of(torch.ones(4, 8), tiny).until_stopped(broken_loader(), StopSignals()))
