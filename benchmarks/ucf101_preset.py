@@ -246,7 +246,7 @@ def main() -> None:
         f"sample\nloader, extrapolated from a core's time: {loading['samples_per_second_16_cores_extrapolated']:,} "
         f"samples/s with {CORES} cores\nworker, measured: {loading['worker_peak_mib']} MiB resident, "
         f"{loading['worker_own_mib']} of them its own; computed: {loading['prefetched_gb']} GB of batches "
-        f"of {params.pretrain.batch_size} that it has prefetched, in shared memory"
+        f"of {params.pretrain.batch_size} prefetched by all workers together"
     )
     result: dict[str, Any] = {"loader": loading, "memory": {}, "extrapolated": {}}
     for precision in ("bf16", "fp32"):
