@@ -87,9 +87,9 @@ def _has_bf16(device: torch.device) -> bool:
     return False
 
 
-def _gpu_names() -> list[str]:
+def _gpu_names() -> tuple[str, ...]:
     """UUIDs of the GPUs that this process may use. They identify a GPU to all processes of the machine."""
-    return [str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count())]
+    return tuple(str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count()))
 
 
 def keep_freed_memory() -> None:

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from mofore.errors import UserError
@@ -12,10 +12,11 @@ from mofore.utils.progress import tell
 POLL_SECONDS = 1.0  # time between two attempts to lock a GPU
 
 
-def lock_free_gpu(names: Sequence[str]) -> int:
+@cache
+def lock_free_gpu(names: tuple[str, ...]) -> int:
     """Lock the first GPU that no other run of this user has locked; wait if all are locked.
 
-    The lock is released when this process ends, even if it is killed.
+    A process locks one GPU: further calls return the same. It is released when the process ends, even if it is killed.
 
     Args:
         names: a name for each GPU, the same in all processes; used in the names of the lock files.

@@ -79,7 +79,7 @@ def test_processes_use_the_gpu_of_their_local_rank_and_a_single_one_a_free_gpu(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "set_device", current.append)
-    monkeypatch.setattr(device, "_gpu_names", lambda: ["a", "b", "c", "d"])
+    monkeypatch.setattr(device, "_gpu_names", lambda: ("a", "b", "c", "d"))
     monkeypatch.setattr(device, "lock_free_gpu", lambda names: len(names) - 1)
     for name in ("auto", "cuda"):
         params.runtime.device = name
@@ -96,7 +96,7 @@ def test_a_gpu_uses_tf32_unless_float32_is_wanted_and_tries_cudnns_algorithms(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
-    monkeypatch.setattr(device, "_gpu_names", lambda: ["a"])
+    monkeypatch.setattr(device, "_gpu_names", lambda: ("a",))
     monkeypatch.setattr(device, "lock_free_gpu", lambda _: 0)
     before = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
     params.runtime.device, params.runtime.precision = "cuda", precision

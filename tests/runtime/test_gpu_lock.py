@@ -15,7 +15,7 @@ HOLD = """
 import sys
 from mofore.runtime import gpu_lock
 gpu_lock.POLL_SECONDS = 0.05
-print(gpu_lock.lock_free_gpu(sys.argv[1:]), flush=True)
+print(gpu_lock.lock_free_gpu(tuple(sys.argv[1:])), flush=True)
 sys.stdin.read()
 """
 Run = subprocess.Popen[str]
@@ -62,6 +62,13 @@ def test_a_third_run_waits_until_a_gpu_is_free(end: str, hold: Callable[[], Run]
         runs[1].communicate()
     assert number(third) == numbers[1]
     assert third.communicate()[1] == "", "the message is printed once"
+
+
+def test_a_process_that_asks_again_has_the_same_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    code = "from mofore.runtime.gpu_lock import lock_free_gpu as lock; print(lock(('GPU-a',)), lock(('GPU-a',)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == ("0 0\n", "")
 
 
 def test_a_released_gpu_is_used_again(hold: Callable[[], Run]) -> None:
