@@ -251,7 +251,7 @@ def score(
     choice = None
     if encoder.n_streams > 1 and np.isfinite(features.mean_VE).all():
         split_V = pd.Series(np.where(is_train_V, "train", "test"))
-        choice = choose_streams(features.mean_VE, videos.table.group, split_V, params.seed)
+        choice = choose_streams([features.mean_VE], videos.table.group, split_V, params.seed)
     return score_features(video_embeddings(features, is_train_V, params.embed, choice), videos, n_train, params)
 
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mofore.config import load_params
-from mofore.embedding.inference import UniformClips, embed_clips, embed_videos
+from mofore.embedding.feature_files import feature_folders
+from mofore.embedding.inference import UniformClips, embed_clips_to_files, embed_videos_to_files
 from mofore.embedding.store import EMBEDDINGS
 from mofore.embedding.streams import choose_streams, write_choice
 from mofore.embedding.views import (
@@ -47,26 +48,30 @@ def main() -> None:
 
         samples = UniformClips(videos, params.clip, params.embed.clips)
         encoders = representations(encoder, videos, params, device)
-        runtime, grid = params.runtime, params.embed.grid
-        features = embed_videos(encoders, samples, grid, runtime, device, processes, VIEWS, params.seed)
         subset = videos.select(target_videos(videos.table.split, params.seed))  # for the stage `forecast`
         one_of_two = model.streams < encoder.n_streams  # the motion stream alone forecasts
         clip = replace(params.clip, input="residual") if one_of_two else params.clip
         subset_samples = UniformClips(subset, clip, params.embed.clips)
-        forecast_inputs = embed_clips(forecast_encoders(model), subset_samples, runtime, device, processes)
-        if not processes.is_main:
-            return
 
-    for stale in ("streams.json", "shipped.parquet"):  # of an earlier run without DVC, which removes outputs
-        (EMBEDDINGS / stale).unlink(missing_ok=True)
-    choice = None
-    if encoder.n_streams > 1:
-        choice = choose_streams(features["mofore"].mean_VE, videos.table.group, videos.table.split, params.seed)
-        write_choice(EMBEDDINGS, choice)
-    write_representations(samples, videos.table, features, params.embed, choice)
-    for name, x_VKD in forecast_inputs.items():
-        write_clips(name, subset_samples, subset.table, x_VKD)
-    write_csv(EMBEDDINGS / "left_out.csv", left_out)
+        with feature_folders(EMBEDDINGS, processes, 2) as (for_videos, for_clips):
+            how = params.runtime, device, processes
+            grid, seed = params.embed.grid, params.seed
+            features = embed_videos_to_files(encoders, samples, grid, *how, VIEWS, seed, for_videos)
+            inputs = embed_clips_to_files(forecast_encoders(model), subset_samples, *how, for_clips)
+            if not processes.is_main:
+                return
+            for stale in ("streams.json", "shipped.parquet"):  # of an earlier run without DVC, which removes outputs
+                (EMBEDDINGS / stale).unlink(missing_ok=True)
+            choice = None
+            if encoder.n_streams > 1:
+                means = (block.mean_VE for block in features["mofore"])
+                choice = choose_streams(means, videos.table.group, videos.table.split, seed)
+                write_choice(EMBEDDINGS, choice)
+            write_representations(samples, videos.table, features, params.embed, choice)
+            for name, blocks in inputs.items():
+                write_clips(name, subset_samples, subset.table, blocks)
+            write_csv(EMBEDDINGS / "left_out.csv", left_out)
+
     print(
         f"embed: {counted(len(videos), 'video')} x {counted(samples.clips, 'clip')}, {len(features)} representations; "
         f"targets of {counted(len(subset), 'video')}" + (f"; {choice}" if choice else "")

@@ -2,10 +2,11 @@
 
 Written in numpy, so that evaluations need not import torch. Decompositions, means and sums are computed in float64.
 
-Shapes: N embeddings, D dimensions.
+Shapes: N embeddings, U of them used, D dimensions.
 """
 
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,10 +34,41 @@ def standardise(x_ND: Floats, train_N: npt.NDArray[np.bool_]) -> npt.NDArray[np.
         x_ND: features.
         train_N: True for training rows.
     """
-    train_ND = (x_ND[train_N] if train_N.any() else x_ND).astype(np.float64)
-    mean_D, std_D = train_ND.mean(axis=0), train_ND.std(axis=0)
+    return fit_scale([x_ND], train_N).apply(x_ND)
+
+
+class Scale(NamedTuple):
+    """Mean and standard deviation of features, float64; the deviation of a constant feature is infinite."""
+
+    mean_D: npt.NDArray[np.float64]
+    std_D: npt.NDArray[np.float64]
+
+    def apply(self, x_ND: Floats) -> npt.NDArray[np.float32]:
+        """Features scaled by it."""
+        return ((x_ND - self.mean_D) / self.std_D).astype(np.float32)
+
+
+def fit_scale(blocks: Iterable[Floats], train_N: npt.NDArray[np.bool_]) -> Scale:
+    """The scale for `standardise`, of features that come in blocks of successive rows.
+
+    Args:
+        blocks: is iterated over twice.
+        train_N: True for training rows, of all blocks together.
+    """
+    used_N = train_N if train_N.any() else np.ones(len(train_N), bool)
+    count = used_N.sum()
+    mean_D: Any = sum(rows_UD.sum(axis=0) for rows_UD in _used(blocks, used_N)) / count
+    std_D = np.sqrt(sum(np.square(rows_UD - mean_D).sum(axis=0) for rows_UD in _used(blocks, used_N)) / count)
     std_D[std_D <= np.maximum(CONSTANT * np.abs(mean_D), 1e-9)] = np.inf
-    return ((x_ND - mean_D) / std_D).astype(np.float32)
+    return Scale(mean_D, std_D)
+
+
+def _used(blocks: Iterable[Floats], used_N: npt.NDArray[np.bool_]) -> Iterator[npt.NDArray[np.float64]]:
+    """The rows that are used, block by block, in float64."""
+    first = 0
+    for x_ND in blocks:
+        yield x_ND[used_N[first : first + len(x_ND)]].astype(np.float64)
+        first += len(x_ND)
 
 
 def effective_rank(x_ND: Floats) -> float:

@@ -8,9 +8,10 @@ Shapes: B clips of a batch, V videos, K clips per video, T frames, N distinct fr
 D feature dimensions, G parts of the frame, E = G D dimensions of a video's embedding.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Literal, NamedTuple, TypeVar, cast
+from pathlib import Path
+from typing import Generic, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from mofore.clips.augment import eval_crop, to_input
 from mofore.clips.loader import load_batches
 from mofore.clips.sampling import clip_offsets, clip_span, uniform_starts
 from mofore.config import Clip, Runtime
+from mofore.embedding.feature_files import Batch, FeatureFiles
 from mofore.frames.store import FrameStore
 from mofore.method.encoders import Encoder, TwoStream
 from mofore.method.shipped import STREAM_OF
@@ -31,7 +33,7 @@ from mofore.utils.progress import progress
 
 FloatArray = npt.NDArray[np.float32]
 View = Literal["ordered", "shuffled", "still"]
-Key = TypeVar("Key")
+T = TypeVar("T")
 VIDEOS_PER_BATCH = 8
 
 
@@ -119,6 +121,28 @@ class VideoFeatures(NamedTuple):
     spread_VE: FloatArray
 
 
+class Blocks(Generic[T]):
+    """Features of successive videos, block by block, as often as needed."""
+
+    def __init__(self, read: Callable[[], Iterator[T]]) -> None:
+        self._read = read
+
+    def __iter__(self) -> Iterator[T]:
+        return self._read()
+
+
+# Takes network input of B clips, or of one that stands for all of them, and B; returns arrays with a row per video.
+Embedder = Callable[[Tensor, int], tuple[Tensor, ...]]
+
+
+class Job(NamedTuple):
+    """What to compute of each batch: a network, and the input that it gets (see `view_to_input`)."""
+
+    view: View
+    stream: str | None
+    embedder: Embedder
+
+
 def embed_clips(
     encoders: dict[str, nn.Module],
     samples: UniformClips,
@@ -128,7 +152,7 @@ def embed_clips(
     views: dict[str, View] | None = None,
     seed: int = 0,
 ) -> dict[str, FloatArray]:
-    """Embed the clips of all videos with several networks, decoding each video once.
+    """Embed the clips of all videos with several networks, decoding each video once. All fit into memory.
 
     Args:
         encoders: by name, on `device`, in eval mode; each maps [B, C, T, H, W] to [B, D].
@@ -142,12 +166,32 @@ def embed_clips(
     Returns:
         By encoder name, float32 [V, K, D], not normalised. Empty on all ranks but 0.
     """
-    jobs = {
-        name: Job((views or {}).get(name, "ordered"), None, partial(_clip_features, encoder, samples.clips))
-        for name, encoder in encoders.items()
-    }
-    found = _embed(jobs, samples, runtime, device, processes, seed)
-    return {name: clip_VKD for name, (clip_VKD,) in found.items()}
+    jobs = _clip_jobs(encoders, samples, views)
+    found = _in_memory(_embed(jobs, samples, runtime, device, processes, seed), len(samples), processes)
+    return {name: clip_VKD for name, (clip_VKD,) in zip(encoders, found, strict=False)}
+
+
+def embed_clips_to_files(
+    encoders: dict[str, nn.Module],
+    samples: UniformClips,
+    runtime: Runtime,
+    device: torch.device,
+    processes: Processes,
+    folder: Path,
+) -> dict[str, Blocks[FloatArray]]:
+    """As `embed_clips`, with the results in files of an empty folder that all processes see.
+
+    Returns:
+        By encoder name, blocks of successive videos, to be read on rank 0 as often as needed.
+    """
+    files = FeatureFiles(folder, processes)
+    own = _embed(_clip_jobs(encoders, samples, None), samples, runtime, device, processes, 0)
+    files.write(own, video_batches(len(samples)))
+    return {name: Blocks(partial(_only_array, files, job)) for job, name in enumerate(encoders)}
+
+
+def _only_array(files: FeatureFiles, job: int) -> Iterator[FloatArray]:
+    return (clip_VKD for (clip_VKD,) in files.blocks(job))
 
 
 def embed_videos(
@@ -160,7 +204,7 @@ def embed_videos(
     views: dict[str, View] | None = None,
     seed: int = 0,
 ) -> dict[str, VideoFeatures]:
-    """Embed videos with several encoders; arguments as for `embed_clips`.
+    """Embed videos with several encoders; arguments as for `embed_clips`. All features fit into memory.
 
     A stream that several encoders share is computed once.
 
@@ -170,8 +214,57 @@ def embed_videos(
     Returns:
         By encoder name. Empty on all ranks but 0.
     """
+    jobs, streams = _video_jobs(encoders, samples, grid, views)
+    found = _in_memory(_embed(jobs, samples, runtime, device, processes, seed), len(samples), processes)
+    if not found:
+        return {}
+    return {name: _side_by_side([found[job] for job in own]) for name, own in streams.items()}
+
+
+def embed_videos_to_files(
+    encoders: dict[str, Encoder | TwoStream],
+    samples: UniformClips,
+    grid: int,
+    runtime: Runtime,
+    device: torch.device,
+    processes: Processes,
+    views: dict[str, View],
+    seed: int,
+    folder: Path,
+) -> dict[str, Blocks[VideoFeatures]]:
+    """As `embed_videos`, with the features in files of an empty folder that all processes see.
+
+    Returns:
+        By encoder name, blocks of successive videos, to be read on rank 0 as often as needed.
+    """
+    jobs, streams = _video_jobs(encoders, samples, grid, views)
+    files = FeatureFiles(folder, processes)
+    files.write(_embed(jobs, samples, runtime, device, processes, seed), video_batches(len(samples)))
+    return {name: Blocks(partial(_blocks_of_streams, files, own)) for name, own in streams.items()}
+
+
+def _blocks_of_streams(files: FeatureFiles, jobs: list[int]) -> Iterator[VideoFeatures]:
+    return (_side_by_side(list(arrays)) for arrays in zip(*map(files.blocks, jobs), strict=True))
+
+
+def _side_by_side(streams: list[list[FloatArray]]) -> VideoFeatures:
+    """The features of all streams of an encoder, in the last dimension."""
+    return VideoFeatures(*(np.concatenate(x, axis=-1) for x in zip(*streams, strict=True)))
+
+
+def _clip_jobs(encoders: dict[str, nn.Module], samples: UniformClips, views: dict[str, View] | None) -> list[Job]:
+    return [
+        Job((views or {}).get(name, "ordered"), None, partial(_clip_features, encoder, samples.clips))
+        for name, encoder in encoders.items()
+    ]
+
+
+def _video_jobs(
+    encoders: dict[str, Encoder | TwoStream], samples: UniformClips, grid: int, views: dict[str, View] | None
+) -> tuple[list[Job], dict[str, list[int]]]:
+    """One job for each stream and view, and the numbers of the jobs of each encoder's streams, motion first."""
     jobs: dict[tuple[Encoder, View], Job] = {}
-    keys: dict[str, list[tuple[Encoder, View]]] = {}  # of the streams of each encoder, motion first
+    keys: dict[str, list[tuple[Encoder, View]]] = {}
     for name, encoder in encoders.items():
         view = (views or {}).get(name, "ordered")
         own = {
@@ -180,13 +273,8 @@ def embed_videos(
         }
         jobs |= own
         keys[name] = list(own)
-    found = _embed(jobs, samples, runtime, device, processes, seed)
-    if not found:
-        return {}
-    return {
-        name: VideoFeatures(*(np.concatenate(x, axis=-1) for x in zip(*(found[key] for key in own), strict=True)))
-        for name, own in keys.items()
-    }
+    number = {key: job for job, key in enumerate(jobs)}
+    return list(jobs.values()), {name: [number[key] for key in own] for name, own in keys.items()}
 
 
 def streams_of(encoder: Encoder | TwoStream) -> list[tuple[Encoder, str | None]]:
@@ -194,18 +282,6 @@ def streams_of(encoder: Encoder | TwoStream) -> list[tuple[Encoder, str | None]]
     if isinstance(encoder, Encoder):
         return [(encoder, None)]
     return [(cast(Encoder, stream), kind) for stream, kind in zip(encoder.streams, STREAM_OF, strict=True)]
-
-
-# Takes network input of B clips, or of one that stands for all of them, and B; returns arrays with a row per video.
-Embedder = Callable[[Tensor, int], tuple[Tensor, ...]]
-
-
-class Job(NamedTuple):
-    """What to compute of each batch: a network, and the input that it gets (see `view_to_input`)."""
-
-    view: View
-    stream: str | None
-    embedder: Embedder
 
 
 def _clip_features(encoder: nn.Module, per_video: int, x_BCTHW: Tensor, clips: int) -> tuple[Tensor]:
@@ -221,31 +297,33 @@ def _video_features(
 
 
 def _embed(
-    jobs: Mapping[Key, Job],
+    jobs: list[Job],
     samples: UniformClips,
     runtime: Runtime,
     device: torch.device,
     processes: Processes,
     seed: int,
-) -> dict[Key, list[FloatArray]]:
-    """The arrays that the network of each job returns, for all videos. Empty on all ranks but 0."""
-    batches = video_batches(len(samples))
-    own_batches = batches[processes.rank :: processes.count]
+) -> Iterator[Batch]:
+    """The arrays that the network of each job returns, for each batch of this process."""
+    own_batches = video_batches(len(samples))[processes.rank :: processes.count]
     loaded = load_batches(samples, own_batches, runtime.workers, device)
-    own_features: list[list[list[FloatArray]]] = []  # by batch, job and array
     for frames_VKTHWC in progress(loaded, len(own_batches), "embed", "batch", hidden=not processes.is_main):
         with torch.inference_mode(), autocast(runtime, device):
             clips_BTHWC = frames_VKTHWC.flatten(0, 1).to(device, non_blocking=True)
             inputs = {
                 (view, stream): view_to_input(clips_BTHWC, view, samples.clip.input, seed, stream)
-                for view, stream in {(job.view, job.stream) for job in jobs.values()}
+                for view, stream in {(job.view, job.stream) for job in jobs}
             }
-            features = [job.embedder(inputs[job.view, job.stream], len(clips_BTHWC)) for job in jobs.values()]
-        own_features.append([[x.cpu().numpy() for x in found] for found in features])
-    by_rank = processes.collect(own_features)
-    in_order = [by_rank[i % len(by_rank)][i // len(by_rank)] for i in range(len(batches))] if by_rank else []
-    return {
-        key: [np.concatenate(parts) for parts in zip(*(batch[job] for batch in in_order), strict=True)]
-        for job, key in enumerate(jobs)
-        if in_order
-    }
+            features = [job.embedder(inputs[job.view, job.stream], len(clips_BTHWC)) for job in jobs]
+        yield [[x.cpu().numpy() for x in found] for found in features]
+
+
+def _in_memory(own: Iterator[Batch], videos: int, processes: Processes) -> list[list[FloatArray]]:
+    """The features of all videos, by job and array. Empty on all ranks but 0."""
+    by_rank = processes.collect(list(own))
+    if not by_rank:
+        return []
+    in_order = [by_rank[i % len(by_rank)][i // len(by_rank)] for i in range(len(video_batches(videos)))]
+    return [
+        [np.concatenate(parts) for parts in zip(*of_batches, strict=True)] for of_batches in zip(*in_order, strict=True)
+    ]

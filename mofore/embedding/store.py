@@ -5,6 +5,8 @@ The stages embed, controls and supervised write them; the evaluations read them.
 Shapes: N embeddings, D dimensions, V videos, K clips per video.
 """
 
+from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,10 +157,17 @@ def write_embeddings(path: Path, table: pd.DataFrame, x_VD: FloatArray) -> None:
         table: the first four columns; row v belongs to `x_VD[v]`.
         x_VD: video embeddings.
     """
-    columns: dict[str, Any] = {
-        name: table[name].astype(str).to_numpy() for name in ("video", "label", "group", "split")
-    }
-    _write(path, columns, x_VD)
+    write_embedding_blocks(path, table, [x_VD])
+
+
+def write_embedding_blocks(path: Path, table: pd.DataFrame, blocks: Iterable[FloatArray]) -> None:
+    """As `write_embeddings`, from blocks of embeddings of successive videos, of which one is in memory at a time."""
+    with ParquetFile(path) as file:
+        first = 0
+        for x_VD in blocks:
+            rows = table.iloc[first : first + len(x_VD)]
+            file.write({name: rows[name].astype(str).to_numpy() for name in ("video", "label", "group", "split")}, x_VD)
+            first += len(x_VD)
 
 
 def write_clip_embeddings(path: Path, table: pd.DataFrame, starts_VK: npt.NDArray[np.int64], x_VKD: FloatArray) -> None:
@@ -170,13 +179,42 @@ def write_clip_embeddings(path: Path, table: pd.DataFrame, starts_VK: npt.NDArra
         starts_VK: first video frame of each clip.
         x_VKD: clip embeddings.
     """
-    videos, clips, dim = x_VKD.shape
-    columns = {"video": np.repeat(table["video"].astype(str).to_numpy(), clips), "start": starts_VK.reshape(-1)}
-    _write(path, columns, x_VKD.reshape(videos * clips, dim))
+    write_clip_embedding_blocks(path, table, [(starts_VK, x_VKD)])
 
 
-def _write(path: Path, columns: dict[str, Any], x_ND: FloatArray) -> None:
-    values = pa.array(np.ascontiguousarray(x_ND, dtype=np.float32).reshape(-1))
-    ends = np.arange(0, x_ND.size + 1, x_ND.shape[1], dtype=np.int64)
-    with writing(path) as file:
-        pq.write_table(pa.table(columns | {"embedding": pa.LargeListArray.from_arrays(ends, values)}), file)
+def write_clip_embedding_blocks(
+    path: Path, table: pd.DataFrame, blocks: Iterable[tuple[npt.NDArray[np.int64], FloatArray]]
+) -> None:
+    """As `write_clip_embeddings`, from blocks of starts and embeddings of the clips of successive videos."""
+    with ParquetFile(path) as file:
+        first = 0
+        for starts_VK, x_VKD in blocks:
+            videos, clips, dim = x_VKD.shape
+            video_V = table["video"].iloc[first : first + videos].astype(str).to_numpy()
+            columns = {"video": np.repeat(video_V, clips), "start": starts_VK.reshape(-1)}
+            file.write(columns, x_VKD.reshape(videos * clips, dim))
+            first += videos
+
+
+class ParquetFile:
+    """A Parquet file of embeddings that is written in parts."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._opened = path, ExitStack()
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> "ParquetFile":
+        self._file = self._opened.enter_context(writing(self.path))
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._opened.__exit__(*error)
+
+    def write(self, columns: dict[str, Any], x_ND: FloatArray) -> None:
+        """Append rows."""
+        values = pa.array(np.ascontiguousarray(x_ND, dtype=np.float32).reshape(-1))
+        ends = np.arange(0, x_ND.size + 1, x_ND.shape[1], dtype=np.int64)
+        part = pa.table(columns | {"embedding": pa.LargeListArray.from_arrays(ends, values)})
+        if self._writer is None:
+            self._writer = self._opened.enter_context(pq.ParquetWriter(self._file, part.schema))
+        self._writer.write_table(part)

@@ -12,6 +12,7 @@ Shapes: V videos, E dimensions of an embedding, K neighbours, N forecasts, P pro
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -29,21 +30,17 @@ MIN_AGREEMENT = 3.0  # times chance
 MAX_VIDEOS = 4096  # limits the time: all pairs are compared
 
 
-def agreement(a_VE: FloatArray, b_VE: FloatArray, group_V: npt.NDArray[np.str_], seed: int) -> float:
+def agreement(a_VE: FloatArray, b_VE: FloatArray, group_V: npt.NDArray[np.str_]) -> float:
     """How much oftener than by chance two embeddings agree on the nearest neighbours of a video, in other groups.
 
     Args:
         a_VE, b_VE: two embeddings of the same videos; they may differ in E.
         group_V: group of each video.
-        seed: of the sample, if there are more than MAX_VIDEOS.
 
     Returns:
         Share of common neighbours divided by its expected value if neighbours were drawn at random: 1 is chance. 0 if
         no video has so many videos of other groups that it could reach MIN_AGREEMENT.
     """
-    if len(group_V) > MAX_VIDEOS:
-        some = np.random.default_rng(seed).choice(len(group_V), MAX_VIDEOS, replace=False)
-        a_VE, b_VE, group_V = a_VE[some], b_VE[some], group_V[some]
     _, group, sizes = np.unique(group_V, return_inverse=True, return_counts=True)
     others_V = len(group_V) - sizes[group]
     scored_V = others_V >= NEIGHBOURS * MIN_AGREEMENT
@@ -95,19 +92,31 @@ class StreamChoice:
         return f"{STREAMS[self.kept[0]]} alone: the streams agree only {self.agreement:.1f} times as often as by chance"
 
 
-def choose_streams(x_VE: FloatArray, group_V: pd.Series, split_V: pd.Series, seed: int) -> StreamChoice:
+def choose_streams(blocks: Iterable[FloatArray], group_V: pd.Series, split_V: pd.Series, seed: int) -> StreamChoice:
     """Choose the streams by their agreement on the training videos; on all videos if there are none.
 
     Args:
-        x_VE: embeddings by both streams, side by side.
+        blocks: embeddings of successive videos by both streams, side by side: each [., E].
         group_V, split_V: group and split of each video.
-        seed: see `agreement`.
+        seed: of the sample of videos that is used, if there are more than MAX_VIDEOS.
     """
-    train_V = (split_V == "train").to_numpy()
-    used_V = train_V if train_V.any() else np.ones(len(train_V), bool)
-    motion_VE, appearance_VE = np.split(x_VE[used_V], len(STREAMS), axis=1)
-    found = agreement(motion_VE, appearance_VE, group_V.to_numpy(str)[used_V], seed)
+    train = np.flatnonzero(split_V == "train")
+    used = train if len(train) else np.arange(len(split_V))
+    if len(used) > MAX_VIDEOS:
+        used = np.sort(np.random.default_rng(seed).choice(used, MAX_VIDEOS, replace=False))
+    motion_VE, appearance_VE = np.split(_rows(blocks, used), len(STREAMS), axis=1)
+    found = agreement(motion_VE, appearance_VE, group_V.to_numpy(str)[used])
     return StreamChoice([0, 1] if found >= MIN_AGREEMENT else [0], round(found, 3))
+
+
+def _rows(blocks: Iterable[FloatArray], wanted: npt.NDArray[np.int64]) -> FloatArray:
+    """Rows of all blocks together, by their numbers, which rise."""
+    first, found = 0, []
+    for x_VE in blocks:
+        here = wanted[(wanted >= first) & (wanted < first + len(x_VE))]
+        found.append(x_VE[here - first])
+        first += len(x_VE)
+    return np.concatenate(found)
 
 
 def write_choice(folder: Path, choice: StreamChoice) -> None:

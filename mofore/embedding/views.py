@@ -3,6 +3,8 @@
 Shapes: V videos, K clips per video, D feature dimensions, E features of all parts of the frame.
 """
 
+from collections.abc import Iterable, Iterator, Mapping
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -12,9 +14,9 @@ from torch import nn
 from mofore.clips.sampling import clip_span
 from mofore.config import Clip, Embed, Params
 from mofore.embedding.calibration import untrained_encoder
-from mofore.embedding.geometry import standardise
-from mofore.embedding.inference import FloatArray, UniformClips, VideoFeatures, View
-from mofore.embedding.store import EMBEDDINGS, ENCODERS, write_clip_embeddings, write_embeddings
+from mofore.embedding.geometry import fit_scale
+from mofore.embedding.inference import Blocks, FloatArray, UniformClips, VideoFeatures, View
+from mofore.embedding.store import EMBEDDINGS, ENCODERS, write_clip_embedding_blocks, write_embedding_blocks
 from mofore.embedding.streams import StreamChoice
 from mofore.frames.store import FrameStore
 from mofore.method.encoders import Encoder, TwoStream
@@ -104,18 +106,33 @@ def video_embeddings(
         embed: parameters.
         choice: the streams that embeddings have.
     """
+    return np.concatenate(list(embedding_blocks([features], train_V, embed, choice)))
+
+
+def embedding_blocks(
+    blocks: Iterable[VideoFeatures], train_V: npt.NDArray[np.bool_], embed: Embed, choice: StreamChoice | None
+) -> Iterator[FloatArray]:
+    """As `video_embeddings`, from blocks of features of successive videos, of which one is in memory at a time."""
+    unscaled = Blocks(lambda: (_unscaled(block, embed, choice) for block in blocks))
+    scale = fit_scale(unscaled, train_V) if embed.standardise else None
+    for x_VE in unscaled:
+        if scale:
+            x_VE = scale.apply(x_VE)  # noqa: PLW2901
+        if embed.spread:
+            x_VE[:, x_VE.shape[1] // 2 :] *= embed.spread
+        yield x_VE
+
+
+def _unscaled(features: VideoFeatures, embed: Embed, choice: StreamChoice | None) -> FloatArray:
+    """Means, then deviations if they are wanted, of the chosen streams."""
     parts = [features.mean_VE] + ([features.spread_VE] if embed.spread else [])
-    if choice:
-        parts = [choice.select(part_VE) for part_VE in parts]
-    if embed.standardise:
-        parts = [standardise(part_VE, train_V) for part_VE in parts]
-    return np.concatenate([parts[0], *(embed.spread * part_VE for part_VE in parts[1:])], axis=1, dtype=np.float32)
+    return np.concatenate([choice.select(part_VE) if choice else part_VE for part_VE in parts], axis=1)
 
 
 def write_representations(
     samples: UniformClips,
     table: pd.DataFrame,
-    features: dict[str, VideoFeatures],
+    features: Mapping[str, Iterable[VideoFeatures]],
     embed: Embed,
     choice: StreamChoice | None,
 ) -> None:
@@ -124,13 +141,19 @@ def write_representations(
     Embeddings have the chosen streams; files of clips have all, because the model forecasts from all.
     """
     train_V = (table.split == "train").to_numpy()
-    for name, found in features.items():
-        write_embeddings(EMBEDDINGS / f"{name}.parquet", table, video_embeddings(found, train_V, embed, choice))
+    for name, blocks in features.items():
+        write_embedding_blocks(EMBEDDINGS / f"{name}.parquet", table, embedding_blocks(blocks, train_V, embed, choice))
         if name in ENCODERS:
-            write_clips(name, samples, table, found.clip_VKD)
+            write_clips(name, samples, table, (block.clip_VKD for block in blocks))
 
 
-def write_clips(name: str, samples: UniformClips, table: pd.DataFrame, x_VKD: FloatArray) -> None:
-    """Write the clip embeddings to `NAME_clips.parquet`."""
-    starts_VK = np.stack([samples.starts(video) for video in range(len(samples))])
-    write_clip_embeddings(EMBEDDINGS / f"{name}_clips.parquet", table, starts_VK, x_VKD)
+def write_clips(name: str, samples: UniformClips, table: pd.DataFrame, blocks: Iterable[FloatArray]) -> None:
+    """Write the clip embeddings, blocks of successive videos, to `NAME_clips.parquet`."""
+
+    def with_starts() -> Iterator[tuple[npt.NDArray[np.int64], FloatArray]]:
+        first = 0
+        for x_VKD in blocks:
+            yield np.stack([samples.starts(video) for video in range(first, first + len(x_VKD))]), x_VKD
+            first += len(x_VKD)
+
+    write_clip_embedding_blocks(EMBEDDINGS / f"{name}_clips.parquet", table, with_starts())

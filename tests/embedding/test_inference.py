@@ -14,13 +14,17 @@ from torch import nn
 from mofore.clips.augment import eval_crop, to_input
 from mofore.clips.sampling import clip_offsets
 from mofore.config import Params
+from mofore.embedding.feature_files import feature_folders
 from mofore.embedding.inference import (
     FloatArray,
     UniformClips,
+    VideoFeatures,
     View,
     apply_view,
     embed_clips,
+    embed_clips_to_files,
     embed_videos,
+    embed_videos_to_files,
     streams_of,
     view_to_input,
 )
@@ -39,6 +43,9 @@ class FakeProcesses(Processes):
     """One of several processes, without communication. Rank 0 collects what the others have appended to `others`."""
 
     others: list[Any] = field(default_factory=list)
+
+    def any(self, yes: bool) -> bool:
+        return yes
 
     def collect(self, value: Any) -> list[Any]:
         if self.is_main:
@@ -204,3 +211,29 @@ def test_controls_see_changed_clips(pack: Packer, short: Params, kind: str) -> N
     else:
         assert np.allclose(found["still"][:, :, 0], 0, atol=1e-6)
         assert not np.allclose(found["shuffled"], found["ordered"])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+@pytest.mark.parametrize("per_block", [1, 16, 4096])
+def test_features_in_files_are_those_in_memory(
+    count: int, per_block: int, pack: Packer, short: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mofore.embedding.feature_files.VIDEOS_PER_BLOCK", per_block)
+    short.clip.input = "two_stream"
+    samples = UniformClips(FrameStore(pack([12] * 21, texture=True)), short.clip, 2)  # three batches
+    encoder = build_encoder("small", 1, "two_stream").eval()
+    encoders, views = {"a": encoder, "b": encoder}, dict[str, View](b="shuffled")
+    wanted = embed_videos(encoders, samples, 2, short.runtime, CPU, views=views)
+    clips = embed_clips({"a": encoder}, samples, short.runtime, CPU)["a"]
+    ranks = [FakeProcesses(rank, count, rank, others=[]) for rank in range(count)]
+    with feature_folders(tmp_path, ranks[0], 2) as (for_videos, for_clips):
+        for process in reversed(ranks):  # rank 0 reads at the end, when all have written
+            videos = embed_videos_to_files(encoders, samples, 2, short.runtime, CPU, process, views, 0, for_videos)
+            stored = embed_clips_to_files({"a": encoder}, samples, short.runtime, CPU, process, for_clips)
+        for name, blocks in videos.items():
+            for _ in range(2):  # as often as needed
+                found = VideoFeatures(*map(np.concatenate, zip(*blocks, strict=True)))
+                assert all((ours == expected).all() for ours, expected in zip(found, wanted[name], strict=True))
+        assert (np.concatenate(list(stored["a"])) == clips).all()
+        assert max(len(block) for block in stored["a"]) == min(21, max(per_block, 8))
+    assert not list(tmp_path.glob("parts*"))

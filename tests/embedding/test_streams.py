@@ -52,29 +52,34 @@ def slow_agreement(a: np.ndarray, b: np.ndarray, group: np.ndarray) -> float:
 def test_agreement_is_that_of_its_definition(groups: np.ndarray) -> None:
     class_V = np.arange(V) % 6
     a, b = embeddings(class_V, 1), embeddings(class_V, 2)
-    assert agreement(a, b, groups, 0) == pytest.approx(slow_agreement(a, b, groups))
+    assert agreement(a, b, groups) == pytest.approx(slow_agreement(a, b, groups))
 
 
 def test_streams_that_see_the_same_classes_agree_and_unrelated_ones_do_not(groups: np.ndarray) -> None:
     rng = np.random.default_rng(0)
     motion, scene = rng.integers(8, size=V), rng.integers(8, size=V)
-    assert agreement(embeddings(motion, 1), embeddings(motion, 2), groups, 0) > 4
-    assert agreement(embeddings(motion, 1), embeddings(scene, 2), groups, 0) == pytest.approx(1, abs=0.5)
+    assert agreement(embeddings(motion, 1), embeddings(motion, 2), groups) > 4
+    assert agreement(embeddings(motion, 1), embeddings(scene, 2), groups) == pytest.approx(1, abs=0.5)
 
 
 def test_videos_of_one_group_are_no_evidence(groups: np.ndarray) -> None:
     """Clips of one recording look alike and move alike."""
     group = np.unique(groups, return_inverse=True)[1]
-    assert agreement(embeddings(group, 1), embeddings(group, 2), groups, 0) == pytest.approx(1, abs=0.6)
+    assert agreement(embeddings(group, 1), embeddings(group, 2), groups) == pytest.approx(1, abs=0.6)
 
 
 def test_of_many_videos_a_sample_is_compared(groups: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     class_V = np.arange(V) % 6
-    a, b = embeddings(class_V, 1), embeddings(class_V, 2)
-    every = agreement(a, b, groups, 0)
-    monkeypatch.setattr(streams, "MAX_VIDEOS", 120)
-    assert agreement(a, b, groups, 0) != every
-    assert agreement(a, b, groups, 0) == pytest.approx(every, rel=0.25)
+    x_VE = np.concatenate([embeddings(class_V, 1), embeddings(class_V, 2)], axis=1)
+    split = pd.Series(["train", "test"] * (V // 2))
+    every = choose_streams([x_VE], pd.Series(groups), split, 0).agreement
+    monkeypatch.setattr(streams, "MAX_VIDEOS", 100)
+    some = choose_streams([x_VE], pd.Series(groups), split, 0).agreement
+    assert some != every
+    assert some == pytest.approx(every, rel=0.25)
+    for block in (1, 7, 100):
+        blocks = np.split(x_VE, range(block, V, block))
+        assert choose_streams(blocks, pd.Series(groups), split, 0).agreement == some
 
 
 @pytest.mark.parametrize("related", [True, False])
@@ -87,7 +92,7 @@ def test_the_choice_goes_by_training_videos(related: bool, groups: np.ndarray) -
     scene[changed] = rng.integers(8, size=changed.sum())
     x_VE = np.concatenate([embeddings(motion, 1), embeddings(scene, 2)], axis=1)
     split = pd.Series(np.where(test, "test", "train"))
-    choice = choose_streams(x_VE, pd.Series(groups), split, 0)
+    choice = choose_streams([x_VE], pd.Series(groups), split, 0)
     assert choice.kept == ([0, 1] if related else [0])
     assert choice.select(x_VE).shape == (V, 32 if related else 16)
     assert ("both" if related else "motion alone") in str(choice)
@@ -97,7 +102,7 @@ def test_the_choice_goes_by_training_videos(related: bool, groups: np.ndarray) -
 def test_too_few_videos_leave_motion_alone_even_if_the_streams_are_equal(videos: int, enough: bool) -> None:
     x_VD = np.random.default_rng(0).normal(size=(videos, 8)).astype(np.float32)
     group, split = pd.Series([f"g{v}" for v in range(videos)]), pd.Series(["train"] * videos)
-    choice = choose_streams(np.concatenate([x_VD, x_VD], axis=1), group, split, 0)
+    choice = choose_streams([np.concatenate([x_VD, x_VD], axis=1)], group, split, 0)
     assert choice.kept == ([0, 1] if enough else [0])
     assert ("too few videos to tell" in str(choice)) == (not enough)
 

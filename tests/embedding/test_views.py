@@ -59,7 +59,7 @@ def test_files_have_the_documented_columns(
     x_VKD = np.random.default_rng(0).normal(size=(4, 3, 5)).astype(np.float32)
     mean_VE, spread_VE = np.random.default_rng(1).normal(size=(2, 4, 50)).astype(np.float32)
     found = VideoFeatures(x_VKD, mean_VE, spread_VE)
-    write_representations(samples, videos.table, {"mofore": found, "mofore_still": found}, short.embed, None)
+    write_representations(samples, videos.table, {"mofore": [found], "mofore_still": [found]}, short.embed, None)
 
     table = pd.read_parquet(EMBEDDINGS / "mofore.parquet")
     assert table.columns.tolist() == ["video", "label", "group", "split", "embedding"]
@@ -113,6 +113,27 @@ def test_embeddings_are_means_and_weighted_deviations_of_the_kept_streams(
             expected.append(weight * ((x_V - x_V[train_V].mean()) / x_V[train_V].std() if standardised else x_V))
     assert found_VE.dtype == np.float32
     np.testing.assert_allclose(found_VE, np.stack(expected, axis=1), atol=1e-4)
+
+
+@pytest.mark.parametrize("block", [1, 4, 9])
+@pytest.mark.parametrize("standardised", [True, False])
+def test_files_are_the_same_from_blocks_of_any_size(
+    block: int, standardised: bool, pack: Packer, short: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short.embed.spread, short.embed.standardise = 0.7, standardised
+    videos = FrameStore(pack([12] * 9))
+    monkeypatch.chdir(tmp_path)
+    samples = UniformClips(videos, short.clip, 3)
+    clip_VKD = np.random.default_rng(0).normal(3, 2, size=(9, 3, 8)).astype(np.float32)
+    whole = VideoFeatures(clip_VKD, clip_VKD.mean(axis=1), clip_VKD.std(axis=1))
+    parts = [VideoFeatures(*(x[at : at + block] for x in whole)) for at in range(0, 9, block)]
+    tables = []
+    for blocks in ([whole], parts):
+        write_representations(samples, videos.table, {"mofore": blocks}, short.embed, StreamChoice([0], 1))
+        tables.append([pd.read_parquet(EMBEDDINGS / f"{name}.parquet") for name in ("mofore", "mofore_clips")])
+    for one, other in zip(*tables, strict=True):
+        assert one.drop(columns="embedding").equals(other.drop(columns="embedding"))
+        np.testing.assert_allclose(np.stack(one.embedding), np.stack(other.embedding), atol=1e-6)
 
 
 def test_videos_of_one_clip_have_deviations_of_zero(short: Params) -> None:
