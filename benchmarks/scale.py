@@ -74,7 +74,7 @@ def run(part: str, epochs: int) -> None:
 
 
 def fabricate(folder: Path, videos: int, frames: int) -> None:
-    """Write index and table of a collection: 700 classes, four videos in a group, a quarter of the groups for testing."""
+    """Write index and table of a collection: 700 classes, four videos a group, a quarter of the groups for testing."""
     (folder / FRAMES / "packs").mkdir(parents=True)
     index = np.lib.format.open_memmap(folder / FRAMES / "packs/index.npy", "w+", np.int64, (videos * frames, 3))
     index[:, 0] = np.repeat(np.arange(videos) // 64, frames)
