@@ -5,7 +5,7 @@
 Each part runs in a process of its own, whose peak is printed: importing torch alone; all that pretraining does before,
 between and after its steps (table, sampler, checkpoint key, histogram of gaps); and all that the stage embed does with
 features (files of features, scale, Parquet files), which are drawn at random. Takes 3 minutes and 5 GB of disk, in the
-folder for temporary files.
+folder for temporary files. Needs Linux.
 
 Shapes: B videos of a batch, K clips, D feature dimensions.
 """
@@ -15,7 +15,6 @@ import mofore.runtime.openmp  # noqa: F401 # must come before anything that impo
 # isort: split
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -69,7 +68,8 @@ def run(part: str, epochs: int) -> None:
         plan_pretraining(epochs)
     elif part == "embed":
         embed()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not by `resource`: its peak is at least that of the process which started this one.
+    peak = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
     print(f"{part:8} peak {peak / 1e9:.2f} GB, {time.perf_counter() - began:.0f} s", flush=True)
 
 
