@@ -36,6 +36,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SlurmdParameters=config_overrides
 ReturnToService=2
+SchedulerParameters=sched_interval=2,batch_sched_delay=1
 MpiDefault=none
 NodeName=node[1-2] CPUs={cores} State=UNKNOWN
 PartitionName=main Nodes=node[1-2] Default=YES MaxTime=INFINITE State=UP
@@ -89,7 +90,10 @@ def slurm_cluster() -> Iterator[Slurm]:
                 nodes.start("node1", "slurmctld", "-i", "-D", env=env, stdout=log, stderr=log)
                 for node in NODES:
                     nodes.start(node, "slurmd", "-D", "-N", node, env=env, stdout=log, stderr=log)
-            wait_until(lambda: idle_nodes(cluster) == len(NODES), 60)
+            try:
+                wait_until(lambda: idle_nodes(cluster) == len(NODES), 60)
+            except AssertionError:
+                pytest.skip(f"SLURM does not start here: {(folder / 'services.log').read_text().strip()[-300:]}")
             yield cluster
         finally:
             for node in NODES:

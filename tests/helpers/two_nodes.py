@@ -74,7 +74,9 @@ def two_nodes(folder: Path) -> Iterator[TwoNodes]:
             if made.returncode:
                 pytest.skip(f"may not make a network namespace here: {made.stderr.decode().strip()}")
         first, second = (nodes.prefix + node for node in NODES)
-        _ip("link", "add", "eth1", "netns", first, "type", "veth", "peer", "name", "eth1", "netns", second)
+        link = ["link", "add", "eth1", "netns", first, "type", "veth", "peer", "name", "eth1", "netns", second]
+        if subprocess.run(["ip", *link], check=False).returncode:
+            pytest.skip("may not make a virtual link here")
         for number, name in enumerate((first, second), start=1):
             _ip("-n", name, "address", "add", f"10.77.0.{number}/24", "dev", "eth1")
             _ip("-n", name, "link", "set", "eth1", "up")
