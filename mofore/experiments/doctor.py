@@ -38,6 +38,7 @@ from mofore.training.pretrain import leave_out_short, trained_part
 from mofore.training.state import clips_per_step
 from mofore.training.step import make_train_state, train_step
 from mofore.utils.limits import usable_memory
+from mofore.videos.synthetic.actions import ACTIONS
 
 STEPS = 20
 TOLERANCE = {False: 0.01, True: 0.05}  # largest relative difference of the losses; by whether the device uses bf16
@@ -68,7 +69,7 @@ def main() -> None:
     tolerance = TOLERANCE[uses_bf16(params.runtime, device)]
     print(f"{STEPS} steps on {device}: {trains:,.0f} clips/s; losses differ from those of the CPU by {difference:.2%}")
     loads = loader_rate(params, device)
-    print(f"loader: {f'{loads:,.0f} clips/s' if loads else 'not measured, as data/frames has no frames yet'}")
+    print(f"loader: {f'{loads:,.0f} clips/s' if loads else 'not measured: data/frames has no frames for a batch'}")
 
     print("\npreset          pretraining  memory, at least")
     for preset in list_presets():
@@ -87,7 +88,7 @@ def verdict(device: torch.device, trains: float, loads: float) -> str:
     """One line: whether the device computes what the CPU computes, and what limits training."""
     right = f"{device} computes what it should"
     if not loads:
-        return f"{right}; run `dvc repro` once, then the loader can be measured, too"
+        return f"{right}; after `dvc repro extract_frames manifest` the loader can be measured, too"
     if loads < trains:
         return f"{right}, but waits for the loader {1 - loads / trains:.0%} of the time: give it more cores"
     return f"{right}, and the loader keeps up"
@@ -155,7 +156,7 @@ def describe_preset(name: str, params: Params, device: torch.device) -> str:
     preset.runtime = params.runtime
     preset = trained_part(preset)
     size = preset.pretrain.batch_size
-    demo = 14 * preset.demo.groups * preset.demo.clips * 3 // 4
+    demo = len(ACTIONS) * preset.demo.groups * preset.demo.clips * 3 // 4
     videos = VIDEOS.get("hmdb51" if name == "hmdb51" else preset.data.source, demo)
     steps = max(preset.pretrain.epochs * (videos // size), preset.pretrain.min_steps)
 

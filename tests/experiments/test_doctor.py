@@ -39,12 +39,11 @@ def test_it_says_what_it_measured_and_ends_with_a_verdict(capsys: pytest.Capture
     assert lines[0] == "cores      2"
     assert lines[2].startswith("20 steps on cpu: ")
     assert lines[2].endswith("; losses differ from those of the CPU by 0.00%"), "the same device twice"
-    assert lines[3] == "loader: not measured, as data/frames has no frames yet"
+    assert lines[3] == "loader: not measured: data/frames has no frames for a batch"
     assert [line.split()[0] for line in lines[5:8]] == ["preset", "one", "two"]
     assert "GB of" in lines[6]
-    assert (
-        lines[-1] == "verdict: cpu computes what it should; run `dvc repro` once, then the loader can be measured, too"
-    )
+    after = "after `dvc repro extract_frames manifest` the loader can be measured, too"
+    assert lines[-1] == f"verdict: cpu computes what it should; {after}"
 
 
 @pytest.mark.parametrize("wrong", [0.5, float("nan")])
@@ -85,7 +84,11 @@ def test_the_loader_is_measured_if_there_are_frames(pack: Packer, small: Params,
 
 @pytest.mark.parametrize(
     ("trains", "loads", "expected"),
-    [(100, 25, "waits for the loader 75% of the time"), (100, 300, "the loader keeps up"), (100, 0, "run `dvc repro`")],
+    [
+        (100, 25, "waits for the loader 75% of the time"),
+        (100, 300, "the loader keeps up"),
+        (100, 0, "after `dvc repro extract_frames manifest`"),
+    ],
 )
 def test_verdict(trains: float, loads: float, expected: str) -> None:
     assert expected in doctor.verdict(CPU, trains, loads)
