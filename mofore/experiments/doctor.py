@@ -44,6 +44,7 @@ STEPS = 20
 TOLERANCE = {False: 0.01, True: 0.05}  # largest relative difference of the losses; by whether the device uses bf16
 FEW = (2, 4)  # contexts of the two steps from which a preset is extrapolated, on a line
 LOADER_SECONDS = 8.0
+PEAK = 1.5  # of the memory of a step, in what it keeps for the backward pass; 1.3 to 1.45 in docs/presets.md
 VIDEOS = {"ucf101": 9537, "hmdb51": 3570}  # training videos of split 1
 CPU = torch.device("cpu")
 
@@ -67,11 +68,13 @@ def main() -> None:
     difference = max(abs(a - b) / abs(b) for a, b in zip(losses, expected, strict=True))
     trains = clips_per_step(params) / seconds
     tolerance = TOLERANCE[uses_bf16(params.runtime, device)]
-    print(f"{STEPS} steps on {device}: {trains:,.0f} clips/s; losses differ from those of the CPU by {difference:.2%}")
+    print(
+        f"{STEPS} steps on {device}: {trains:,.0f} clips/s; losses differ from the CPU's in float32 by {difference:.2%}"
+    )
     loads = loader_rate(params, device)
     print(f"loader: {f'{loads:,.0f} clips/s' if loads else 'not measured: data/frames has no frames for a batch'}")
 
-    print("\npreset          pretraining  memory, at least")
+    print("\npreset          pretraining  memory of a step")
     for preset in list_presets():
         print(f"{preset:15} {describe_preset(preset, params, device)}")
 
@@ -162,7 +165,8 @@ def describe_preset(name: str, params: Params, device: torch.device) -> str:
 
     few, more = (measure_step(preset, device, size) for size in FEW)
     each = (size - FEW[0]) / (FEW[1] - FEW[0])
-    seconds, needed = (a + max(0.0, b - a) * each for a, b in zip(few, more, strict=True))
+    seconds, kept = (a + max(0.0, b - a) * each for a, b in zip(few, more, strict=True))
+    needed = PEAK * kept
     room = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else usable_memory()
     too_much = ": TOO MUCH" if needed > room else ""
     return f"{_duration(seconds * steps):11}  {needed / 1e9:.1f} GB of {room / 1e9:.0f}{too_much}"

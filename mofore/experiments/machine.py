@@ -67,6 +67,8 @@ def _dvc() -> str:
     if not said:
         return "not found, or this is not a repository: run this in the project's top folder"
     links = said.get("Cache types", "")
+    if "no-dvc-cache" in links:
+        return f"{said['DVC version']}; links: known after the first `dvc repro`"
     takes = "" if "link" in links else "; frames take their space twice, as DVC copies them"
     return f"{said['DVC version']}; links: {links or 'none'}{takes}"
 

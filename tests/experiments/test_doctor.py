@@ -38,7 +38,7 @@ def test_it_says_what_it_measured_and_ends_with_a_verdict(capsys: pytest.Capture
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "cores      2"
     assert lines[2].startswith("20 steps on cpu: ")
-    assert lines[2].endswith("; losses differ from those of the CPU by 0.00%"), "the same device twice"
+    assert lines[2].endswith("; losses differ from the CPU's in float32 by 0.00%"), "the same device twice"
     assert lines[3] == "loader: not measured: data/frames has no frames for a batch"
     assert [line.split()[0] for line in lines[5:8]] == ["preset", "one", "two"]
     assert "GB of" in lines[6]
