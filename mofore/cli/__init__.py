@@ -1,0 +1,1 @@
+"""The command `mofore`: one module a verb, thin as the scripts of `stages/`."""

@@ -1,0 +1,251 @@
+"""The table of a collection: one Parquet file with the embeddings of videos and of windows of them.
+
+`mofore embed` writes it; all other commands read it. A video has one row of kind "video", followed by a row of kind
+"window" for each of its windows. Columns:
+
+- `file`: absolute path. `kind`: "video" or "window".
+- `start_s`, `end_s`: seconds from the first frame of the video, by its time stamps.
+- `motion`: mean absolute difference of successive frames of the clips, in gray levels, 0 to 255.
+- `contrast`: standard deviation of gray levels over the pixels of a frame, mean over frames, 0 to 127.5.
+- `embedding`: features of the whole frame, float32 [D], mean over clips, as the encoder gives them: not normalised.
+  Those of the motion stream come first.
+- `cells`: of rows of kind "video" only: features of the cells of a grid, float32 [GRID^2 D].
+- `picture`: JPEG of the middle frame, its short side 64 pixels.
+- `frames`, `fps`, `width`, `height`, `status`, `reason`, `size`, `modified`: of rows of kind "video" only. `status` is
+  "ok", "truncated" (its first part is used) or "unreadable"; `reason` says why. `size` is in bytes, `modified` in
+  nanoseconds, both of the file.
+
+A video that is unreadable, or shorter than a clip, has a row of kind "video" without embedding, with the reason. The
+metadata of the file has under "mofore" a JSON text: the `Recipe`, that is, how embeddings were made.
+
+Shapes: N rows, D feature dimensions, E dimensions of a row's vector.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mofore.errors import UserError
+from mofore.utils.files import writing
+
+FloatArray = npt.NDArray[np.float32]
+METADATA = b"mofore"
+FORMAT = 1
+GRID = 3  # cells per side of the frame, of column `cells`
+ROWS_PER_GROUP = 4096  # of the Parquet file
+VIDEO, WINDOW = "video", "window"  # values of column `kind`
+
+SCHEMA = pa.schema(
+    [
+        ("file", pa.string()),
+        ("kind", pa.string()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("motion", pa.float32()),
+        ("contrast", pa.float32()),
+        ("embedding", pa.large_list(pa.float32())),
+        ("cells", pa.large_list(pa.float32())),
+        ("picture", pa.binary()),
+        ("frames", pa.int64()),
+        ("fps", pa.float64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("size", pa.int64()),
+        ("modified", pa.int64()),
+    ]
+)
+VECTORS = ("embedding", "cells")
+PLAIN = tuple(name for name in SCHEMA.names if name not in (*VECTORS, "picture"))  # columns that are read by default
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the embeddings of a table were made. Tables and queries can be compared only if their recipes are equal.
+
+    Attributes:
+        encoder: "shipped", or the folder of the encoder, an absolute path.
+        encoder_hash: of the encoder's weights and clip parameters.
+        window, step: length of a window, and time from one window's start to the next, in seconds.
+        clip: the encoder's clip parameters.
+        format: version of the columns.
+    """
+
+    encoder: str
+    encoder_hash: str
+    window: float
+    step: float
+    clip: dict[str, Any]
+    format: int = FORMAT
+
+    def same_space(self, other: "Recipe") -> bool:
+        """Whether embeddings of both can be compared. Windows may differ."""
+        return (self.encoder_hash, self.format) == (other.encoder_hash, other.format)
+
+
+@dataclass
+class Collection:
+    """Rows of a table.
+
+    Attributes:
+        rows: the plain columns, and `picture` if it was asked for.
+        x_NE: a vector for each row: the embedding; beside it, for rows of kind "video", the cells, if asked for.
+        recipe: how they were made.
+    """
+
+    rows: pd.DataFrame
+    x_NE: FloatArray
+    recipe: Recipe
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def select(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Collection":
+        """Select rows by a boolean mask [N] or by row numbers."""
+        return Collection(self.rows.iloc[np.arange(len(self))[keep]].reset_index(drop=True), self.x_NE[keep], self.recipe)
+
+
+def read_collection(path: Path, kind: str, cells: bool = False, picture: bool = False) -> Collection:
+    """Read the rows of one kind that have an embedding.
+
+    Args:
+        path: the Parquet file.
+        kind: "video" or "window".
+        cells: of kind "video" only: vectors are embedding and cells side by side.
+        picture: also read column `picture`.
+
+    Raises:
+        UserError: the file is missing, is no table of `mofore embed`, or has no such row.
+    """
+    file = _open(path)
+    recipe = _recipe(path, file.schema_arrow)
+    vectors = VECTORS if cells else VECTORS[:1]
+    columns = [*PLAIN, *vectors, *(["picture"] if picture else [])]
+    found, parts = [], []
+    for group in range(file.num_row_groups):  # group by group, so that little more than the result is in memory
+        table = file.read_row_group(group, columns)
+        keep_N = (table["kind"].to_numpy() == kind) & table["embedding"].is_valid().to_numpy()
+        table = table.filter(pa.array(keep_N))
+        if len(table):
+            parts.append(np.concatenate([_matrix(table[name], path) for name in vectors], axis=1))
+            found.append(table.drop_columns(list(vectors)).to_pandas())
+    if not found:
+        raise UserError(f"{path}: has no {kind} with an embedding: see column reason, and embed other videos")
+    return Collection(pd.concat(found, ignore_index=True), np.concatenate(parts), recipe)
+
+
+def read_videos(path: Path) -> pd.DataFrame:
+    """Read the plain columns of all rows of kind "video", with and without embedding.
+
+    Raises:
+        UserError: the file is missing or is no table of `mofore embed`.
+    """
+    file = _open(path)
+    _recipe(path, file.schema_arrow)
+    found: pd.DataFrame = file.read(list(PLAIN)).to_pandas()
+    return found[found.kind == VIDEO].reset_index(drop=True)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read how a table was made.
+
+    Raises:
+        UserError: the file is missing or is no table of `mofore embed`.
+    """
+    return _recipe(path, _open(path).schema_arrow)
+
+
+def row_groups(path: Path) -> Iterator[pa.Table]:
+    """All rows with all columns, group by group."""
+    file = _open(path)
+    _recipe(path, file.schema_arrow)
+    return (file.read_row_group(group) for group in range(file.num_row_groups))
+
+
+def write_table(path: Path, recipe: Recipe, parts: Iterable[pa.Table]) -> None:
+    """Write a table from parts, each a number of rows with the columns of SCHEMA; its bytes depend on the rows only.
+
+    The file is written under another name and renamed, so it is never incomplete.
+
+    Raises:
+        OSError: the file cannot be written; the error has its name.
+    """
+    schema = SCHEMA.with_metadata({METADATA: json.dumps(asdict(recipe), sort_keys=True).encode()})
+    temporary = path.with_name(path.name + ".part")
+    try:
+        with writing(temporary) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            for table in _regrouped(parts):
+                writer.write_table(table.replace_schema_metadata(schema.metadata), row_group_size=ROWS_PER_GROUP)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _regrouped(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in tables of ROWS_PER_GROUP rows; the last may have fewer."""
+    waiting: list[pa.Table] = []
+    rows = 0
+    for part in parts:
+        waiting.append(part)
+        rows += len(part)
+        while rows >= ROWS_PER_GROUP:
+            together = pa.concat_tables(waiting).combine_chunks()
+            yield together.slice(0, ROWS_PER_GROUP)
+            waiting, rows = [together.slice(ROWS_PER_GROUP)], rows - ROWS_PER_GROUP
+    if rows:
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
+def make_part(rows: dict[str, list[Any]], embedding_ND: FloatArray | None, cells: list[FloatArray | None]) -> pa.Table:
+    """Rows of SCHEMA.
+
+    Args:
+        rows: the columns other than VECTORS; None where a row has no value.
+        embedding_ND: a row for each; None if none has an embedding.
+        cells: one for each row.
+    """
+    count = len(cells)
+    embedding = list(embedding_ND) if embedding_ND is not None else [None] * count
+    arrays = rows | {"embedding": embedding, "cells": cells}
+    return pa.table({field.name: pa.array(arrays[field.name], field.type) for field in SCHEMA}, schema=SCHEMA)
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "no such file"
+        raise UserError(f"{path}: {what}: make the table with `mofore embed VIDEOS --out {path}`")
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path}: not a readable Parquet file ({_first_line(error)}): run `mofore embed` again") from None
+
+
+def _recipe(path: Path, schema: pa.Schema) -> Recipe:
+    text = (schema.metadata or {}).get(METADATA)
+    if text is None:
+        raise UserError(f"{path}: a Parquet file, but not a table that `mofore embed` wrote")
+    found = json.loads(text)
+    if found.get("format") != FORMAT:
+        raise UserError(f"{path}: written by another version of mofore: run `mofore embed` again, with a new --out")
+    return Recipe(**found)
+
+
+def _matrix(column: pa.ChunkedArray, path: Path) -> FloatArray:
+    lists = column.combine_chunks()
+    try:
+        return lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lists), -1)
+    except ValueError:
+        raise UserError(f"{path}: rows of column {column!s:.20} differ in length: run `mofore embed` again") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
