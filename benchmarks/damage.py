@@ -23,7 +23,8 @@ import numpy.typing as npt
 
 from mofore.config import Frames
 from mofore.errors import UserError, run_stage
-from mofore.frames.watchdog import end_child, write_pack
+from mofore.frames.child import end_child
+from mofore.frames.watchdog import write_pack
 from mofore.videos.folder import read_folder
 
 N_FRAMES, WIDTH, HEIGHT = 200, 320, 240

@@ -1,7 +1,7 @@
 """The table of a collection: one Parquet file with the embeddings of videos and of windows of them.
 
-`mofore embed` writes it; all other commands read it. A video has one row of kind "video", followed by a row of kind
-"window" for each of its windows. Columns:
+`mofore embed` writes it; all other commands read it. A video has a row of kind "window" for each of its windows, then
+one of kind "video". Videos are in the order of their paths. Columns:
 
 - `file`: absolute path. `kind`: "video" or "window".
 - `start_s`, `end_s`: seconds from the first frame of the video, by its time stamps.
@@ -21,6 +21,7 @@ metadata of the file has under "mofore" a JSON text: the `Recipe`, that is, how 
 Shapes: N rows, D feature dimensions, E dimensions of a row's vector.
 """
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -111,7 +112,9 @@ class Collection:
 
     def select(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Collection":
         """Select rows by a boolean mask [N] or by row numbers."""
-        return Collection(self.rows.iloc[np.arange(len(self))[keep]].reset_index(drop=True), self.x_NE[keep], self.recipe)
+        return Collection(
+            self.rows.iloc[np.arange(len(self))[keep]].reset_index(drop=True), self.x_NE[keep], self.recipe
+        )
 
 
 def read_collection(path: Path, kind: str, cells: bool = False, picture: bool = False) -> Collection:
@@ -151,8 +154,10 @@ def read_videos(path: Path) -> pd.DataFrame:
     """
     file = _open(path)
     _recipe(path, file.schema_arrow)
-    found: pd.DataFrame = file.read(list(PLAIN)).to_pandas()
-    return found[found.kind == VIDEO].reset_index(drop=True)
+    table = file.read(list(PLAIN))
+    table = table.filter(pa.array(table["kind"].to_numpy() == VIDEO))  # before pandas, where empty integers are floats
+    found: pd.DataFrame = table.to_pandas()
+    return found
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -164,11 +169,15 @@ def read_recipe(path: Path) -> Recipe:
     return _recipe(path, _open(path).schema_arrow)
 
 
-def row_groups(path: Path) -> Iterator[pa.Table]:
-    """All rows with all columns, group by group."""
+def read_rows(path: Path) -> Iterator[tuple[str, pa.Table]]:
+    """All rows with all columns: each path of a video with its rows; if they are many, in several parts."""
     file = _open(path)
-    _recipe(path, file.schema_arrow)
-    return (file.read_row_group(group) for group in range(file.num_row_groups))
+    for number in range(file.num_row_groups):
+        group = file.read_row_group(number).replace_schema_metadata(None)
+        names_N = group["file"].to_numpy()
+        starts = [0, *(np.flatnonzero(names_N[1:] != names_N[:-1]) + 1).tolist(), len(group)] if len(group) else []
+        for first, end in itertools.pairwise(starts):
+            yield str(names_N[first]), group.slice(first, end - first)
 
 
 def write_table(path: Path, recipe: Recipe, parts: Iterable[pa.Table]) -> None:
@@ -226,7 +235,9 @@ def _open(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path}: not a readable Parquet file ({_first_line(error)}): run `mofore embed` again") from None
+        raise UserError(
+            f"{path}: not a readable Parquet file ({_first_line(error)}): run `mofore embed` again"
+        ) from None
 
 
 def _recipe(path: Path, schema: pa.Schema) -> Recipe:

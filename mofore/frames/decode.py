@@ -1,4 +1,4 @@
-"""Decode one video file into small JPEG images: with OpenCV where its pictures are right, otherwise with PyAV.
+"""Decode one video file into small images: with OpenCV where its pictures are right, otherwise with PyAV.
 
 Each frame is taken once, in display order; with a variable frame rate, frames are therefore not evenly spaced in time,
 unless `frames.fps` asks to resample them (see resample.py). Frames have the shape and direction in which a player shows
@@ -12,7 +12,7 @@ import stat
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import cv2
 from cv2.typing import MatLike
@@ -21,12 +21,63 @@ from mofore.config import Frames
 from mofore.frames.avi import frames_before_a_break, is_plain_avi
 from mofore.frames.container import ends_in_zeros, ends_within_a_packet, is_cut_off, is_fragmented
 from mofore.frames.opencv import ComplaintError, open_with_opencv
-from mofore.frames.outcome import Outcome
+from mofore.frames.outcome import Decoded, Outcome
 from mofore.frames.resample import TimeStampError, resample
 from mofore.frames.video import DamagedFrameError, DamagedStartError, Facts, OpenedVideo, Turn, UndecodableError
 
 JPEG_MAX_SIDE = 65500  # pixels; libjpeg's limit
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+class FrameSink(Protocol):
+    """Takes the frames of one video, in display order."""
+
+    def start(self, fps: float) -> float:
+        """Begin with the first frame. If another decoder has been tried before, forget what it gave.
+
+        Args:
+            fps: average frames per second, from the file's header; 0 if unknown.
+
+        Returns:
+            Frames per second to resample the video to; 0 for frames as they are.
+        """
+
+    def add(self, seconds: float, image: MatLike) -> None:
+        """Take a frame.
+
+        Args:
+            seconds: its time stamp; from the first frame on if resampled; not a number if unknown.
+            image: uint8 [H, W, C], as a player shows it, but small. Its memory is not used again.
+        """
+
+    def keep(self, frames: int) -> None:
+        """Forget all but the first `frames` frames: those after them turned out to be wrong. Called at the end."""
+
+
+class JpegSink:
+    """Appends frames to a file, as JPEG images without gaps between them.
+
+    Attributes:
+        lengths: bytes of each image.
+    """
+
+    def __init__(self, out: BinaryIO, wanted: Frames) -> None:
+        self.lengths = array("i")
+        self._out, self._wanted, self._start = out, wanted, out.tell()
+
+    def start(self, fps: float) -> float:
+        self.keep(0)
+        return self._wanted.fps
+
+    def add(self, seconds: float, image: MatLike) -> None:
+        _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self._wanted.jpeg_quality])
+        self._out.write(jpeg.data)
+        self.lengths.append(jpeg.size)
+
+    def keep(self, frames: int) -> None:
+        self.lengths = self.lengths[:frames]
+        self._out.seek(self._start + sum(self.lengths))
+        self._out.truncate()
 
 
 def decode_video(file: Path, out: BinaryIO, wanted: Frames, on_frame: Callable[[], None]) -> Outcome:
@@ -44,30 +95,48 @@ def decode_video(file: Path, out: BinaryIO, wanted: Frames, on_frame: Callable[[
     Raises:
         OSError: `out` cannot be written.
     """
+    sink = JpegSink(out, wanted)
+    found = decode_frames(file, sink, wanted.short_side, on_frame)
+    if not found.frames:
+        sink.keep(0)  # what a decoder gave that failed later
+        return Outcome(reason=found.reason)
+    return Outcome(sink.lengths, found.fps, found.width, found.height, found.reason, found.note)
+
+
+def decode_frames(file: Path, sink: FrameSink, short_side: int, on_frame: Callable[[], None]) -> Decoded:
+    """Give the frames of one video file, shrunk, to a sink.
+
+    Args:
+        file: a path; it need not exist or be a video.
+        sink: takes the frames.
+        short_side: of the images, in pixels; the aspect ratio is that in which a player shows them.
+        on_frame: called after each decoded frame and each that was given to the sink.
+
+    Returns:
+        What was decoded, with the reason if frames are missing. Errors of the sink pass through.
+    """
     reason = _unreadable_reason(file)
     if reason:
-        return Outcome(reason=reason)
+        return Decoded(reason=reason)
     facts = _facts(file)
-    start = out.tell()
     try:
         if facts.suits_opencv:
             try:
-                return _write_jpegs(file, open_with_opencv(file), facts, out, wanted, on_frame)
+                return _give(file, open_with_opencv(file), facts, sink, short_side, on_frame)
             except (UndecodableError, ComplaintError):
-                out.seek(start)
-                out.truncate()
+                pass
         from mofore.frames.pyav import open_with_pyav  # here, since few files need PyAV, which takes time to load
 
         video = open_with_pyav(file, facts.stream)
         try:
-            return _write_jpegs(file, video, facts, out, wanted, on_frame)
+            return _give(file, video, facts, sink, short_side, on_frame)
         except UndecodableError:
             if video.codec != "mjpeg":  # whose frames do not depend on each other
                 raise
             video = open_with_pyav(file, facts.stream, strict=False)
-            return _write_jpegs(file, video, facts, out, wanted, on_frame)
+            return _give(file, video, facts, sink, short_side, on_frame)
     except UndecodableError as undecodable:
-        return Outcome(reason=f"cut off: {undecodable}" if _shows(is_cut_off, file) else str(undecodable))
+        return Decoded(reason=f"cut off: {undecodable}" if _shows(is_cut_off, file) else str(undecodable))
 
 
 def _facts(file: Path) -> Facts:
@@ -99,20 +168,19 @@ def _unreadable_reason(file: Path) -> str:
         return str(error.strerror)
 
 
-def _write_jpegs(
-    file: Path, video: OpenedVideo, facts: Facts, out: BinaryIO, wanted: Frames, on_frame: Callable[[], None]
-) -> Outcome:
-    """Append the frames of an opened video to `out`; arguments as for `decode_video`.
+def _give(
+    file: Path, video: OpenedVideo, facts: Facts, sink: FrameSink, short_side: int, on_frame: Callable[[], None]
+) -> Decoded:
+    """Give the frames of an opened video to the sink; arguments as for `decode_frames`.
 
     Raises:
         UndecodableError: no frame can be decoded.
         ComplaintError: OpenCV's frames cannot be trusted.
-        OSError: `out` cannot be written.
     """
-    lengths, start = array("i"), out.tell()
-    width = height = decoded = 0
+    rate = sink.start(video.fps)
+    width = height = decoded = given = 0
     damage = ""
-    size = (0, 0)  # of the stored images before they are turned
+    size = (0, 0)  # of the small images before they are turned
     reason = ""
 
     def counted_frames() -> Iterator[tuple[float, MatLike]]:
@@ -122,40 +190,36 @@ def _write_jpegs(
                 decoded += 1
                 on_frame()
                 yield stamp, image
-        except DamagedFrameError:  # ends the video here, so that resampling still stores its last frame
+        except DamagedFrameError:  # ends the video here, so that resampling still gives its last frame
             damage = "damaged"
         except DamagedStartError:
             damage = "damaged at its start, which was left out"
 
-    if wanted.fps:
-        images = resample(counted_frames(), wanted.fps, video.fps)
-    else:
-        images = (image for _, image in counted_frames())
+    frames = counted_frames()
+    if rate:
+        frames = ((number / rate, image) for number, image in enumerate(resample(frames, rate, video.fps)))
     try:
-        for image in images:
-            if not lengths:
-                size = stored_size(image, video.pixel_aspect, wanted.short_side)
+        for stamp, image in frames:
+            if not given:
+                size = stored_size(image, video.pixel_aspect, short_side)
                 width, height = shown_size(image, video.pixel_aspect, facts.turn)
                 if max(size) > JPEG_MAX_SIDE:
-                    return Outcome(reason=f"too long and thin to store, {width}x{height}")
-            small = facts.turn(resize(image, size))
-            _, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, wanted.jpeg_quality])
-            out.write(jpeg.data)
-            lengths.append(jpeg.size)
+                    return Decoded(reason=f"too long and thin to store, {width}x{height}")
+            sink.add(stamp, facts.turn(resize(image, size)))
+            given += 1
             on_frame()  # resampling may repeat a frame for minutes
         if not damage and decoded < video.header_frames and _has_damaged_packets(file, facts.stream):
             damage = "damaged"
         reason = _incomplete_reason(file, decoded, video.header_frames, damage)
         if not reason and decoded < video.header_frames and (sound := _frames_before_a_break(file)) is not None:
             reason = f"damaged: {sound} of {video.header_frames} frames decoded"
-            lengths = lengths[: int(sound * wanted.fps / video.fps) if wanted.fps and video.fps else sound]
-            out.seek(start + sum(lengths))
-            out.truncate()
+            given = min(given, int(sound * rate / video.fps) if rate and video.fps else sound)
+            sink.keep(given)
     except TimeStampError as error:
         reason = str(error)
-    if not lengths:
+    if not given:
         raise UndecodableError(reason if decoded and reason else f"no frame can be decoded (codec {video.codec})")
-    return Outcome(lengths, wanted.fps or round(video.fps, 3), width, height, reason, facts.note)
+    return Decoded(given, rate or round(video.fps, 3), width, height, reason, facts.note)
 
 
 def shown_size(image: MatLike, pixel_aspect: float, turn: Turn) -> tuple[int, int]:

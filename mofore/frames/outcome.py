@@ -1,4 +1,4 @@
-"""The result of decoding one video, as the decoder, the watchdog and the stage pass it on."""
+"""The result of decoding one video, as decoders, the watchdog and stages pass it on."""
 
 from array import array
 from dataclasses import dataclass, field
@@ -7,8 +7,30 @@ SIMILAR_FPS = 1.2  # ratio of the highest to the lowest frame rate up to which v
 
 
 @dataclass(frozen=True)
+class Decoded:
+    """What was decoded of one video.
+
+    Attributes:
+        frames: number of frames; 0 if the video cannot be used.
+        fps, width, height, reason, note: see `Outcome`.
+    """
+
+    frames: int = 0
+    fps: float = 0.0
+    width: int = 0
+    height: int = 0
+    reason: str = ""
+    note: str = ""
+
+    @property
+    def status(self) -> str:
+        """See `Outcome.status`."""
+        return _status(self.frames, self.reason)
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """The result of decoding one video.
+    """What was stored of one video.
 
     Attributes:
         lengths: bytes of each stored JPEG frame, as 4-byte integers; empty if the video cannot be used.
@@ -29,6 +51,10 @@ class Outcome:
     @property
     def status(self) -> str:
         """`ok`, `truncated` (usable, but frames are missing) or `unreadable`."""
-        if not self.lengths:
-            return "unreadable"
-        return "truncated" if self.reason else "ok"
+        return _status(len(self.lengths), self.reason)
+
+
+def _status(frames: int, reason: str) -> str:
+    if not frames:
+        return "unreadable"
+    return "truncated" if reason else "ok"

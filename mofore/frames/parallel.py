@@ -1,22 +1,34 @@
-"""Make packs in parallel, on the cores of this machine or of a Dask cluster."""
+"""Make packs, or other files of videos, in parallel, on the cores of this machine or of a Dask cluster."""
 
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
+from typing import Protocol
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from mofore.errors import UserError
-from mofore.frames.packs import Pack
-from mofore.frames.watchdog import end_child, sigint_blocked
+from mofore.frames.child import end_child, sigint_blocked
 from mofore.utils.workers import backend as local_backend
 from mofore.utils.workers import end_workers
 
 
-def make_packs(packs: Iterable[Pack], workers: int, backend: str) -> Iterator[int]:
+class Task(Protocol):
+    """A request to make one file of some videos, such as `packs.Pack`; it can be sent to another process."""
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The videos."""
+
+    def make(self) -> None:
+        """Make the file, in a process of its own if videos must be decoded (see `child`)."""
+
+
+def make_packs(packs: Iterable[Task], workers: int, backend: str) -> Iterator[int]:
     """Make packs; yield the number of videos of each, in the order of the packs.
 
     Args:
@@ -56,7 +68,7 @@ def make_packs(packs: Iterable[Pack], workers: int, backend: str) -> Iterator[in
             end_workers()
 
 
-def _on_dask(packs: Iterable[Pack]) -> Iterator[int]:
+def _on_dask(packs: Iterable[Task]) -> Iterator[int]:
     try:
         from distributed import Client
     except ImportError:
@@ -80,7 +92,7 @@ def _on_dask(packs: Iterable[Pack]) -> Iterator[int]:
             yield from made
 
 
-def _make(pack: Pack, parent: int = 0) -> int:
+def _make(pack: Task, parent: int = 0) -> int:
     """Make a pack and return its number of videos. `parent`: the process whose end ends this one too, 0 for none."""
     if parent not in (0, os.getpid()):  # not a thread of the parent
         _exit_with_parent(parent)

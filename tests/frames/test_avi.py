@@ -7,7 +7,8 @@ import pytest
 
 from mofore.config import Frames
 from mofore.frames.avi import frames_before_a_break, is_plain_avi
-from mofore.frames.watchdog import end_child, write_pack
+from mofore.frames.child import end_child
+from mofore.frames.watchdog import write_pack
 from tests.helpers.gallery import FRAMES, Video, write_gallery_video
 from tests.helpers.video_files import SHARED, write_video
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from mofore.config import Frames
+from mofore.frames.child import end_child
 from mofore.frames.outcome import Outcome
-from mofore.frames.watchdog import end_child, write_pack
+from mofore.frames.watchdog import write_pack
 from tests.helpers.gallery import CORNERS, FRAMES, SIZE, Image, Video, picture, write_gallery_video
 from tests.helpers.video_files import SHARED
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mofore.config import Frames
+from mofore.frames.child import end_child
 from mofore.frames.packs import Pack, read_sidecar, scratch_folder, scratch_key
-from mofore.frames.watchdog import end_child
 from tests.helpers.video_files import write_video
 
 

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mofore.config import Frames
-from mofore.frames.watchdog import end_child, write_pack
+from mofore.frames.child import end_child
+from mofore.frames.watchdog import write_pack
 from tests.helpers.gallery import Image, Video, write_gallery_video
 
 KINDS = {  # suffix: encoders, with options that keep them fast

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from mofore.config import Frames
+from mofore.frames.child import end_child
 from mofore.frames.outcome import Outcome
-from mofore.frames.watchdog import end_child, write_pack
+from mofore.frames.watchdog import write_pack
 from tests.helpers.processes import decoders, has_ended, needs_proc, open_files, wait_until
 from tests.helpers.video_files import write_video
 
@@ -140,7 +141,7 @@ def test_the_child_ends_with_its_supervisor(three: Files, tmp_path: Path) -> Non
 
 def test_a_child_that_starts_without_a_supervisor_prints_nothing() -> None:
     supervisor_end, child_end = Pipe()
-    code = f"from mofore.frames.watchdog import serve; serve({child_end.fileno()})"
+    code = f"from mofore.frames.child import serve; serve({child_end.fileno()})"
     supervisor_end.close()
     with child_end:
         command = [sys.executable, "-c", code]

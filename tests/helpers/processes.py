@@ -33,7 +33,7 @@ def descendants(pid: int) -> list[int]:
 
 def decoders(pid: int) -> list[int]:
     """Return the ids of the decoder processes among a process's descendants."""
-    return [child for child in descendants(pid) if "mofore.frames.watchdog" in _command(child)]
+    return [child for child in descendants(pid) if "mofore.frames.child" in _command(child)]
 
 
 def _command(pid: int) -> str:

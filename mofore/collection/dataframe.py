@@ -1,0 +1,62 @@
+"""`mofore.embed`: embeddings of videos as a table in memory; and as a file for NumPy."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from mofore.collection.embed import Embedded, embed_to_table
+from mofore.collection.encoder import SHIPPED
+from mofore.collection.table import GRID
+from mofore.utils.files import writing
+
+
+def embed(paths: str | Path | Sequence[str | Path], encoder: str | Path = SHIPPED, **options: Any) -> pd.DataFrame:
+    """Embed videos and return the table: a row for each window and each video.
+
+    Args:
+        paths: files, folders or patterns, one or several.
+        encoder: "shipped", or the folder of a trained encoder, such as `data/model`.
+        options: window, step, workers, device: see `mofore.collection.embed.embed_to_table`. With `out`, the name of a
+            Parquet file, the table is kept there, and a later call embeds only what is new.
+
+    Returns:
+        The columns that `mofore.collection.table` describes. Those with vectors hold NumPy arrays, None where there is
+        none.
+
+    Raises:
+        UserError: nothing is found, or no video can be used.
+    """
+    several = [paths] if isinstance(paths, str | Path) else paths
+    if "out" in options:
+        return pq.read_table(embed_to_table(several, Path(options.pop("out")), encoder, **options).table).to_pandas()
+    with tempfile.TemporaryDirectory() as folder:
+        return pq.read_table(embed_to_table(several, Path(folder, "t"), encoder, **options).table).to_pandas()
+
+
+def embed_to_npz(paths: Sequence[str | Path], out: Path, encoder: str | Path = SHIPPED, **options: Any) -> Embedded:
+    """As `embed_to_table`, into a NumPy file with one array for each column; all in memory, all embedded anew.
+
+    Rows without embedding are left out. Array `path` is column `file`, since NumPy keeps that name for itself. Array
+    `cells` has zeros for windows.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        done = embed_to_table(paths, Path(folder, "t"), encoder, **options)
+        table = pq.read_table(done.table)
+        table = table.filter(table["embedding"].is_valid())
+        embedding_ND = np.stack(table["embedding"].to_numpy())
+        empty = np.zeros(GRID**2 * embedding_ND.shape[1], np.float32)
+        cells_NE = np.stack([empty if cells is None else cells for cells in table["cells"].to_numpy()])
+        arrays: dict[str, Any] = {
+            name: np.array(table[column].fill_null("").to_pylist(), str)
+            for name, column in (("path", "file"), ("kind", "kind"), ("status", "status"), ("reason", "reason"))
+        }
+        for name in ("start_s", "end_s", "motion", "contrast", "frames", "fps", "width", "height"):
+            arrays[name] = table[name].to_numpy()
+        with writing(out) as file:
+            np.savez(file, embedding=embedding_ND, cells=cells_NE, **arrays)
+    return Embedded(out, done.added, done.kept, done.dropped, done.unreadable, done.seconds)

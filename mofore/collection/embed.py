@@ -1,0 +1,275 @@
+"""Embeds videos into a table; adds what is new to a table that exists.
+
+Each video is embedded by itself into a part of the table, in a folder beside it. A run that was stopped goes on with
+the parts that are there. At the end, the rows of the old table and of the parts are merged in the order of paths.
+"""
+
+import glob
+import heapq
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mofore.collection.embed_file import FileTask, embed_part, read_part
+from mofore.collection.encoder import SHIPPED, LoadedEncoder, open_encoder
+from mofore.collection.table import Recipe, read_recipe, read_rows, read_videos, write_table
+from mofore.errors import UserError
+from mofore.frames.child import end_child
+from mofore.frames.parallel import make_packs
+from mofore.utils.progress import progress
+from mofore.utils.scratch import locked
+from mofore.utils.text import counted, some_names
+from mofore.utils.workers import worker_count
+from mofore.videos.folder import SUFFIXES, find_files
+
+FloatArray = npt.NDArray[np.float32]
+WINDOW, STEP = 2.0, 1.0  # seconds
+TIMEOUT = 60.0  # seconds without a frame after which a video is given up
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What `embed_to_table` has done.
+
+    Attributes:
+        table: the Parquet file.
+        added, kept, dropped: numbers of videos: embedded now; as they were in the table; no longer on the disk.
+        unreadable: of the videos that were named: those without embedding, with reasons.
+        seconds: time it took.
+    """
+
+    table: Path
+    added: int
+    kept: int
+    dropped: int
+    unreadable: dict[str, str]
+    seconds: float
+
+    def __str__(self) -> str:
+        line = f"embed: {counted(self.added, 'video')} embedded in {self.seconds:,.1f} s"
+        line += f", {self.kept:,} already there" if self.kept else ""
+        line += f", {self.dropped:,} dropped that are gone from the disk" if self.dropped else ""
+        line += f", {self.table}"
+        if self.unreadable:
+            names = some_names([f"{name} ({reason})" for name, reason in self.unreadable.items()])
+            line += f"; without embedding: {counted(len(self.unreadable), 'video')}: {names}"
+        return line
+
+
+def find_videos(paths: Sequence[str | Path]) -> list[Path]:
+    """The videos that files, folders and patterns name: absolute paths, sorted, each once.
+
+    Args:
+        paths: a file is taken whatever its suffix; of a folder and of those in it, files with the suffix of a video are
+            taken; a pattern as in a shell, where ** stands for any folders.
+
+    Raises:
+        UserError: nothing is found under one of them, or there are none.
+    """
+    found: set[Path] = set()
+    for path in paths:
+        matches = (
+            [Path(path)] if os.path.lexists(path) else [Path(name) for name in glob.glob(str(path), recursive=True)]
+        )
+        if not matches:
+            raise UserError(f"{path}: no such file or folder, and no file matches it: check the name")
+        for match in matches:
+            if match.is_dir():
+                videos = [match / name for name in find_files(match) if Path(name).suffix.lower() in SUFFIXES]
+                if not videos and len(matches) == 1:
+                    raise UserError(f"{match}: this folder has no video: put videos there, or give another one")
+            else:
+                videos = [match]
+            found.update(video.absolute() for video in videos)
+    if not found:
+        raise UserError("no video: give files, folders or patterns, such as 'videos/**/*.mp4'")
+    return sorted(found)
+
+
+def embed_to_table(
+    paths: Sequence[str | Path],
+    out: Path,
+    encoder: str | Path = SHIPPED,
+    window: float = WINDOW,
+    step: float = STEP,
+    workers: int = -1,
+    backend: str = "loky",
+    device: str = "cpu",
+    timeout: float = TIMEOUT,
+) -> Embedded:
+    """Embed videos of any length, and their windows; memory does not depend on the lengths.
+
+    If the table exists, only videos are embedded that are not in it, or that have changed since by size or time; others
+    stay in it. Of a run that was stopped, finished videos are kept. The bytes of the table depend only on the videos,
+    their paths and times, on the parameters here, and on the versions of the libraries.
+
+    Args:
+        paths: see `find_videos`.
+        out: the table, a Parquet file, see `table`.
+        encoder: see `open_encoder`.
+        window, step: length of a window and distance between the starts of two, in seconds, above 0. A window is at
+            least as long as a clip of the encoder.
+        workers: number of processes; -1: one per core.
+        backend: "loky": processes here; "dask": the cluster at DASK_SCHEDULER_ADDRESS, which sees the same files.
+        device: torch device of each process.
+        timeout: seconds without a frame after which a video is given up.
+
+    Raises:
+        UserError: nothing is found, no video can be used, or the table was made in another way.
+    """
+    began = time.monotonic()
+    if not (window > 0 and step > 0):
+        raise UserError(f"window {window:g}, step {step:g}: both must be above 0 seconds")
+    videos = find_videos(paths)
+    loaded = open_encoder(encoder)
+    _check_device(device)
+    recipe = Recipe(loaded.source, loaded.hash, window, step, asdict(loaded.clip))
+    out = out.absolute()
+    _check_out(out, recipe)
+    folder = out.with_name(f".{out.name}.parts")
+    with locked(folder, f"embedding into {out}"):
+        known = _known(out)
+        new = [video for video in videos if str(video) not in known or known[str(video)] != _stamp(video)]
+        gone = {name for name in known if not os.path.exists(name)}
+        tasks = [
+            FileTask(
+                video,
+                folder / f"{_key(video, recipe)}.arrow",
+                loaded.source,
+                loaded.hash,
+                window,
+                step,
+                device,
+                timeout,
+            )
+            for video in new
+        ]
+        todo = [task for task in tasks if not task.target.exists()]
+        made = make_packs(todo, min(worker_count(workers), len(todo)), backend)
+        for _ in progress(made, len(tasks), "embed", "video", done=len(tasks) - len(todo)):
+            pass
+        unreadable = _without_embedding(out, videos, tasks)
+        if len(unreadable) == len(videos):
+            name, reason = next(iter(unreadable.items()))
+            raise UserError(f"none of {counted(len(videos), 'video')} can be used: {name}: {reason}: give other videos")
+        if tasks or gone:
+            replaced = gone | {str(task.file) for task in tasks}
+            write_table(out, recipe, _merged(out, replaced, tasks))
+        for part in folder.glob("*.arrow"):
+            part.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+    kept = len(videos) - len(tasks)
+    return Embedded(out, len(tasks), kept, len(gone), unreadable, time.monotonic() - began)
+
+
+def embed_query(
+    file: Path,
+    encoder: LoadedEncoder,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    window: float = WINDOW,
+    step: float = STEP,
+    device: str = "cpu",
+) -> FloatArray:
+    """Embed a video, or a part of it, as a query for a table.
+
+    Args:
+        file: the video.
+        encoder: that of the table.
+        start_s, end_s: the part, in seconds; None: from the start, to the end.
+        window, step: of the table; they decide where clips lie.
+        device: name of the torch device.
+
+    Returns:
+        Mean over the clips of that part, as in column `embedding`: float32 [D].
+
+    Raises:
+        UserError: the video cannot be read, or the part is shorter than a clip.
+    """
+    part = (start_s or 0.0, float("inf") if end_s is None else end_s)
+    task = FileTask(file.absolute(), Path(), encoder.source, encoder.hash, window, step, device, TIMEOUT)
+    try:
+        return embed_part(task, part)
+    finally:
+        end_child()
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise UserError(f"device '{device}' is not on this machine: use cpu, or cuda where there is a GPU") from None
+
+
+def _check_out(out: Path, recipe: Recipe) -> None:
+    """Raise UserError if the table cannot be written, or exists and was made in another way."""
+    if not out.parent.is_dir():
+        raise UserError(f"{out.parent}: no such folder: make it, or give another --out")
+    if not os.path.lexists(out):
+        return
+    old = read_recipe(out)
+    if not old.same_space(recipe):
+        raise UserError(
+            f"{out}: was made with another encoder ({old.encoder}, {old.encoder_hash}): give another --out, or the "
+            "same --encoder"
+        )
+    if (old.window, old.step) != (recipe.window, recipe.step):
+        raise UserError(
+            f"{out}: was made with --window {old.window:g} --step {old.step:g}: give the same, or another --out"
+        )
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    """Size and time of a file; None if it cannot be read."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _key(file: Path, recipe: Recipe) -> str:
+    key = blake2b(repr((str(file), _stamp(file), asdict(recipe))).encode("utf-8", "surrogateescape"), digest_size=16)
+    return key.hexdigest()
+
+
+def _known(out: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of the videos in a table, by path."""
+    if not out.exists():
+        return {}
+    rows = read_videos(out)
+    return dict(zip(rows.file, zip(rows["size"].astype(int), rows.modified.astype(int), strict=True), strict=True))
+
+
+def _without_embedding(out: Path, videos: Sequence[Path], tasks: Sequence[FileTask]) -> dict[str, str]:
+    """Reasons of the videos without embedding, by path: of the new ones, and of those that are in the table."""
+    found = {}
+    for task in tasks:
+        rows = read_part(task.target)
+        (last,) = rows.slice(len(rows) - 1).to_pylist()
+        if last["embedding"] is None:
+            found[str(task.file)] = last["reason"]
+    if out.exists():
+        old, new = read_videos(out), {str(task.file) for task in tasks}
+        wanted = {str(video) for video in videos} - new
+        unusable = old[(old.frames == 0) & old.file.isin(wanted)]
+        found |= dict(zip(unusable.file, unusable.reason, strict=True))
+    return dict(sorted(found.items()))
+
+
+def _merged(out: Path, replaced: set[str], tasks: Sequence[FileTask]) -> Iterator[pa.Table]:
+    """The rows of the table but for those of some videos, and of the parts, in the order of paths."""
+    old = ((name, rows) for name, rows in read_rows(out) if name not in replaced) if out.exists() else iter(())
+    new = ((str(task.file), read_part(task.target)) for task in tasks)
+    for _, rows in heapq.merge(old, new, key=lambda pair: pair[0]):
+        yield rows

@@ -1,0 +1,244 @@
+"""Embeds one video file, in a child process that may crash or hang without harm to others.
+
+The rows of the file go into a part of the table, a file in Arrow's IPC format, window by window.
+
+Shapes: N windows, D feature dimensions, G parts of the frame.
+"""
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mofore.clips.sampling import clip_span
+from mofore.collection.table import SCHEMA, VIDEO, WINDOW, make_part
+from mofore.errors import UserError
+from mofore.frames.child import ChildLostError, Reply, work_in_child
+from mofore.frames.outcome import Decoded
+from mofore.utils.files import writing
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FileTask:
+    """A request to embed one video file. It can be sent to another machine that shares the file system.
+
+    Attributes:
+        file: absolute path.
+        target: the part of the table to write.
+        encoder: see `open_encoder`.
+        encoder_hash: that it must have.
+        window, step: in seconds.
+        device: name of the torch device.
+        timeout: seconds without a frame after which a video is given up.
+    """
+
+    file: Path
+    target: Path
+    encoder: str
+    encoder_hash: str
+    window: float
+    step: float
+    device: str
+    timeout: float
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The only file."""
+        return [self.file]
+
+    def make(self) -> None:
+        """Write `target`, unless it exists.
+
+        Raises:
+            OSError: it cannot be written; the error has its name.
+        """
+        if self.target.exists():
+            return
+        part = self.target.with_suffix(f".{os.uname().nodename}-{os.getpid()}.part")
+        reason = ""
+        for _ in range(2):  # a single crash may have another cause, such as lack of memory or a kill
+            try:
+                list(work_in_child(_write_part, self, part, timeout=self.timeout))
+                reason = ""
+                break
+            except TimeoutError:
+                reason = f"no frame for {self.timeout:g} s, given up"
+                break
+            except ChildLostError as lost:
+                reason = str(lost)
+        if reason:
+            with writing(part) as out, pa.ipc.new_stream(out, SCHEMA) as writer:
+                writer.write_table(_video_row(self.file, Decoded(reason=reason), None, b"", 0.0))
+        part.replace(self.target)
+
+
+def embed_part(task: FileTask, part: tuple[float, float]) -> FloatArray:
+    """Embed a part of a file: the mean over its clips, of the whole frame.
+
+    Args:
+        task: what to embed, and how; its target is not written.
+        part: start and end in seconds.
+
+    Returns:
+        As in column `embedding` of a table: [D].
+
+    Raises:
+        UserError: the file cannot be read, or the part is shorter than a clip.
+    """
+    try:
+        (x_D,) = work_in_child(_answer_mean, task, part, timeout=task.timeout)
+    except TimeoutError:
+        raise UserError(f"{task.file}: no frame for {task.timeout:g} s, given up: give another file") from None
+    except ChildLostError as lost:
+        raise UserError(f"{task.file}: {lost}: give another file") from None
+    found: FloatArray = x_D
+    return found
+
+
+def read_part(file: Path) -> pa.Table:
+    """The rows of a part."""
+    with pa.memory_map(str(file)) as source:
+        return pa.ipc.open_stream(source).read_all()
+
+
+def _write_part(reply: Reply, task: FileTask, part: Path) -> None:
+    """In the child: embed a file and write its rows."""
+    with writing(part) as out:
+        writer: Any = None
+
+        def begin() -> None:
+            nonlocal writer
+            out.seek(0)
+            out.truncate()
+            writer = pa.ipc.new_stream(out, SCHEMA)
+
+        def emit(found: list[Any]) -> None:
+            writer.write_table(_window_rows(task.file, found))
+            reply.heartbeat()
+
+        decoded, mean, picture, seconds = _embed(reply, task, begin, emit)
+        if not decoded.frames:
+            begin()  # forget the windows of a decoder that failed later
+        writer.write_table(_video_row(task.file, decoded, mean, picture, seconds))
+        writer.close()
+
+
+def _answer_mean(reply: Reply, task: FileTask, part: tuple[float, float]) -> None:
+    """In the child: answer with the mean over the clips of a part of a file.
+
+    Raises:
+        UserError: there is none.
+    """
+    decoded, mean, _, _ = _embed(reply, task, lambda: None, lambda found: None, part)
+    if mean is None:
+        raise UserError(f"{task.file}: {decoded.reason}: give another file, or a longer part of it")
+    reply.answer(mean.x_GD[0])
+
+
+def _embed(
+    reply: Reply,
+    task: FileTask,
+    begin: Callable[[], None],
+    emit: Callable[[list[Any]], None],
+    part: tuple[float, float] = (0.0, math.inf),
+) -> tuple[Decoded, Any, bytes, float]:
+    """Decode and embed a file; `begin`, `emit` and `part` as for `WindowSink`.
+
+    Returns:
+        What was decoded; mean over all clips, None if there is none; picture; seconds.
+    """
+    from mofore.collection.stream import EnoughError, WindowSink
+    from mofore.frames.decode import decode_frames
+
+    encoder, device = _encoder(task.encoder, task.encoder_hash, task.device)
+    limit = math.inf
+    while True:
+        sink = WindowSink(encoder, device, task.window, task.step, begin, emit, part, limit)
+        try:
+            decoded = Decoded(frames=1)  # if the part ends before the video
+            with suppress(EnoughError):
+                decoded = decode_frames(task.file, sink, encoder.short_side, reply.heartbeat)
+            if sink.wrong_after is not None and limit == math.inf:
+                limit = sink.wrong_after  # again, without the frames that turned out to be wrong
+                continue
+            if not decoded.frames:
+                return decoded, None, b"", 0.0
+            mean, picture, seconds = sink.finish()
+        except (OSError, UserError, RuntimeError):
+            raise  # the part cannot be written, or the network failed
+        except Exception as error:  # any error of a decoder affects this file only
+            return Decoded(reason=f"the decoder failed ({type(error).__name__}: {error})"), None, b"", 0.0
+        finally:
+            sink.close()
+        if mean is None:
+            reason = f"shorter than a clip of {clip_span(encoder.clip)} frames"
+            return Decoded(0, decoded.fps, decoded.width, decoded.height, reason), None, b"", 0.0
+        return decoded, mean, picture, seconds
+
+
+@lru_cache(1)
+def _encoder(source: str, wanted_hash: str, device: str) -> tuple[Any, Any]:
+    """The encoder on its device, for all files that this process embeds. One thread: processes share the cores."""
+    import torch
+
+    from mofore.collection.encoder import open_encoder
+
+    torch.set_num_threads(1)
+    loaded = open_encoder(source)
+    if loaded.hash != wanted_hash:
+        raise UserError(f"{source}: this encoder is not the one that was asked for: it has changed meanwhile")
+    on = torch.device(device)
+    loaded.network.to(on)
+    return loaded, on
+
+
+def _window_rows(file: Path, found: list[Any]) -> pa.Table:
+    n = len(found)
+    rows: dict[str, list[Any]] = {name: [None] * n for name in SCHEMA.names}
+    rows |= {
+        "file": [str(file)] * n,
+        "kind": [WINDOW] * n,
+        "start_s": [round(window.start_s, 3) for window, _ in found],
+        "end_s": [round(window.end_s, 3) for window, _ in found],
+        "motion": [mean.motion for _, mean in found],
+        "contrast": [mean.contrast for _, mean in found],
+        "picture": [window.picture for window, _ in found],
+    }
+    return make_part(rows, np.stack([mean.x_GD[0] for _, mean in found]), [None] * n)
+
+
+def _video_row(file: Path, decoded: Decoded, mean: Any, picture: bytes, seconds: float) -> pa.Table:
+    try:
+        status = file.stat()
+        size, modified = status.st_size, status.st_mtime_ns
+    except OSError:
+        size = modified = 0
+    rows: dict[str, list[Any]] = {
+        "file": [str(file)],
+        "kind": [VIDEO],
+        "start_s": [0.0],
+        "end_s": [round(seconds, 3)],
+        "motion": [mean.motion if mean else None],
+        "contrast": [mean.contrast if mean else None],
+        "picture": [picture or None],
+        "frames": [decoded.frames],
+        "fps": [decoded.fps],
+        "width": [decoded.width],
+        "height": [decoded.height],
+        "status": [decoded.status],
+        "reason": [decoded.reason or decoded.note],
+        "size": [size],
+        "modified": [modified],
+    }
+    x_GD = mean.x_GD if mean else None
+    return make_part(rows, None if x_GD is None else x_GD[:1], [None if x_GD is None else x_GD[1:].reshape(-1)])

@@ -1,0 +1,290 @@
+"""Turns the frames of a video, as they are decoded, into embeddings of windows.
+
+Only the frames of one window are in memory, so the length of the video does not matter. While the network works on a
+batch of clips in one thread, the next frames are decoded in another. Batches depend on nothing but the video, so its
+embeddings do not depend on what else is embedded, or on the number of cores.
+
+Shapes: T frames of a clip, H = W side of a clip, C = 3 colours (RGB), B clips of a batch, D feature dimensions, G parts
+of the frame: all of it, then the cells of a grid.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from cv2.typing import MatLike
+
+from mofore.clips.augment import eval_crop
+from mofore.clips.sampling import clip_offsets, clip_span
+from mofore.collection.encoder import LoadedEncoder
+from mofore.collection.table import GRID
+from mofore.collection.windows import RATE, Windows, in_frames, rates
+from mofore.embedding.inference import streams_of, view_to_input
+
+FloatArray = npt.NDArray[np.float32]
+Image = npt.NDArray[np.uint8]
+CLIPS_PER_BATCH = 32
+JPEG_QUALITY = 80  # of the pictures
+MAX_PICTURES = 64  # of which one becomes the picture of the video
+
+
+class EnoughError(Exception):
+    """The part of the video that is wanted has passed."""
+
+
+class Features(NamedTuple):
+    """Features of a clip, or means over clips.
+
+    Attributes:
+        x_GD: of the parts of the frame, those of the motion stream first.
+        motion, contrast: see `table`.
+    """
+
+    x_GD: FloatArray
+    motion: float
+    contrast: float
+
+
+class Window(NamedTuple):
+    """A window of a video: its times in seconds, a JPEG of its middle frame, and the first frames of its clips."""
+
+    start_s: float
+    end_s: float
+    picture: bytes
+    clips: list[int]
+
+
+class Frame(NamedTuple):
+    """A frame: squeezed or cut for the network, small for a picture, and its time in seconds."""
+
+    squeezed_HWC: Image
+    small: MatLike
+    seconds: float
+
+
+class Mean:
+    """Mean over clips that come one after the other."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sum_GD: npt.NDArray[np.float64] | float = 0.0
+        self._motion = self._contrast = 0.0
+
+    def add(self, one: Features) -> None:
+        """Add a clip."""
+        self.count += 1
+        self._sum_GD = self._sum_GD + one.x_GD.astype(np.float64)
+        self._motion += one.motion
+        self._contrast += one.contrast
+
+    def result(self) -> Features:
+        """The mean over at least one clip."""
+        x_GD = np.asarray(self._sum_GD / self.count, np.float32)
+        return Features(x_GD, self._motion / self.count, self._contrast / self.count)
+
+
+@dataclass
+class _State:
+    """What is known of the video so far. Each decoder that is tried begins with a new one.
+
+    Attributes:
+        windows: where windows and clips lie, in frames.
+        rate: frames per second.
+        last_frames: those of one window.
+        frames: number of frames so far.
+        first_stamp: time stamp of the first frame.
+        start: first frame of the next regular window.
+        unfinished: windows with clips that are not embedded yet.
+        batch: clips that are not embedded yet, by first frame.
+        embedded: clips that later windows may need, by first frame.
+        asked: first frames of all clips in `batch`, in work, or in `embedded`.
+        mean: over all clips.
+        pictures: those of every `pictures_step`-th window.
+    """
+
+    windows: Windows
+    rate: float
+    last_frames: deque[Frame]
+    frames: int = 0
+    first_stamp: float = 0.0
+    start: int = 0
+    unfinished: deque[Window] = field(default_factory=deque)
+    batch: dict[int, Image] = field(default_factory=dict)
+    embedded: dict[int, Features] = field(default_factory=dict)
+    asked: set[int] = field(default_factory=set)
+    mean: Mean = field(default_factory=Mean)
+    pictures: list[bytes] = field(default_factory=list)
+    pictures_step: int = 1
+    n_windows: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Time from the start of the first frame to the end of the last."""
+        return self.last_frames[-1].seconds + 1 / self.rate if self.last_frames else 0.0
+
+
+class WindowSink:
+    """Takes the frames of a video and gives the embeddings of its windows; see `frames.decode.FrameSink`.
+
+    Attributes:
+        wrong_after: number of frames that are right, if `keep` was called.
+    """
+
+    def __init__(
+        self,
+        encoder: LoadedEncoder,
+        device: torch.device,
+        window: float,
+        step: float,
+        begin: Callable[[], None],
+        emit: Callable[[list[tuple[Window, Features]]], None],
+        part: tuple[float, float] = (0.0, math.inf),
+        limit: float = math.inf,
+    ) -> None:
+        """Prepare to take one video.
+
+        Args:
+            encoder: its network is on `device`.
+            device: where to embed.
+            window, step: in seconds.
+            begin: is called when a decoder starts; what was emitted before counts no more.
+            emit: is called with successive windows and the means over their clips.
+            part: start and end of the part of the video that is wanted, in seconds. After it, `EnoughError` is raised.
+            limit: number of frames that are used.
+        """
+        self.wrong_after: int | None = None
+        self._encoder, self._device = encoder, device
+        self._window, self._step, self._part, self._limit = window, step, part, limit
+        self._begin, self._emit = begin, emit
+        self._offsets_T = clip_offsets(encoder.clip)
+        self._thread = ThreadPoolExecutor(1)
+        self._running: Future[dict[int, Features]] | None = None
+        self._state = self._new(RATE)
+
+    def _new(self, fps: float) -> _State:
+        _, rate = rates(fps)
+        windows = in_frames(self._window, self._step, rate, clip_span(self._encoder.clip))
+        return _State(windows, rate, deque(maxlen=windows.length))
+
+    def start(self, fps: float) -> float:
+        if self._running:
+            self._running.exception()  # waits for it
+        self._running, self.wrong_after, self._state = None, None, self._new(fps)
+        self._begin()
+        return rates(fps)[0]
+
+    def add(self, seconds: float, image: MatLike) -> None:
+        state = self._state
+        if state.frames == 0 and not state.last_frames:
+            state.first_stamp = seconds
+        since_first = seconds - state.first_stamp
+        before = state.last_frames[-1].seconds if state.last_frames else -1 / state.rate
+        if not since_first > before:  # the first frame; or the time is unknown, or out of order
+            since_first = before + 1 / state.rate
+        if since_first >= self._part[1]:
+            raise EnoughError
+        if state.frames >= self._limit:
+            return
+        rgb_HWC = cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+        state.last_frames.append(Frame(eval_crop([rgb_HWC], self._encoder.clip)[0], image, since_first))
+        if since_first < self._part[0]:
+            return
+        state.frames += 1
+        if state.frames == state.start + state.windows.length:
+            self._close_window(state.start, state.windows.length)
+            state.start += state.windows.step
+
+    def keep(self, frames: int) -> None:
+        self.wrong_after = frames
+
+    def finish(self) -> tuple[Features | None, bytes, float]:
+        """After the last frame: emit the last windows.
+
+        Returns:
+            Mean over all clips, None if the video is shorter than a clip; picture of the video; its length in seconds.
+        """
+        state = self._state
+        if last := state.windows.last(state.frames):
+            self._close_window(*last)
+        self._embed_batch()
+        self._collect()
+        picture = state.pictures[len(state.pictures) // 2] if state.pictures else b""
+        return (state.mean.result() if state.mean.count else None), picture, state.seconds
+
+    def close(self) -> None:
+        """Wait for the thread and end it."""
+        self._thread.shutdown()
+
+    def _close_window(self, start: int, length: int) -> None:
+        """Prepare a window that ends with the last frame."""
+        state = self._state
+        clips = state.windows.clips(start, length)
+        if not clips:
+            return
+        frames = list(state.last_frames)[-length:]
+        for clip in clips:
+            if clip not in state.asked:
+                state.asked.add(clip)
+                state.batch[clip] = np.stack([frames[clip - start + offset].squeezed_HWC for offset in self._offsets_T])
+        _, jpeg = cv2.imencode(".jpg", frames[length // 2].small, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        window = Window(frames[0].seconds, frames[-1].seconds + 1 / state.rate, jpeg.tobytes(), clips)
+        state.unfinished.append(window)
+        if state.n_windows % state.pictures_step == 0:
+            state.pictures.append(window.picture)
+            if len(state.pictures) > MAX_PICTURES:
+                state.pictures, state.pictures_step = state.pictures[::2], 2 * state.pictures_step
+        state.n_windows += 1
+        if len(state.batch) >= CLIPS_PER_BATCH:
+            self._embed_batch()
+
+    def _embed_batch(self) -> None:
+        """Let the thread embed the clips that are waiting, when it is done with those before."""
+        self._collect()
+        if batch := self._state.batch:
+            self._running = self._thread.submit(_embed, self._encoder, self._device, batch)
+            self._state.batch = {}
+
+    def _collect(self) -> None:
+        """Wait for the thread; emit the windows that are finished."""
+        if self._running is None:
+            return
+        state, new, self._running = self._state, self._running.result(), None
+        for one in new.values():
+            state.mean.add(one)
+        state.embedded |= new
+        finished = []
+        while state.unfinished and all(clip in state.embedded for clip in state.unfinished[0].clips):
+            window = state.unfinished.popleft()
+            mean = Mean()
+            for clip in window.clips:
+                mean.add(state.embedded[clip])
+            finished.append((window, mean.result()))
+        needed_from = state.unfinished[0].clips[0] if state.unfinished else state.start - state.windows.step
+        state.embedded = {clip: one for clip, one in state.embedded.items() if clip >= needed_from}
+        state.asked = {clip for clip in state.asked if clip >= needed_from}
+        if finished:
+            self._emit(finished)
+
+
+@torch.inference_mode()
+def _embed(encoder: LoadedEncoder, device: torch.device, batch: dict[int, Image]) -> dict[int, Features]:
+    """Features of clips, by first frame, in the order of time."""
+    starts = sorted(batch)
+    frames_BTHWC = np.stack([batch[start] for start in starts])
+    clips_BTHWC = torch.from_numpy(frames_BTHWC).to(device)
+    parts = []
+    for stream, kind in streams_of(encoder.network):
+        parts.append(stream.pyramid(view_to_input(clips_BTHWC, "ordered", encoder.clip.input, 0, kind), GRID))
+    x_BGD = torch.cat(parts, dim=2).float().cpu().numpy()
+    gray_BTHW = frames_BTHWC @ np.array([0.299, 0.587, 0.114], np.float32)
+    motion_B = np.abs(np.diff(gray_BTHW, axis=1)).mean(axis=(1, 2, 3)).tolist()
+    contrast_B = gray_BTHW.std(axis=(2, 3)).mean(axis=1).tolist()
+    found = zip(x_BGD, motion_B, contrast_B, strict=True)
+    return {start: Features(*one) for start, one in zip(starts, found, strict=True)}

@@ -1,0 +1,208 @@
+"""Embedding into a table: what it holds, what is added, what a stopped run leaves, what wrong input gets."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+import mofore
+from mofore.collection.dataframe import embed_to_npz
+from mofore.collection.embed import embed_query, embed_to_table, find_videos
+from mofore.collection.encoder import open_encoder
+from mofore.collection.table import read_collection, read_recipe, read_videos
+from mofore.config import Clip
+from mofore.errors import UserError
+from mofore.method.encoders import build_encoder, save_encoder
+from tests.helpers.video_files import write_video
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder: two videos in sub-folders, one too short, one that is none, one that is cut off, and a text."""
+    folder = tmp_path_factory.mktemp("videos")
+    write_video(folder / "a" / "one.avi", 60, (96, 64))
+    write_video(folder / "b" / "two ü.avi", 110, (64, 96))
+    write_video(folder / "short.avi", 5, (64, 48))
+    (folder / "none.mp4").write_bytes(b"not a video")
+    (folder / "notes.txt").write_text("no video")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def table(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("table") / "embeddings.parquet"
+    done = embed_to_table([videos], out, workers=1)
+    assert (done.added, done.kept, done.dropped) == (4, 0, 0)
+    assert set(done.unreadable) == {str(videos / "none.mp4"), str(videos / "short.avi")}
+    return out
+
+
+def test_rows(videos: Path, table: Path) -> None:
+    windows, whole = read_collection(table, "window"), read_collection(table, "video", cells=True, picture=True)
+    assert whole.rows.file.tolist() == [str(videos / "a" / "one.avi"), str(videos / "b" / "two ü.avi")]
+    assert whole.rows.frames.tolist() == [60, 110]
+    assert whole.rows.end_s.tolist() == [2.4, 4.4]
+    assert whole.x_NE.shape == (2, 10 * 384)
+    assert all(picture[:2] == b"\xff\xd8" for picture in whole.rows.picture)
+    assert windows.rows.start_s.tolist() == [0.0, 0.0, 1.0, 2.0]
+    assert np.isfinite(windows.x_NE).all()
+    bad = read_videos(table).set_index("file").reason
+    assert bad[str(videos / "short.avi")] == "shorter than a clip of 25 frames"
+    assert "not a video" in bad[str(videos / "none.mp4")]
+    names = pq.read_table(table, columns=["file"])["file"].to_pylist()
+    assert names == sorted(names)
+
+
+def test_a_query_has_the_vector_of_the_table(videos: Path, table: Path) -> None:
+    whole = read_collection(table, "video")
+    windows = read_collection(table, "window")
+    encoder = open_encoder()
+    np.testing.assert_allclose(embed_query(videos / "a" / "one.avi", encoder), whole.x_NE[0], rtol=1e-5, atol=1e-5)
+    part = embed_query(videos / "b" / "two ü.avi", encoder, 1.0, 3.0)
+    np.testing.assert_allclose(part, windows.x_NE[2], rtol=1e-4, atol=1e-4)
+    with pytest.raises(UserError, match="shorter than a clip of 25 frames: give another file, or a longer part"):
+        embed_query(videos / "a" / "one.avi", encoder, 1.0, 1.5)
+    with pytest.raises(UserError, match=r"none\.mp4: not a video"):
+        embed_query(videos / "none.mp4", encoder)
+
+
+def test_only_what_is_new_is_embedded_and_the_bytes_are_those_of_one_run(videos: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(videos, own)
+    out, fresh = tmp_path / "t.parquet", tmp_path / "fresh.parquet"
+    last = own / "b" / "two ü.avi"
+    aside = last.rename(tmp_path / "aside.avi")
+    assert embed_to_table([own], out, workers=1).added == 3
+    aside.rename(last)
+    again = embed_to_table([own], out, workers=1)
+    assert (again.added, again.kept) == (1, 3)
+    assert len(again.unreadable) == 2, "those of before are named, too"
+    embed_to_table([own], fresh, workers=2)
+    assert out.read_bytes() == fresh.read_bytes()
+    before = out.stat().st_mtime_ns
+    assert embed_to_table([own], out).added == 0
+    assert out.stat().st_mtime_ns == before, "nothing to do: the table stays as it is"
+    write_video(last, 80, (64, 96))  # changed
+    (own / "short.avi").unlink()
+    changed = embed_to_table([own], out, workers=1)
+    assert (changed.added, changed.dropped) == (1, 1)
+    assert read_collection(out, "video").rows.frames.tolist() == [60, 80]
+    assert not list(tmp_path.glob(".*")), "no part is left behind"
+
+
+def test_a_killed_run_goes_on_with_what_is_finished(tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    for number in range(6):
+        write_video(folder / f"{number}.avi", 400, (320, 240))
+    out, undisturbed = tmp_path / "t.parquet", tmp_path / "u.parquet"
+    code = "import sys; from pathlib import Path; from mofore.collection.embed import embed_to_table\n"
+    code += f"if __name__ == '__main__': embed_to_table([{str(folder)!r}], Path({str(out)!r}), workers=1)"
+    run = subprocess.Popen([sys.executable, "-c", code])
+    parts = tmp_path / ".t.parquet.parts"
+    end = time.monotonic() + 120
+    while len(list(parts.glob("*.arrow"))) < 2:
+        assert time.monotonic() < end, "no part after two minutes"
+        assert run.poll() is None, "ended before it could be killed"
+        time.sleep(0.02)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    finished = len(list(parts.glob("*.arrow")))
+    assert not out.exists()
+    assert 2 <= finished < 6
+    times = {part: part.stat().st_mtime_ns for part in parts.glob("*.arrow")}
+    assert embed_to_table([folder], out, workers=1).added == 6
+    assert len(times) == finished
+    embed_to_table([folder], undisturbed, workers=1)
+    assert out.read_bytes() == undisturbed.read_bytes()
+
+
+def test_patterns_files_and_folders(videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(videos)
+    one, two = videos / "a" / "one.avi", videos / "b" / "two ü.avi"
+    assert find_videos(["a", "a/one.avi", str(one)]) == [one]
+    assert find_videos(["**/*o*.avi"]) == [one, two, videos / "short.avi"]
+    assert find_videos(["notes.txt"]) == [videos / "notes.txt"], "a file that is named is tried"
+    (tmp_path / "[odd] name*.avi").write_bytes(b"")
+    assert find_videos([tmp_path / "[odd] name*.avi"]) == [tmp_path / "[odd] name*.avi"], "a name is no pattern"
+    for wrong, message in ((["gone.mp4"], "no such file"), ([], "no video: give files"), (["x*"], "no file matches")):
+        with pytest.raises(UserError, match=message):
+            find_videos(wrong)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="this folder has no video"):
+        find_videos([tmp_path / "empty"])
+
+
+def test_another_recipe_is_refused_and_nothing_is_lost(videos: Path, table: Path, tmp_path: Path) -> None:
+    before = table.read_bytes()
+    with pytest.raises(UserError, match="was made with --window 2 --step 1: give the same, or another --out"):
+        embed_to_table([videos], table, step=2)
+    clip = Clip(4, 2, 32, "none", "rgb")
+    save_encoder(tmp_path / "model", build_encoder("small", 0, "rgb"), "small", clip)
+    with pytest.raises(UserError, match="was made with another encoder"):
+        embed_to_table([videos], table, encoder=tmp_path / "model")
+    assert table.read_bytes() == before
+    done = embed_to_table([videos], tmp_path / "own.parquet", encoder=tmp_path / "model", workers=1)
+    assert len(done.unreadable) == 2, "5 frames are too few for a clip of 7"
+    recipe = read_recipe(tmp_path / "own.parquet")
+    assert (recipe.encoder, recipe.clip["size"]) == (str(tmp_path / "model"), 32)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"encoder": "nowhere"}, "nowhere: no such folder: give `shipped`, or a folder"),
+        ({"window": 0.0}, "both must be above 0 seconds"),
+        ({"step": -1.0}, "both must be above 0 seconds"),
+        ({"device": "cuda:77"}, "device 'cuda:77' is not on this machine"),
+        ({"out": Path("nowhere/t.parquet")}, "nowhere: no such folder"),
+        ({"paths": ["none.mp4"]}, "none of 1 video can be used: .*none.mp4: not a video"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, object], message: str
+) -> None:
+    monkeypatch.chdir(videos)
+    given = {"paths": ["a"], "out": tmp_path / "t.parquet", "workers": 1} | change
+    with pytest.raises(UserError, match=message) as error:
+        embed_to_table(**given)  # type: ignore[arg-type]
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "t.parquet").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"text", None])
+def test_a_file_that_is_no_table_is_not_overwritten(videos: Path, tmp_path: Path, content: bytes | None) -> None:
+    out = tmp_path / "t.parquet"
+    if content is None:
+        pd.DataFrame({"a": [1]}).to_parquet(out)
+    else:
+        out.write_bytes(content)
+    before = out.read_bytes()
+    with pytest.raises(UserError, match=r"not a readable Parquet file|not a table that `mofore embed` wrote"):
+        embed_to_table([videos], out)
+    assert out.read_bytes() == before
+
+
+def test_as_a_library(videos: Path, tmp_path: Path) -> None:
+    found = mofore.embed(videos / "a", workers=1)
+    assert found.kind.tolist() == ["window", "video"]
+    assert found.embedding.iloc[-1].shape == (384,)
+    done = embed_to_npz([videos], tmp_path / "t.npz", workers=1)
+    assert done.table == tmp_path / "t.npz"
+    with np.load(tmp_path / "t.npz") as arrays:
+        assert arrays["embedding"].shape == (len(arrays["path"]), 384)
+        assert arrays["cells"].shape[1] == 9 * 384
+        assert set(arrays["kind"]) == {"video", "window"}
+
+
+def test_a_video_that_is_gone_during_the_run_is_named(videos: Path, tmp_path: Path) -> None:
+    os.symlink(tmp_path / "gone.avi", tmp_path / "link.avi")
+    done = embed_to_table([videos / "a", tmp_path / "link.avi"], tmp_path / "t.parquet", workers=1)
+    assert list(done.unreadable.values()) == ["No such file or directory"]
