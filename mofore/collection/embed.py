@@ -7,7 +7,6 @@ the parts that are there. At the end, the rows of the old table and of the parts
 import glob
 import heapq
 import os
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -25,13 +24,15 @@ from mofore.errors import UserError
 from mofore.frames.child import end_child
 from mofore.frames.parallel import make_packs
 from mofore.utils.progress import progress
-from mofore.utils.scratch import locked
+from mofore.utils.scratch import folder_until_done
 from mofore.utils.text import counted, some_names
 from mofore.utils.workers import worker_count
 from mofore.videos.folder import SUFFIXES, find_files
 
 FloatArray = npt.NDArray[np.float32]
 WINDOW, STEP = 2.0, 1.0  # seconds
+MAX_WINDOW = 600.0  # seconds, since the frames of a window are in memory: 0.5 GB at 25 a second
+MAX_STEP = 86400.0  # seconds
 TIMEOUT = 60.0  # seconds without a frame after which a video is given up
 
 
@@ -88,10 +89,19 @@ def find_videos(paths: Sequence[str | Path]) -> list[Path]:
                     raise UserError(f"{match}: this folder has no video: put videos there, or give another one")
             else:
                 videos = [match]
-            found.update(video.absolute() for video in videos)
+            found.update(_absolute(video) for video in videos)
     if not found:
         raise UserError("no video: give files, folders or patterns, such as 'videos/**/*.mp4'")
     return sorted(found)
+
+
+def _absolute(video: Path) -> Path:
+    try:
+        str(video).encode()
+    except UnicodeEncodeError:
+        name = ascii(str(video))
+        raise UserError(f"{name}: this name is not UTF-8, which a table cannot hold: rename the file") from None
+    return video.absolute()
 
 
 def embed_to_table(
@@ -115,8 +125,8 @@ def embed_to_table(
         paths: see `find_videos`.
         out: the table, a Parquet file, see `table`.
         encoder: see `open_encoder`.
-        window, step: length of a window and distance between the starts of two, in seconds, above 0. A window is at
-            least as long as a clip of the encoder.
+        window, step: length of a window and distance between the starts of two, in seconds, above 0 and at most
+            MAX_WINDOW and MAX_STEP. A window is at least as long as a clip of the encoder.
         workers: number of processes; -1: one per core.
         backend: "loky": processes here; "dask": the cluster at DASK_SCHEDULER_ADDRESS, which sees the same files.
         device: torch device of each process.
@@ -126,8 +136,9 @@ def embed_to_table(
         UserError: nothing is found, no video can be used, or the table was made in another way.
     """
     began = time.monotonic()
-    if not (window > 0 and step > 0):
-        raise UserError(f"window {window:g}, step {step:g}: both must be above 0 seconds")
+    for name, seconds, most in (("window", window, MAX_WINDOW), ("step", step, MAX_STEP)):
+        if not 0 < seconds <= most:
+            raise UserError(f"{name}: {seconds:g} seconds, but it must be above 0 and at most {most:g}")
     videos = find_videos(paths)
     loaded = open_encoder(encoder)
     _check_device(device)
@@ -135,7 +146,7 @@ def embed_to_table(
     out = out.absolute()
     _check_out(out, recipe)
     folder = out.with_name(f".{out.name}.parts")
-    with locked(folder, f"embedding into {out}"):
+    with folder_until_done(folder, f"embedding into {out}"):
         known = _known(out)
         new = [video for video in videos if str(video) not in known or known[str(video)] != _stamp(video)]
         gone = {name for name in known if not os.path.exists(name)}
@@ -157,15 +168,13 @@ def embed_to_table(
         for _ in progress(made, len(tasks), "embed", "video", done=len(tasks) - len(todo)):
             pass
         unreadable = _without_embedding(out, videos, tasks)
-        if len(unreadable) == len(videos):
-            name, reason = next(iter(unreadable.items()))
-            raise UserError(f"none of {counted(len(videos), 'video')} can be used: {name}: {reason}: give other videos")
-        if tasks or gone:
+        usable = len(unreadable) < len(videos)
+        if usable and (tasks or gone):
             replaced = gone | {str(task.file) for task in tasks}
             write_table(out, recipe, _merged(out, replaced, tasks))
-        for part in folder.glob("*.arrow"):
-            part.unlink()
-    shutil.rmtree(folder, ignore_errors=True)
+    if not usable:
+        name, reason = next(iter(unreadable.items()))
+        raise UserError(f"none of {counted(len(videos), 'video')} can be used: {name}: {reason}: give other videos")
     kept = len(videos) - len(tasks)
     return Embedded(out, len(tasks), kept, len(gone), unreadable, time.monotonic() - began)
 

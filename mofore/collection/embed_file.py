@@ -157,10 +157,11 @@ def _embed(
     Returns:
         What was decoded; mean over all clips, None if there is none; picture; seconds.
     """
-    from mofore.collection.stream import EnoughError, WindowSink
-    from mofore.frames.decode import decode_frames
+    with reply.busy():  # torch may take long to load on a busy machine
+        from mofore.collection.stream import EnoughError, WindowSink
+        from mofore.frames.decode import decode_frames
 
-    encoder, device = _encoder(task.encoder, task.encoder_hash, task.device)
+        encoder, device = _encoder(task.encoder, task.encoder_hash, task.device)
     limit = math.inf
     while True:
         sink = WindowSink(encoder, device, task.window, task.step, begin, emit, part, limit)

@@ -49,6 +49,23 @@ class Reply:
         if time.monotonic() - self._last > HEARTBEAT_SECONDS:
             self.answer(None)
 
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        """Tell that work goes on while the block runs. The block sends nothing itself."""
+        ended = threading.Event()
+
+        def tell() -> None:
+            while not ended.wait(HEARTBEAT_SECONDS):
+                self.answer(None)
+
+        thread = threading.Thread(target=tell, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
 
 def work_in_child(function: Callable[..., None], *args: Any, timeout: float) -> Iterator[Any]:
     """Call `function(reply, *args)` in this thread's child process, and yield the answers that it sends.

@@ -104,7 +104,8 @@ def checkpoint(stage: str, params: Params, processes: Processes) -> Iterator[Che
     the whole result, unless it was stopped. Write the results of the stage within the block. Rank 0 saves; the other
     ranks only load, from a shared file system.
     """
-    folder = scratch(stage) / processes.from_main(lambda: stage_key(stage, params))
+    # Rank 0 decides for all: on another node, DVC_ROOT may be missing or name another path.
+    folder = processes.from_main(lambda: scratch(stage) / stage_key(stage, params))
     doing = f"running stage {stage} with the same parameters"
 
     def between() -> None:

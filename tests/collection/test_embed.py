@@ -159,8 +159,10 @@ def test_another_recipe_is_refused_and_nothing_is_lost(videos: Path, table: Path
     ("change", "message"),
     [
         ({"encoder": "nowhere"}, "nowhere: no such folder: give `shipped`, or a folder"),
-        ({"window": 0.0}, "both must be above 0 seconds"),
-        ({"step": -1.0}, "both must be above 0 seconds"),
+        ({"window": 0.0}, "window: 0 seconds, but it must be above 0 and at most 600"),
+        ({"window": float("inf")}, "window: inf seconds, but it must be above 0 and at most 600"),
+        ({"step": float("nan")}, "step: nan seconds, but it must be above 0 and at most 86400"),
+        ({"paths": ["a/\udcff.mp4"]}, r"no such file"),
         ({"device": "cuda:77"}, "device 'cuda:77' is not on this machine"),
         ({"out": Path("nowhere/t.parquet")}, "nowhere: no such folder"),
         ({"paths": ["none.mp4"]}, "none of 1 video can be used: .*none.mp4: not a video"),
@@ -174,7 +176,14 @@ def test_wrong_input_is_one_line(
     with pytest.raises(UserError, match=message) as error:
         embed_to_table(**given)  # type: ignore[arg-type]
     assert "\n" not in str(error.value)
-    assert not (tmp_path / "t.parquet").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mp4")
+    Path(name).write_bytes(b"x")
+    with pytest.raises(UserError, match="this name is not UTF-8"):
+        find_videos([name])
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"text", None])
