@@ -1,8 +1,8 @@
 """Measure what each part of the method contributes: one DVC experiment per ablation and seed, one table, one figure.
 
-    python -m mofore.experiments.ablations queue 1 2 3   # queue the experiments; 1 2 3 are the default seeds
+    mofore ablations queue 1 2 3   # queue the experiments; 1 2 3 are the default seeds
     dvc queue start
-    python -m mofore.experiments.ablations               # write ablations/: table.csv, runs.csv and figure.png
+    mofore ablations               # write ablations/: table.csv, runs.csv and figure.png
 
 With `paper` before `queue`, or alone, the same for the configuration of the paper, on the videos of params.yaml. Commit
 the table and the figure.
@@ -42,7 +42,7 @@ SCORES = {  # column of the table: (key in `Run.scores`, title in the figure)
     "skill": ("mofore.skill", "forecast skill"),  # against persistence
 }
 DIAGNOSTICS = {"effective_rank": "mofore.effective_rank"}  # columns without intervals; no speed: runs share the machine
-COMMAND = "python -m mofore.experiments.ablations"
+COMMAND = "mofore ablations"
 NOT_OF_A_PRESET = ("seed", "data", "demo", "frames", "runtime")  # an ablation keeps the videos of params.yaml
 PRINTED_COLUMNS = [column for score in SCORES for column in (score, f"delta_{score}_low", f"delta_{score}_high")]
 
@@ -237,9 +237,16 @@ def tabulate_runs(rows: list[Row], experiments: list[Run]) -> pd.DataFrame:
     )
 
 
-def main() -> None:
-    """Queue the runs, or collect their scores into the table and the figure."""
-    name, *arguments = sys.argv[1:] if sys.argv[1:2] and sys.argv[1] in SETS else ["default", *sys.argv[1:]]
+def queue_or_tabulate(words: list[str]) -> None:
+    """Queue the runs, or collect their scores into the table and the figure.
+
+    Args:
+        words: the name of a set, which may be left out; then nothing, or `queue` and seeds.
+
+    Raises:
+        UserError: the words are others, DVC fails, or no run of the default has scores.
+    """
+    name, *arguments = words if words and words[0] in SETS else ["default", *words]
     if arguments and (arguments[0] != "queue" or not all(seed.isdecimal() for seed in arguments[1:])):
         raise UserError(
             f"usage: {COMMAND} [{'|'.join(SETS)}] queue [SEED ...] to queue the runs, or the same without queue to "
@@ -274,6 +281,11 @@ def main() -> None:
         if missing:
             print(f"{row.experiment}: {counted(len(missing), 'run')} missing, seed {', '.join(missing)}")
     print(f"ablations: {len(table)} of {counted(len(rows), 'row')}; see {folder}/table.csv, runs.csv and figure.png")
+
+
+def main() -> None:
+    """Run `queue_or_tabulate` with the words of the command line."""
+    queue_or_tabulate(sys.argv[1:])
 
 
 if __name__ == "__main__":

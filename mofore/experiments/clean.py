@@ -1,8 +1,8 @@
 """List or delete the unfinished work that stopped and killed runs left in `.scratch`; later runs would resume from it.
 
-    python -m mofore.experiments.clean                          # list it, with size and age
-    python -m mofore.experiments.clean pretrain                 # delete checkpoints of pretraining, except those in use
-    python -m mofore.experiments.clean pretrain/3f2a download   # the start of a folder's name is enough
+    mofore clean                          # list it, with size and age
+    mofore clean pretrain                 # delete checkpoints of pretraining, except those in use
+    mofore clean pretrain/3f2a download   # the start of a folder's name is enough
 
 Work that a run is using is kept.
 """
@@ -30,9 +30,13 @@ def describe(folder: Path) -> str:
     return f"{folder.relative_to(scratch(''))}: {size / 1e6:,.1f} MB, {hours:,.1f} hours old{state}"
 
 
-def main() -> None:
-    """List the leftovers, or delete those that are named as STAGE or STAGE/START_OF_KEY."""
-    names, found = sys.argv[1:], leftovers()
+def list_or_delete(names: list[str]) -> None:
+    """List the leftovers, or delete those that are named as STAGE or STAGE/START_OF_KEY.
+
+    Raises:
+        UserError: there are no leftovers of such a name.
+    """
+    found = leftovers()
     if not names:
         print("\n".join(map(describe, found)) or "no leftovers")
         return
@@ -44,12 +48,15 @@ def main() -> None:
             if (parts := folder.relative_to(scratch("")).parts)[0] == stage and "/".join(parts[1:]).startswith(key)
         ]
         if not chosen:
-            raise UserError(
-                f"{scratch(name)}: no such leftovers: run `python -m mofore.experiments.clean` to list them"
-            )
+            raise UserError(f"{scratch(name)}: no such leftovers: run `mofore clean` to list them")
         for folder in chosen:
             description = describe(folder)
             print(f"deleted {description}" if delete_if_idle(folder) else f"kept {description}")
+
+
+def main() -> None:
+    """Run `list_or_delete` with the words of the command line."""
+    list_or_delete(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Choose parameters without looking at a test side: compare a change with params.yaml on the training sides of sets.
 
-    python -m mofore.experiments.compare queue embed.spread=0 --sets demo /data/ucf101 --seeds 1 2 3
+    mofore compare queue embed.spread=0 --set demo --set /data/ucf101 --seed 1 --seed 2
     dvc queue start
-    python -m mofore.experiments.compare embed.spread=0 --sets demo /data/ucf101 --seeds 1 2 3
+    mofore compare embed.spread=0 --set demo --set /data/ucf101 --seed 1 --seed 2
 
 The first command queues a DVC experiment for each set, seed, and params.yaml with and without the change, up to stage
 `embed`: no test score is computed. The last command scores the embeddings of training videos by cross-validation over
@@ -37,26 +37,41 @@ from mofore.utils.workers import in_processes, worker_count
 
 FOLDS = 5
 SCORES = ("linear", "r_at_1")
-COMMAND = "python -m mofore.experiments.compare"
+COMMAND = "mofore compare"
 EMBEDDINGS_FILE = "data/embeddings/mofore.parquet"
 
 
 def main() -> None:
+    """Run `queue_or_compare` with the words of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("change", nargs="+", help="[queue] KEY=VALUE ..., as for `dvc exp run -S`")
+    parser.add_argument("words", nargs="+", help="[queue] KEY=VALUE ..., as for `dvc exp run -S`")
     parser.add_argument("--sets", nargs="+", default=["demo"], help="demo, or folders of labelled videos")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1], help="default: 1")
     args = parser.parse_args()
-    only_queue, change = args.change[0] == "queue", [word for word in args.change if word != "queue"]
+    queue_or_compare(args.words, args.sets, args.seeds)
+
+
+def queue_or_compare(words: list[str], sets: list[str], seeds: list[int]) -> None:
+    """Queue the runs, or score them and print the differences.
+
+    Args:
+        words: the change as KEY=VALUE; before it `queue`, to queue the runs.
+        sets: "demo", or folders of labelled videos.
+        seeds: of the runs.
+
+    Raises:
+        UserError: the words are others, a parameter or a set is wrong, DVC fails, or a run is missing.
+    """
+    only_queue, change = words[:1] == ["queue"], [word for word in words if word != "queue"]
     if not change or not all("=" in word for word in change):
-        raise UserError(f"{' '.join(args.change)}: write the change as KEY=VALUE, for example embed.spread=0")
-    wanted = plan(args.sets, args.seeds, change)
+        raise UserError(f"{' '.join(words)}: write the change as KEY=VALUE, for example embed.spread=0")
+    wanted = plan(sets, seeds, change)
     experiments = read_experiments()
     if only_queue:
         queue(wanted, experiments)
         return
     tables = []
-    for name in args.sets:
+    for name in sets:
         of_set = {key: found(overrides, experiments) for key, overrides in wanted.items() if key[0] == name}
         if missing := [experiment_name(*key) for key, run in of_set.items() if run is None]:
             raise UserError(f"{', '.join(missing)}: no such run of this commit: run `{COMMAND} queue ...`")
@@ -70,7 +85,7 @@ def main() -> None:
         ["set", "score", "params.yaml", "changed", "difference", "low", "high", "videos", "groups"]
     ]
     print(table.to_string(index=False, float_format="{:.3f}".format))
-    print(f"compare: {' '.join(change)}; training videos only, {FOLDS} folds by group, mean of seeds {args.seeds}")
+    print(f"compare: {' '.join(change)}; training videos only, {FOLDS} folds by group, mean of seeds {seeds}")
 
 
 Key = tuple[str, str, int]  # set, "params.yaml" or "changed", seed

@@ -1,4 +1,4 @@
-"""Switch params.yaml to a preset: `python -m mofore.experiments.presets ucf101 pretrain.epochs=100`.
+"""Switch params.yaml to a preset: `mofore presets ucf101 pretrain.epochs=100`.
 
 A preset, `presets/NAME.yaml`, has values for all sections except `runtime`, which describes the machine. Hydra composes
 it from the `defaults` in the file and the overrides on the command line. Only this module uses Hydra: a run reads
@@ -164,18 +164,30 @@ def _format_value(value: Any) -> str:
     return "true" if value is True else "false" if value is False else str(value)
 
 
-def main() -> None:
-    """Without arguments list the presets; with arguments switch to a preset and print what changed."""
-    if len(sys.argv) == 1:
-        print("python -m mofore.experiments.presets NAME [KEY=VALUE ...] switches params.yaml to a preset:")
+def list_or_switch(words: list[str]) -> None:
+    """List the presets, or switch to one and print what changed.
+
+    Args:
+        words: empty, or the name of a preset and overrides.
+
+    Raises:
+        UserError: as `list_presets` and `switch`.
+    """
+    if not words:
+        print("mofore presets NAME [KEY=VALUE ...] switches params.yaml to a preset:")
         for name, about in list_presets().items():
             print(f"  {name:14}{about}")
         return
-    name, *overrides = sys.argv[1:]
+    name, *overrides = words
     changes = switch(name, overrides, Path(PARAMS_FILE))
     for key, old, new in changes:
         print(f"{key}: {old} -> {new}")
     print(f"{PARAMS_FILE}: {f'{len(changes)} changed' if changes else 'nothing changed'}")
+
+
+def main() -> None:
+    """Run `list_or_switch` with the words of the command line."""
+    list_or_switch(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tabulate and plot scores against one parameter: `python -m mofore.experiments.sweep forecast.gap_max`.
+"""Tabulate and plot scores against one parameter: `mofore sweep forecast.gap_max`.
 
 The runs are the current commit and those of its experiments that differ from it only in this parameter, `seed`,
 `data.split` or section `runtime`. If the current commit has no up-to-date scores, the first experiment that has them
@@ -96,11 +96,12 @@ def draw(table: pd.DataFrame, runs: list[Run], key: str, picture: Path) -> None:
         figure.savefig(file, format="png", metadata={"Software": None})
 
 
-def main() -> None:
-    """Read the experiments, write `sweeps/KEY.csv` and `sweeps/KEY.png`, and print the table."""
-    if len(sys.argv) != 2:
-        raise UserError("usage: python -m mofore.experiments.sweep KEY, for example forecast.gap_max")
-    key = sys.argv[1]
+def sweep(key: str) -> None:
+    """Read the experiments, write `sweeps/KEY.csv` and `sweeps/KEY.png`, and print the table.
+
+    Raises:
+        UserError: DVC fails, there is no such parameter, or no run has scores.
+    """
     experiments = read_experiments()  # the first is the current commit
     found = [run for run in experiments if run.scores]
     if not found:
@@ -118,6 +119,13 @@ def main() -> None:
     left_out = len(found) - len(runs)
     also = f"; left out {counted(left_out, 'run')} with other changes than {reference}" if left_out else ""
     print(f"sweep: {counted(len(runs), 'run')}{also}; see {FOLDER}/{key}.csv and .png")
+
+
+def main() -> None:
+    """Run `sweep` with the word of the command line."""
+    if len(sys.argv) != 2:
+        raise UserError("usage: mofore sweep KEY, for example forecast.gap_max")
+    sweep(sys.argv[1])
 
 
 if __name__ == "__main__":

@@ -98,9 +98,7 @@ def test_leftovers_in_use_are_kept(scratch: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_unknown_name_is_a_one_line_error(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        UserError, match=f"^{scratch}/embed: no such leftovers: run `python -m mofore.experiments.clean`"
-    ) as caught:
+    with pytest.raises(UserError, match=f"^{scratch}/embed: no such leftovers: run `mofore clean`") as caught:
         clean(monkeypatch, "embed")
     assert "\n" not in str(caught.value)
     assert len(left(scratch)) == 3

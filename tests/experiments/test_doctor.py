@@ -1,7 +1,6 @@
 """`mofore doctor`: facts, trial, presets and verdict."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 from mofore.clips.dataset import ForecastDataset, Sample
 from mofore.config import Params
 from mofore.errors import UserError
-from mofore.experiments import command, doctor
+from mofore.experiments import doctor
 from mofore.experiments.machine import describe_machine
 from mofore.frames.store import FrameStore
 
@@ -109,15 +108,3 @@ def test_facts_of_this_machine(params: Params, monkeypatch: pytest.MonkeyPatch, 
     facts = describe_machine(params.runtime)
     assert facts["git"].startswith("not found")
     assert facts["DVC"].startswith("not found")
-
-
-def test_the_command_has_verbs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    ran: list[bool] = []
-    monkeypatch.setattr(doctor, "main", lambda: ran.append(True))
-    monkeypatch.setattr(sys, "argv", ["mofore", "doctor"])
-    command.main()
-    assert ran == [True]
-    monkeypatch.setattr(sys, "argv", ["mofore", "doktor"])
-    with pytest.raises(SystemExit):
-        command.main()
-    assert "invalid choice: 'doktor'" in capsys.readouterr().err

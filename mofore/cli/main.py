@@ -1,0 +1,123 @@
+"""The command `mofore`: its verbs, and how each of them ends.
+
+A verb is a module of this room with a function of its name, whose docstring and EXAMPLES are its help. Verbs import the
+library when they run, because torch and pandas take seconds, and `--help` should not.
+
+Exit status: 0; 1 for an error that the user can resolve, which is one line on stderr; 2 for a command line that is
+wrong; 130 after Ctrl-C; 141 if the reader of the output has gone, as in `mofore search ... | head`.
+"""
+
+import mofore.runtime.openmp  # noqa: F401 # must come before anything that imports torch
+
+# isort: split
+import errno
+import inspect
+import os
+import re
+import sys
+from types import ModuleType
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from mofore import __version__
+from mofore.cli import (
+    ablations,
+    check,
+    clean,
+    compare,
+    doctor,
+    duplicates,
+    embed,
+    explore,
+    export,
+    hmdb51,
+    presets,
+    search,
+    sort,
+    surprise,
+    sweep,
+)
+from mofore.errors import UserError, no_space, run_stage
+
+VERBS: dict[str, tuple[ModuleType, ...]] = {  # by the panel of `mofore --help` that lists them
+    "Your own videos": (embed, search, duplicates, sort, surprise, explore, export),
+    "Experiments": (presets, check, hmdb51, sweep, ablations, compare),
+    "Machine": (doctor, clean),
+}
+PLACE_ERRORS = {  # what is wrong with a place that the user has named
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
+}
+READER_GONE = 128 + 13  # as a shell reports a program that SIGPIPE ended
+
+
+class Verbs(typer.core.TyperGroup):
+    """The verbs, and what becomes of errors of the system."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb that the command line names."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+            raise typer.Exit(READER_GONE) from None
+        except OSError as error:
+            if no_space(error):
+                where = f"{error.filename}: " if error.filename else ""
+                raise UserError(f"{where}no space left on the device: free some space and run this again") from None
+            if error.filename is None or error.errno not in PLACE_ERRORS:
+                raise
+            raise UserError(f"{error.filename}: {error.strerror}: name another place, or allow it") from None
+        return result
+
+
+def _help(verb: ModuleType, function: Any) -> str:
+    """What a verb does, and examples. Lines are as long as the terminal is wide."""
+    text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(function) or "")
+    return "\n  ".join([f"{text}\n\nExamples:", *verb.EXAMPLES.strip().splitlines()])
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"mofore {__version__}")
+        raise typer.Exit
+
+
+def _mofore(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Learn from video without labels."""
+
+
+def make_app() -> typer.Typer:
+    """The command with all its verbs."""
+    app = typer.Typer(
+        name="mofore",
+        cls=Verbs,
+        no_args_is_help=True,
+        rich_markup_mode="rich",  # without it there are no panels
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="mofore VERB --help says more and has examples.",
+    )
+    app.callback()(_mofore)
+    for panel, verbs in VERBS.items():
+        for verb in verbs:
+            name = verb.__name__.rpartition(".")[2]
+            function = getattr(verb, name)
+            app.command(name, help=_help(verb, function), rich_help_panel=panel)(function)
+    return app
+
+
+def main() -> None:
+    """Run the verb that the command line names."""
+    run_stage(make_app())
+
+
+if __name__ == "__main__":
+    main()
