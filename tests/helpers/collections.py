@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ def write_collection(
     for file, x_D in zip(files, x_VD, strict=True):
         x_ND = np.concatenate([x_D[None], x_D + spread * rng.standard_normal((windows, dim))]).astype(np.float32)
         only_video = [None] * windows
-        rows = {
+        rows: dict[str, list[Any]] = {
             "file": [file] * (1 + windows),
             "kind": [VIDEO] + [WINDOW] * windows,
             "start_s": [0.0, *map(float, range(windows))],
@@ -46,7 +47,7 @@ def write_collection(
             "size": [1000, *only_video],
             "modified": [1, *only_video],
         }
-        cells = [np.tile(x_D, GRID**2).astype(np.float32), *only_video]
+        cells: list[npt.NDArray[np.float32] | None] = [np.tile(x_D, GRID**2).astype(np.float32), *only_video]
         parts.append(make_part(rows, x_ND, cells))
     for file in unreadable:
         rows = {

@@ -1,0 +1,287 @@
+"""Label a collection from a few labels, and say beforehand how good the labels will be.
+
+The classifier is a logistic regression on the features of videos: of the whole frame and of the cells of a grid. They
+are standardised over all videos of the table, for which no label is needed, and scaled to length 1. The regularisation
+is fixed, as a few labels cannot choose it.
+
+With MIN_LABELS labels a class or more, cross-validation over groups says what accuracy to expect, and the probabilities
+are calibrated by one temperature, which is fitted to the predictions for groups held out (Guo et al., "On Calibration
+of Modern Neural Networks", 2017). With fewer labels both would mislead: what the folds leave for training is then much
+worse than all labels.
+
+Shapes: N labelled videos, M videos, D dimensions, C classes.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.optimize import minimize_scalar
+from sklearn.linear_model import LogisticRegression
+
+from mofore.collection.labels import GIVEN, PREDICTED, Row, read_labels
+from mofore.collection.table import VIDEO, read_collection, read_videos
+from mofore.embedding.geometry import standardise, unit
+from mofore.errors import UserError
+from mofore.evaluation.bootstrap import Interval, group_interval
+from mofore.evaluation.linear import MAX_ITER, fitting
+from mofore.splits import group_folds
+from mofore.utils.files import write_csv
+from mofore.utils.text import counted, some_names
+
+C = 1000.0  # inverse regularisation strength; accuracy hardly depends on it, the calibration does
+MIN_LABELS = 5  # a class, on average: with fewer, the score of cross-validation was up to 0.4 too low
+MIN_GROUPS = 20  # of labelled videos, for the same reason
+FOLDS = 10
+LOWEST = -60.0  # log of the probability of a class that a fold has no label of
+TEMPERATURES = (0.05, 20.0)
+PRIOR = 0.7  # standard deviation of the log of the temperature, before any label is seen
+VIDEOS_PER_BIN, MOST_BINS = 20, 10  # of the calibration error
+COLUMNS = ("path", "label", "probability", "second", "source", "group")
+NO_LABEL = "none"  # value of column `source`, beside GIVEN and PREDICTED
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Texts = npt.NDArray[np.str_]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What cross-validation over groups says of the labels to come.
+
+    Attributes:
+        accuracy, low, high: share of right labels, 0 to 1, with its 95 % interval over groups. The folds have fewer
+            labels to learn from, so all labels together are rather better.
+        chance: accuracy of always saying the most frequent class.
+        calibration_error: mean distance between probability and accuracy, 0 to 1, over bins of equal size.
+        videos, groups: number of labelled videos and of their groups.
+    """
+
+    accuracy: float
+    low: float
+    high: float
+    chance: float
+    calibration_error: float
+    videos: int
+    groups: int
+
+
+@dataclass(frozen=True)
+class SortResult:
+    """Labels of a whole collection.
+
+    Attributes:
+        table: one row a video, columns COLUMNS: `path` is absolute; `probability` of the label, 0 to 1, 1 for a given
+            one; `second`, the next probable class; `source`, "given", "predicted", or "none" for a video without
+            embedding; `group` as given. Predicted rows come first, the least certain of them at the top.
+        expected: None, if there are too few labels to tell.
+        temperature: by which log probabilities were divided; 1, if it was not fitted.
+        notes: what the user should know, a line each.
+    """
+
+    table: pd.DataFrame
+    expected: Expected | None
+    temperature: float
+    notes: list[str]
+
+
+def sort_collection(table: Path, labels_csv: Path, out: Path | None = None, seed: int = 0) -> SortResult:
+    """Label all videos of a table.
+
+    Args:
+        table: the Parquet file of `mofore embed`.
+        labels_csv: labels of some videos, see `labels.py`.
+        out: a CSV to write the result's table to.
+        seed: of the folds of cross-validation.
+
+    Raises:
+        UserError: a file cannot be read; there are no labels, or of one class only.
+    """
+    listed = read_videos(table)
+    rows = read_labels(labels_csv, listed.file.tolist())
+    videos = read_collection(table, VIDEO, cells=True)
+    file_M, embedded = videos.rows.file.to_numpy(str), set(videos.rows.file)
+    notes: list[str] = []
+    unused = [file for file, row in rows.items() if row.label and file not in embedded]
+    if unused:
+        notes.append(f"{counted(len(unused), 'label')} of videos without embedding not used: {some_names(unused, 3)}")
+
+    label_M = np.array([rows[file].label if file in rows else "" for file in file_M])
+    given_M = label_M != ""
+    classes = np.unique(label_M[given_M])
+    if len(classes) < 2:
+        what = f"all labels are '{classes[0]}'" if len(classes) else "no video with an embedding has a label"
+        raise UserError(f"{labels_csv}: {what}: give labels of two classes or more")
+    group_N = np.array([_group(file, rows) for file in file_M[given_M]])
+    if not any(rows[file].group for file in file_M[given_M]):
+        notes.append("no groups given: if labelled videos share a recording, expect less; name it in a column group")
+
+    x_MD = unit(standardise(videos.x_NE, np.ones(len(file_M), bool)))
+    # The weights lie in the span of the labelled videos. In its coordinates the fit is the same and many times faster.
+    x_MD = x_MD @ np.linalg.qr(x_MD[given_M].T)[0]
+    with fitting():
+        expected, temperature, why = _cross_validate(x_MD[given_M], label_M[given_M], group_N, classes, seed)
+        log_MC = _fit_predict(x_MD[given_M], label_M[given_M], x_MD, classes)
+    if why:
+        notes.append(why)
+    found = _table(file_M, label_M, softmax(log_MC / temperature), classes)
+    missing = [file for file in listed.file if file not in embedded]
+    found = pd.concat([found, _without_embedding(missing, rows)]) if missing else found
+    found["group"] = [rows[file].group if file in rows else "" for file in found.path]
+    found = found[list(COLUMNS)].reset_index(drop=True)
+    if out:
+        write_csv(out, found, "%.4f")
+    return SortResult(found, expected, temperature, notes)
+
+
+def describe(result: SortResult) -> list[str]:
+    """The result in a few lines, notes last."""
+    source = result.table.source
+    given = result.table[source == GIVEN]
+    lines = [
+        f"{counted(int((source == PREDICTED).sum()), 'video')} labelled from {counted(len(given), 'label')} of "
+        f"{counted(given.label.nunique(), 'class', 'classes')}, the least certain first"
+    ]
+    if expected := result.expected:
+        lines.append(
+            f"expect {expected.accuracy:.0%} right labels ({expected.low:.0%} to {expected.high:.0%}; by chance "
+            f"{expected.chance:.0%}), probabilities off by {expected.calibration_error:.2f}: cross-validation over "
+            f"{counted(expected.groups, 'group')} of {counted(expected.videos, 'labelled video')}"
+        )
+    return lines + [f"note: {note}" for note in result.notes]
+
+
+def softmax(log_MC: Doubles) -> Doubles:
+    """Probabilities from logits."""
+    weight_MC = np.exp(log_MC - log_MC.max(axis=1, keepdims=True))
+    return np.asarray(weight_MC / weight_MC.sum(axis=1, keepdims=True))
+
+
+def calibration_error(probability_N: Doubles, hit_N: npt.NDArray[np.bool_]) -> float:
+    """Mean distance between probability and share of hits, over bins of equal size of similar probability.
+
+    There are at most MOST_BINS, and so few that they have about VIDEOS_PER_BIN: the share of hits among a handful of
+    videos is far from any probability by chance alone.
+    """
+    bins = np.array_split(np.argsort(probability_N), min(MOST_BINS, max(1, len(hit_N) // VIDEOS_PER_BIN)))
+    return float(sum(abs((probability_N[rows] - hit_N[rows]).sum()) for rows in bins) / len(hit_N))
+
+
+def fit_temperature(log_NC: Doubles, class_N: Ints) -> float:
+    """The most probable number by which log probabilities are to be divided, given the true classes.
+
+    A priori it is about 1, by PRIOR: without that, 20 videos that are hard to predict would ask for extremes. Targets
+    are slightly below 1, as in Platt's scaling ("Probabilistic Outputs for Support Vector Machines", 1999), so that
+    labels which are all predicted well do not ask for probabilities of 1. Videos of classes that were not among the
+    labels of their fold are left out: no temperature makes them right.
+
+    Returns:
+        A number in the range TEMPERATURES; 1, if no video is left.
+    """
+    known_N = log_NC[np.arange(len(class_N)), class_N] > LOWEST
+    log_NC, class_N = log_NC[known_N], class_N[known_N]
+    count, classes = log_NC.shape
+    if not count:
+        return 1.0
+    target_NC = np.full(log_NC.shape, 1 / (count + 2) / (classes - 1))
+    target_NC[np.arange(count), class_N] = (count + 1) / (count + 2)
+
+    def loss(log_temperature: float) -> float:
+        probability_NC = softmax(log_NC / np.exp(log_temperature))
+        likelihood = (target_NC * np.log(np.maximum(probability_NC, 1e-300))).sum()
+        return float((log_temperature / PRIOR) ** 2 / 2 - likelihood)
+
+    return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
+
+
+def _group(file: str, rows: dict[str, Row]) -> str:
+    """The group of a video; one of its own, if none is given. No name of a group has the character NUL."""
+    return rows[file].group or f"\0{file}"
+
+
+def _cross_validate(
+    x_ND: Floats, label_N: Texts, group_N: Texts, classes: Texts, seed: int
+) -> tuple[Expected | None, float, str]:
+    """What to expect, the temperature, and why there is neither, or what else is to be said of them."""
+    groups_C = np.array([len(np.unique(group_N[label_N == name])) for name in classes])
+    least = max(MIN_GROUPS, MIN_LABELS * len(classes))
+    if groups_C.sum() < least:
+        needed = f"{least} of them, {math.ceil(least / len(classes))} a class, from groups of their own"
+        return None, 1.0, f"too few labels to say how many will be right, or to calibrate: give {needed}"
+    class_N = np.searchsorted(classes, label_N)
+    folds = group_folds(label_N.tolist(), group_N.tolist(), FOLDS, seed)
+    folds = [fold_N for fold_N in folds if len(np.unique(label_N[~fold_N])) > 1]
+    if not folds:
+        return None, 1.0, "groups have one class each or all: label videos of more groups to learn what to expect"
+    log_NC = np.full((len(label_N), len(classes)), LOWEST)
+    for fold_N in folds:
+        log_NC[fold_N] = _fit_predict(x_ND[~fold_N], label_N[~fold_N], x_ND[fold_N], classes)
+    probability_N, scored_N = np.zeros(len(label_N)), np.any(folds, axis=0)
+    for fold_N in folds:  # probabilities by a temperature that the fold has no part in
+        rest_N = scored_N & ~fold_N
+        own_temperature = fit_temperature(log_NC[rest_N], class_N[rest_N])
+        probability_N[fold_N] = softmax(log_NC[fold_N] / own_temperature).max(axis=1)
+    hit_N = log_NC.argmax(axis=1) == class_N
+    interval = _interval(hit_N[scored_N], group_N[scored_N])
+    error = calibration_error(probability_N[scored_N], hit_N[scored_N])
+    chance = float(np.bincount(class_N[scored_N]).max() / scored_N.sum())
+    expected = Expected(*interval, chance, error, int(scored_N.sum()), len(np.unique(group_N[scored_N])))
+    single = classes[groups_C < 2].tolist()
+    of_one = f"labels of one group only, which count as wrong in what to expect: {some_names(single)}" if single else ""
+    return expected, fit_temperature(log_NC[scored_N], class_N[scored_N]), of_one
+
+
+def _interval(hit_N: npt.NDArray[np.bool_], group_N: Texts) -> Interval:
+    """Share of hits with its 95 % interval over groups.
+
+    If all or none are hits, so are those of every resample. Then the interval is Wilson's, with groups as draws.
+    """
+    mean, low, high = group_interval(hit_N, group_N)
+    if low < high:
+        return Interval(mean, low, high)
+    miss = 1.96**2 / (len(np.unique(group_N)) + 1.96**2)
+    return Interval(mean, min(low, 1 - miss) if mean > 0.5 else low, max(high, miss) if mean < 0.5 else high)
+
+
+def _fit_predict(x_ND: Floats, label_N: Texts, x_MD: Floats, classes: Texts) -> Doubles:
+    """Log probabilities of all classes [M, C]; LOWEST for those that have no label here."""
+    classifier = LogisticRegression(C=C, max_iter=MAX_ITER).fit(x_ND, label_N)
+    log_MC = np.full((len(x_MD), len(classes)), LOWEST)
+    known = np.searchsorted(classes, classifier.classes_)
+    log_MC[:, known] = np.maximum(classifier.predict_log_proba(x_MD), LOWEST + 1)
+    return log_MC
+
+
+def _table(file_M: Texts, label_M: Texts, probability_MC: Doubles, classes: Texts) -> pd.DataFrame:
+    """Rows of videos with an embedding: predicted ones, the least certain first, then given ones."""
+    order_MC = np.argsort(-probability_MC, axis=1, kind="stable")
+    given_M = label_M != ""
+    table = pd.DataFrame(
+        {
+            "path": file_M,
+            "label": np.where(given_M, label_M, classes[order_MC[:, 0]]),
+            "probability": np.where(given_M, 1.0, probability_MC.max(axis=1)),
+            "second": np.where(given_M, "", classes[order_MC[:, 1]]),
+            "source": np.where(given_M, GIVEN, PREDICTED),
+        }
+    )
+    table["given"] = given_M
+    return table.sort_values(["given", "probability", "path"]).drop(columns="given")
+
+
+def _without_embedding(files: list[str], rows: dict[str, Row]) -> pd.DataFrame:
+    """Rows of videos without embedding, which have a label only if one is given."""
+    labels = [rows[file].label if file in rows else "" for file in files]
+    return pd.DataFrame(
+        {
+            "path": files,
+            "label": labels,
+            "probability": [1.0 if label else np.nan for label in labels],
+            "second": "",
+            "source": [GIVEN if label else NO_LABEL for label in labels],
+        }
+    )
