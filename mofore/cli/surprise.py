@@ -11,7 +11,7 @@ from mofore.errors import UserError
 
 EXAMPLES = """
 mofore surprise lecture.mp4
-mofore surprise /data/videos --encoder data/model --out surprise
+mofore surprise /data/videos --model data/model --out surprise
 mofore surprise wide.mp4 --grid 3 --json
 """
 
@@ -19,14 +19,9 @@ mofore surprise wide.mp4 --grid 3 --json
 def surprise(
     videos: Annotated[str, typer.Argument(metavar="VIDEO|FOLDER", help="A video, or a folder of videos.")],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder to write to.")] = Path("surprise"),
-    encoder: Annotated[
-        str,
-        typer.Option(
-            metavar="shipped|FOLDER",
-            help="The folder of a trained model, as data/model. The shipped encoder cannot forecast: with it, the "
-            "change of features is measured.",
-        ),
-    ] = "shipped",
+    model: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="A model that was trained, best on videos of this kind.")
+    ] = Path("data/model"),
     gap: Annotated[float, typer.Option(metavar="SECONDS", help="How far ahead to forecast.")] = 0.0,
     step: Annotated[float, typer.Option(metavar="SECONDS", help="Time from one moment to the next.")] = 0.2,
     grid: Annotated[int, typer.Option(min=0, max=3, help="Cells per side of the frame; 0: by its size.")] = 0,
@@ -35,8 +30,9 @@ def surprise(
 ) -> None:
     """Find the moments of a video that a forecast does not expect.
 
-    Writes for each video a CSV with the error at each moment, beside frame difference as a control, and a picture with
-    the frames of the peaks. Prints the peaks: file, seconds, and standard deviations above the mean of the video.
+    Needs a trained model, as `dvc repro` leaves in data/model. Writes for each video a CSV with the error at each
+    moment, beside frame difference as a control, and a picture with the frames of the peaks. Prints the peaks: file,
+    seconds, and standard deviations above the mean of the video.
     """
     from mofore.collection.embed import find_videos
     from mofore.collection.surprise import surprise as measure
@@ -50,7 +46,7 @@ def surprise(
     unusable: dict[str, str] = {}
     for file in progress(files, len(files), "surprise", "video", hidden=quiet):
         try:
-            of_video = measure(file, encoder, gap, step, grid)
+            of_video = measure(file, model, gap, step, grid)
         except UserError as error:
             if len(files) == 1:
                 raise
@@ -61,7 +57,7 @@ def surprise(
         write_csv(table, of_video.table, "%.5g")
         draw_surprise(of_video, file.name, picture)
         peaks = [{"time_s": peak.time_s, "normalised": peak.normalised, "crop": peak.crop} for peak in of_video.peaks]
-        facts = {"forecasts": of_video.forecasts, "gap_s": of_video.gap_s, "reason": of_video.reason}
+        facts = {"gap_s": of_video.gap_s, "reason": of_video.reason}
         found.append({"file": file, "table": table, "picture": picture, "peaks": peaks, **facts})
     if not found:
         raise UserError(f"{videos}: none of {len(files)} videos can be used: {next(iter(unusable.values()))}")

@@ -1,0 +1,132 @@
+"""Write what a search found as one HTML page: the query and each moment as a short loop, with score, time and file.
+
+The page needs no network, no script and no other file. Readers who prefer no motion see one frame of each loop.
+"""
+
+import base64
+import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from PIL import Image
+
+from mofore.collection.moments import FrameArray, read_moment
+from mofore.collection.search import Hit
+from mofore.errors import UserError
+from mofore.report.animation import HEIGHT, QUALITY, RATE, SECONDS
+from mofore.utils.files import writing
+from mofore.utils.progress import progress
+from mofore.utils.text import counted
+from mofore.utils.workers import worker_count
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A moment on the page.
+
+    Attributes:
+        heading: the score, or "query".
+        time: from when to when, as text.
+        file, name: its path, and the last two parts of it.
+        alt: description for screen readers.
+        moving_uri, still_uri: the loop and one frame of it as data URIs; empty if it cannot be read.
+        width, height: pixels.
+        problem: why it cannot be read.
+    """
+
+    heading: str
+    time: str
+    file: str
+    name: str
+    alt: str
+    moving_uri: str = ""
+    still_uri: str = ""
+    width: int = 0
+    height: int = 0
+    problem: str = ""
+
+
+def write_gallery(
+    page: Path, query: Path, start_s: float | None, end_s: float | None, hits: Sequence[Hit], about: str = ""
+) -> None:
+    """Write the gallery of a search.
+
+    Args:
+        page: HTML file to write; its folder is made if need be.
+        query: the video that was searched with.
+        start_s, end_s: the part of it; None: from the start, to the end.
+        hits: what `search` found.
+        about: a sentence for the head of the page, such as which table was searched. Plain text.
+
+    Raises:
+        OSError: the page cannot be written; the error has its name.
+    """
+    asked = query.absolute(), start_s or 0.0, end_s
+    moments = [asked, *((Path(hit.file), hit.start_s, hit.end_s) for hit in hits)]
+    headings = ["query", *(f"{hit.score:.2f}" for hit in hits)]
+    names = ["/".join(file.parts[-2:]) for file, _, _ in moments]
+    with ThreadPoolExecutor(worker_count(-1)) as pool:
+        made = pool.map(_tile, moments, headings, names)
+        tiles = list(progress(made, len(moments), "gallery", "moment"))
+    html = _template().render(
+        title=f"Moments like {query.name}",
+        about=f"{about} Score: cosine similarity, 1 at most; 0 is usual for two videos of the table.".strip(),
+        query=tiles[0],
+        found=f"{counted(len(hits), 'moment')} found, the best first",
+        tiles=tiles[1:],
+    )
+    with writing(page) as file:
+        file.write(html.encode("utf-8", "replace"))  # a path may have bytes that are no text
+
+
+def loop(pictures: Sequence[FrameArray]) -> tuple[bytes, bytes]:
+    """Encode pictures of one size as an animated WebP at RATE a second, and the middle one as a still WebP."""
+    images = [Image.fromarray(picture) for picture in pictures]
+    moving, still = io.BytesIO(), io.BytesIO()
+    options: dict[str, Any] = {"duration": round(1000 / RATE), "loop": 0, "quality": QUALITY, "method": 4}
+    images[0].save(moving, "WEBP", save_all=True, append_images=images[1:], **options)
+    images[len(images) // 2].save(still, "WEBP", quality=QUALITY, method=4)
+    return moving.getvalue(), still.getvalue()
+
+
+def _tile(moment: tuple[Path, float, float | None], heading: str, name: str) -> Tile:
+    file, start_s, end_s = moment
+    time = f"{clock(start_s)} to {clock(end_s)}" if end_s is not None else f"from {clock(start_s)}"
+    what = heading if heading == "query" else f"score {heading}"
+    tile = Tile(heading, time, str(file), name, alt=f"{what}: {name}, {time}")
+    middle = start_s if end_s is None else max(start_s, (start_s + end_s - SECONDS) / 2)
+    try:
+        pictures = read_moment(file, middle, min(middle + SECONDS, end_s or middle + SECONDS), RATE, HEIGHT)
+    except UserError as error:
+        return replace(tile, problem=str(error).removeprefix(f"{file}: "))
+    moving, still = loop(pictures)
+    height, width, _ = pictures[0].shape
+    return replace(tile, moving_uri=_uri(moving), still_uri=_uri(still), width=width, height=height)
+
+
+def clock(seconds: float) -> str:
+    """Format a time: 0:07.5, 12:00.0, 9:59:58.0."""
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest / 10:04.1f}" if hours else f"{minutes}:{rest / 10:04.1f}"
+
+
+def _uri(webp: bytes) -> str:
+    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("gallery.html.j2")

@@ -1,0 +1,222 @@
+"""Search a table for the moments, or the videos, that are most like a video or a part of one.
+
+The similarity is the cosine of features that are standardised over the rows of the table, without labels: raw features
+share a large mean, and few of them would decide. The table is read twice, group by group: for the scale, and for the
+scores. So memory does not grow with the embeddings, only by about 45 bytes a row, and the result is exact.
+
+For one query, no index is faster: to make one, all embeddings must be read as well, and clustered besides.
+
+Shapes: N rows, D feature dimensions.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mofore.collection.table import VIDEO, WINDOW, Recipe, read_recipe
+from mofore.embedding.geometry import CONSTANT, Scale, unit
+from mofore.errors import UserError
+
+FloatArray = npt.NDArray[np.float32]
+PLACE = ["file", "kind", "start_s", "end_s"]
+EVER = float("inf")
+TOUCH = 0.05  # seconds that two moments may share without overlapping: rounding, or a frame
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A moment that was found.
+
+    Attributes:
+        file: absolute path of the video.
+        start_s, end_s: seconds from its first frame.
+        score: cosine similarity with the query, -1 to 1; 0 is usual for two videos of the table.
+    """
+
+    file: str
+    start_s: float
+    end_s: float
+    score: float
+
+
+def search(
+    table: Path,
+    query: Path,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    k: int = 10,
+    whole_videos: bool = False,
+    other_files: bool = False,
+    encoder: str | Path | None = None,
+) -> list[Hit]:
+    """The k moments of a table that are most like a query, the best first.
+
+    Moments are windows that do not overlap: of windows of one file that overlap, only the best is given. The query
+    itself is never found: no moment of its file that overlaps it. So with a whole video as query, nothing of its file
+    is found; with a part, other moments of the same recording are, since they are often what is looked for.
+
+    If the query is a video of the table and its file has not changed, or is gone, its rows are used, and neither video
+    nor encoder is opened: of a whole video the mean of all its clips, of a part the mean of the windows that overlap
+    it, weighted by how much they do. Otherwise the query is embedded as the videos of the table were.
+
+    Args:
+        table: the file that `mofore embed` wrote.
+        query: a video file, in the table or not.
+        start_s, end_s: a part of the query, in seconds; None: from the start, to the end.
+        k: number of moments, at least 1; fewer are returned if the table has no more.
+        whole_videos: find videos, by the mean over each, and not moments.
+        other_files: find nothing in the query's own file.
+        encoder: the folder of the table's encoder, or "shipped"; None: where it was when the table was made.
+
+    Raises:
+        UserError: table or query cannot be read, the query has no such part, or the encoder is not the table's.
+    """
+    start, end = start_s or 0.0, EVER if end_s is None else end_s
+    if not 0 <= start < end:
+        raise UserError(f"{query}: part from {start:g} to {end:g} s: the start must be at least 0 and before the end")
+    if k < 1:
+        raise UserError(f"{k} results were asked for: ask for at least 1")
+    recipe, kind = read_recipe(table), VIDEO if whole_videos else WINDOW
+    q_D = _query_in_table(table, query, start_s, end_s)
+    if q_D is None:
+        q_D = _embed(table, recipe, query, start_s, end_s, encoder)
+    places, score_N = _scores(table, kind, q_D)
+    return _best(places, score_N, k, _names(query), (0.0, EVER) if other_files else (start, end))
+
+
+def _query_in_table(table: Path, query: Path, start_s: float | None, end_s: float | None) -> FloatArray | None:
+    """The features of the query, [D], by its rows of the table; None if it has none, or its file has changed.
+
+    Raises:
+        UserError: the query is neither in the table nor on the disk, has no embedding, or no such part.
+    """
+    rows = _rows_of(table, _names(query))
+    whole = next((row for row in rows if row["kind"] == VIDEO), None)
+    try:
+        status = query.stat()
+        if whole is None or (whole["size"], whole["modified"]) != (status.st_size, status.st_mtime_ns):
+            return None
+    except OSError:
+        if whole is None:
+            raise UserError(f"{query}: no such file, and not a video of {table} either: check the name") from None
+    if whole["embedding"] is None:
+        raise UserError(f"{query}: has no embedding: {whole['reason']}: search with another video")
+    if start_s is None and end_s is None:
+        return np.asarray(whole["embedding"], np.float32)
+    start, end = start_s or 0.0, EVER if end_s is None else end_s
+    windows = [row for row in rows if row["kind"] == WINDOW and row["start_s"] < end and row["end_s"] > start]
+    if not windows:
+        raise UserError(f"{query}: ends at {whole['end_s']:.1f} s, before the part that starts at {start:g} s")
+    overlap_N = np.array([min(row["end_s"], end) - max(row["start_s"], start) for row in windows])
+    x_ND = np.array([row["embedding"] for row in windows])
+    return (overlap_N @ x_ND / overlap_N.sum()).astype(np.float32)
+
+
+def _embed(
+    table: Path, recipe: Recipe, query: Path, start_s: float | None, end_s: float | None, encoder: str | Path | None
+) -> FloatArray:
+    from mofore.collection.embed import embed_query  # here: a query that is in the table needs no torch
+    from mofore.collection.encoder import open_encoder
+
+    try:
+        loaded = open_encoder(recipe.encoder if encoder is None else encoder)
+    except UserError as error:
+        if encoder is not None:
+            raise
+        raise UserError(f"{table}: its encoder is not where it was: {error}: say where it is with --encoder") from None
+    if loaded.hash != recipe.encoder_hash:
+        raise UserError(
+            f"{table}: was made with another encoder ({recipe.encoder}, {recipe.encoder_hash}) than {loaded.source} is "
+            f"now ({loaded.hash}): give that one with --encoder, or run `mofore embed` with a new --out"
+        )
+    return embed_query(query, loaded, start_s, end_s, recipe.window, recipe.step)
+
+
+def _names(query: Path) -> set[str]:
+    """Under which paths a table may have a file."""
+    return {os.path.abspath(query), os.path.realpath(query)}
+
+
+def _rows_of(table: Path, names: set[str]) -> list[dict[str, Any]]:
+    """The rows of one file, with their embeddings."""
+    file = pq.ParquetFile(table, read_dictionary=["file"])
+    found = []
+    for group in range(file.num_row_groups):
+        here = file.read_row_group(group, ["file"])["file"].combine_chunks().dictionary.to_pylist()
+        if wanted := names.intersection(here):
+            rows = file.read_row_group(group, [*PLACE, "size", "modified", "reason", "embedding"])
+            found += rows.filter(pc.is_in(rows["file"].cast(pa.string()), pa.array(sorted(wanted)))).to_pylist()
+    return found
+
+
+def _blocks(table: Path, kind: str) -> Iterator[tuple[pa.Table, FloatArray]]:
+    """Place and embeddings [N, D] of the rows of a kind, group by group."""
+    file = pq.ParquetFile(table, read_dictionary=["file"])
+    for group in range(file.num_row_groups):
+        rows = file.read_row_group(group, [*PLACE, "embedding"])
+        rows = rows.filter(pa.array((rows["kind"].to_numpy() == kind) & rows["embedding"].is_valid().to_numpy()))
+        if len(rows):
+            x_ND = rows["embedding"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1)
+            yield rows.select(["file", "start_s", "end_s"]), x_ND
+
+
+def _scale(table: Path, kind: str) -> Scale:
+    """As `geometry.fit_scale`, in one pass. A single row has no scale: it is left as it is."""
+    count, shift_D, sum_D, squares_D = 0, np.zeros(0), np.zeros(0), np.zeros(0)
+    for _, x_ND in _blocks(table, kind):
+        if not count:  # sums of differences from a row near the mean lose no digits
+            shift_D = x_ND.mean(axis=0).astype(np.float64)
+            sum_D, squares_D = np.zeros_like(shift_D), np.zeros_like(shift_D)
+        difference_ND = x_ND - shift_D.astype(np.float32)
+        sum_D += difference_ND.sum(axis=0, dtype=np.float64)
+        squares_D += np.einsum("nd,nd->d", difference_ND, difference_ND)
+        count += len(x_ND)
+    if not count:
+        raise UserError(f"{table}: has no {kind} with an embedding: see column reason, and embed other videos")
+    if count == 1:
+        return Scale(np.zeros_like(shift_D), np.ones_like(shift_D))
+    mean_D = shift_D + sum_D / count
+    std_D = np.sqrt(np.maximum(squares_D / count - np.square(sum_D / count), 0))
+    std_D[std_D <= np.maximum(CONSTANT * np.abs(mean_D), 1e-9)] = np.inf
+    return Scale(mean_D, std_D)
+
+
+def _scores(table: Path, kind: str, q_D: FloatArray) -> tuple[pa.Table, FloatArray]:
+    """Place and similarity with the query, [N], of all rows of a kind."""
+    scale = _scale(table, kind)
+    mean_D, per_std_D = scale.mean_D.astype(np.float32), (1 / scale.std_D).astype(np.float32)
+    q_D = unit(scale.apply(q_D[None]))[0]
+    places, scores = [], []
+    for place, x_ND in _blocks(table, kind):
+        scaled_ND = x_ND - mean_D
+        scaled_ND *= per_std_D
+        length_N = np.sqrt(np.einsum("nd,nd->n", scaled_ND, scaled_ND))
+        places.append(place)
+        scores.append(scaled_ND @ q_D / np.maximum(length_N, 1e-12))
+    return pa.concat_tables(places).unify_dictionaries().combine_chunks(), np.concatenate(scores)
+
+
+def _best(places: pa.Table, score_N: FloatArray, k: int, own: set[str], without: tuple[float, float]) -> list[Hit]:
+    """The k best moments that do not overlap each other, nor, in the files `own`, the time `without`."""
+    files = places["file"].combine_chunks()
+    file_N, start_N, end_N = files.indices.to_numpy(), places["start_s"].to_numpy(), places["end_s"].to_numpy()
+    name = files.dictionary.to_pylist()
+    taken: dict[str, list[tuple[float, float]]] = {path: [without] for path in own}
+    hits: list[Hit] = []
+    for row in np.argsort(-score_N, kind="stable"):
+        file, start, end = name[file_N[row]], float(start_N[row]), float(end_N[row])
+        taken_here = taken.setdefault(file, [])
+        if all(min(end, other_end) - max(start, other_start) < TOUCH for other_start, other_end in taken_here):
+            taken_here.append((start, end))
+            hits.append(Hit(file, start, end, float(score_N[row])))
+            if len(hits) == k:
+                break
+    return hits
