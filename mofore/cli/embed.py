@@ -8,6 +8,7 @@ import typer
 
 from mofore.cli.output import TABLE, Json, Quiet, print_json
 
+FEW = 500  # videos among which near-duplicates are looked for at once, in half a minute or less
 EXAMPLES = """
 mofore embed /data/videos
 mofore embed /data/videos clip.mp4 'more/**/*.mkv' --out all.parquet
@@ -57,8 +58,11 @@ def embed(
         from mofore.collection.health import health
 
         done = embed_to_table(paths, out, **options)
-        found = health(out) if as_json or not quiet else None
+        few = done.added + done.kept <= FEW
+        found = health(out, duplicates=few) if as_json or not quiet else None
     if as_json:
         print_json(asdict(done) | ({"health": found.as_json()} if found else {}))
     elif not quiet:
         print("\n".join([str(done), *(found.lines() if found else [])]))
+        if found and found.duplicates is None:
+            print("not looked for near-duplicates, which takes longer: `mofore duplicates`")

@@ -20,7 +20,8 @@ from mofore.collection.export import Export
 from mofore.collection.health import Health
 from mofore.collection.search import search
 from mofore.collection.sort import sort_collection
-from mofore.collection.surprise import COLUMNS, Peak, Surprise, surprise
+from mofore.collection.surprise import surprise
+from mofore.collection.surprise_sink import COLUMNS, Peak, Surprise
 from mofore.errors import UserError
 from tests.helpers.collections import picture, write_collection
 from tests.helpers.video_files import write_video
@@ -146,7 +147,7 @@ def test_embed_passes_its_options_on(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr("mofore.collection.embed.embed_to_table", embed)
     monkeypatch.setattr("mofore.collection.dataframe.embed_to_npz", embed)
     monkeypatch.setattr(
-        "mofore.collection.health.health", lambda _: Health(3, 0.5, {"/x.avi": "empty"}, {}, [], [], [])
+        "mofore.collection.health.health", lambda _, duplicates: Health(3, 0.5, {"/x.avi": "empty"}, {}, [], [], [])
     )
     done = run("embed", "a", "b", "--window", 4, "--step", 2, "--workers", 1, "--backend", "dask", "--device", "cuda")
     assert done.exit_code == 0, done.exception

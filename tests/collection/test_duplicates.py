@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mofore.collection import duplicates
+from mofore.collection import duplicate_check, duplicates
 from mofore.collection.duplicates import find_duplicates
 from mofore.collection.table import VIDEO, WINDOW, make_part, write_table
 from mofore.errors import UserError
@@ -97,12 +97,12 @@ def test_changes_are_compared_where_the_alignment_puts_them() -> None:
         a_MSS[t, y : y + 2, x : x + 2] = 255
         b_MSS[t, y : y + 2, x + 5 : x + 7] = 255
     moved, as_it_is = (np.array([[1, 0, dx], [0, 1, 0]], np.float32) for dx in (5, 0))
-    agreement = duplicates.changes_agree(a_MSS, b_MSS, moved)
+    agreement = duplicate_check.changes_agree(a_MSS, b_MSS, moved)
     assert agreement is not None
     assert agreement > 0.95
-    assert (duplicates.changes_agree(a_MSS, b_MSS, as_it_is) or 0.0) < 0.2
+    assert (duplicate_check.changes_agree(a_MSS, b_MSS, as_it_is) or 0.0) < 0.2
     still_MSS = np.repeat(a_MSS[:1], 5, axis=0)
-    assert duplicates.changes_agree(still_MSS, still_MSS, as_it_is) is None
+    assert duplicate_check.changes_agree(still_MSS, still_MSS, as_it_is) is None
 
 
 def test_the_threshold_decides(tmp_path: Path) -> None:
