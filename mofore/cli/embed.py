@@ -58,7 +58,7 @@ def embed(
         from mofore.collection.health import health
 
         done = embed_to_table(paths, out, **options)
-        few = done.added + done.kept <= FEW
+        few = 0 < done.added <= FEW - done.kept
         found = health(out, duplicates=few) if as_json or not quiet else None
     if as_json:
         print_json(asdict(done) | ({"health": found.as_json()} if found else {}))
