@@ -7,18 +7,20 @@ the parts that are there. At the end, the rows of the old table and of the parts
 import glob
 import heapq
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
+from queue import Empty, Queue
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from mofore.collection.embed_file import FileTask, embed_part, read_part
-from mofore.collection.encoder import SHIPPED, LoadedEncoder, open_encoder
+from mofore.collection.encoder import SHIPPED, EncoderFacts, describe_encoder
 from mofore.collection.table import Recipe, read_recipe, read_rows, read_videos, write_table
 from mofore.errors import UserError
 from mofore.frames.child import end_child
@@ -124,7 +126,7 @@ def embed_to_table(
     Args:
         paths: see `find_videos`.
         out: the table, a Parquet file, see `table`.
-        encoder: see `open_encoder`.
+        encoder: see `describe_encoder`.
         window, step: length of a window and distance between the starts of two, in seconds, above 0 and at most
             MAX_WINDOW and MAX_STEP. A window is at least as long as a clip of the encoder.
         workers: number of processes; -1: one per core.
@@ -140,9 +142,9 @@ def embed_to_table(
         if not 0 < seconds <= most:
             raise UserError(f"{name}: {seconds:g} seconds, but it must be above 0 and at most {most:g}")
     videos = find_videos(paths)
-    loaded = open_encoder(encoder)
+    facts = describe_encoder(encoder)
     _check_device(device)
-    recipe = Recipe(loaded.source, loaded.hash, window, step, asdict(loaded.clip))
+    recipe = Recipe(facts.source, facts.hash, window, step, asdict(facts.clip))
     out = out.absolute()
     _check_out(out, recipe)
     folder = out.with_name(f".{out.name}.parts")
@@ -150,21 +152,11 @@ def embed_to_table(
         known = _known(out)
         new = [video for video in videos if str(video) not in known or known[str(video)] != _stamp(video)]
         gone = {name for name in known if not os.path.exists(name)}
-        tasks = [
-            FileTask(
-                video,
-                folder / f"{_key(video, recipe)}.arrow",
-                loaded.source,
-                loaded.hash,
-                window,
-                step,
-                device,
-                timeout,
-            )
-            for video in new
-        ]
+        how = facts.source, facts.hash, window, step, device, timeout
+        tasks = [FileTask(video, folder / f"{_key(video, recipe)}.arrow", *how) for video in new]
         todo = [task for task in tasks if not task.target.exists()]
-        made = make_packs(todo, min(worker_count(workers), len(todo)), backend)
+        count = min(worker_count(workers), len(todo))
+        made = make_packs(todo, count, backend) if backend == "dask" else _in_threads(todo, count)
         for _ in progress(made, len(tasks), "embed", "video", done=len(tasks) - len(todo)):
             pass
         unreadable = _without_embedding(out, videos, tasks)
@@ -181,7 +173,7 @@ def embed_to_table(
 
 def embed_query(
     file: Path,
-    encoder: LoadedEncoder,
+    encoder: EncoderFacts,
     start_s: float | None = None,
     end_s: float | None = None,
     window: float = WINDOW,
@@ -211,7 +203,37 @@ def embed_query(
         end_child()
 
 
+def _in_threads(tasks: Sequence[FileTask], count: int) -> Iterator[int]:
+    """Do the tasks in `count` threads or one, each with a child process that does the work; yield 1 for each."""
+    todo: Queue[FileTask] = Queue()
+    done: Queue[Exception | None] = Queue()
+    for task in tasks:
+        todo.put(task)
+
+    def work() -> None:
+        try:
+            while True:
+                todo.get_nowait().make()
+                done.put(None)
+        except Empty:
+            pass
+        except Exception as error:
+            done.put(error)
+        finally:
+            end_child()
+
+    for _ in range(max(1, count)):  # daemons, so that Ctrl-C need not wait for them; children end with this process
+        threading.Thread(target=work, daemon=True).start()
+    for _ in tasks:
+        if error := done.get():
+            todo.queue.clear()
+            raise error
+        yield 1
+
+
 def _check_device(device: str) -> None:
+    if device == "cpu":
+        return
     import torch
 
     try:

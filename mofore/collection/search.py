@@ -124,10 +124,10 @@ def _embed(
     table: Path, recipe: Recipe, query: Path, start_s: float | None, end_s: float | None, encoder: str | Path | None
 ) -> FloatArray:
     from mofore.collection.embed import embed_query  # here: a query that is in the table needs no torch
-    from mofore.collection.encoder import open_encoder
+    from mofore.collection.encoder import describe_encoder
 
     try:
-        loaded = open_encoder(recipe.encoder if encoder is None else encoder)
+        loaded = describe_encoder(recipe.encoder if encoder is None else encoder)
     except UserError as error:
         if encoder is not None:
             raise

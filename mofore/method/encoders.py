@@ -14,8 +14,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-import torchvision.models
-import torchvision.models.video
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -223,6 +221,9 @@ def load_encoder(folder: Path) -> tuple[Encoder | TwoStream, str, Clip]:
 
 def _torchvision_encoder(name: str, channels: int) -> Encoder:
     """A network of torchvision without its pooling and classifier."""
+    import torchvision.models  # here, since most runs need none, and it takes as long to load as torch
+    import torchvision.models.video
+
     is_image = hasattr(torchvision.models, name)
     network: Any = getattr(torchvision.models if is_image else torchvision.models.video, name)()
     stem = [network.conv1, network.bn1, network.relu, network.maxpool] if is_image else [network.stem]

@@ -31,7 +31,7 @@ def encoder(request: pytest.FixtureRequest) -> LoadedEncoder:
     if request.param == "shipped":
         return open_encoder()
     clip = Clip(4, 2, 32, "center", "residual") if request.param == "center" else Clip(4, 2, 32, "none", "rgb")
-    return LoadedEncoder(build_encoder("small", 0, clip.input).eval(), "small", clip, "here", "0")
+    return LoadedEncoder("small", clip, "here", "0", build_encoder("small", 0, clip.input).eval())
 
 
 def stream(
