@@ -17,7 +17,12 @@ mofore sort labels.csv --json
 
 def sort(
     labels: Annotated[
-        Path, typer.Argument(metavar="LABELS", help="A CSV with columns path and label, and group if you have groups.")
+        Path,
+        typer.Argument(
+            metavar="LABELS",
+            help="A CSV with columns path and label, and group if you have groups. A path may be absolute, relative to "
+            "the CSV or to this folder, or the end of one that only one video has.",
+        ),
     ],
     table: TableFile = TABLE,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The CSV to write.")] = Path("labels_out.csv"),

@@ -22,17 +22,27 @@ def surprise(
     model: Annotated[
         Path, typer.Option(metavar="FOLDER", help="A model that was trained, best on videos of this kind.")
     ] = Path("data/model"),
-    gap: Annotated[float, typer.Option(metavar="SECONDS", help="How far ahead to forecast.")] = 0.0,
+    gap: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", help="From the end of the clip that is known to the start of the clip that is forecast."
+        ),
+    ] = 0.0,
     step: Annotated[float, typer.Option(metavar="SECONDS", help="Time from one moment to the next.")] = 0.2,
-    grid: Annotated[int, typer.Option(min=0, max=3, help="Cells per side of the frame; 0: by its size.")] = 0,
+    grid: Annotated[
+        int,
+        typer.Option(
+            min=0, max=3, help="Cells per side of the frame, each forecast by itself; 0: more for larger pictures."
+        ),
+    ] = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Find the moments of a video that a forecast does not expect.
 
     Needs a trained model, as `dvc repro` leaves in data/model. Writes for each video a CSV with the error at each
-    moment, beside frame difference as a control, and a picture with the frames of the peaks. Prints the peaks: file,
-    seconds, and standard deviations above the mean of the video.
+    moment, beside persistence and frame difference as controls, and a picture with the frames of the peaks. Prints
+    the peaks: file, seconds, and standard deviations above the mean of the video.
     """
     from mofore.collection.embed import find_videos
     from mofore.collection.surprise import surprise as measure

@@ -141,7 +141,8 @@ def _answer_mean(reply: Reply, task: FileTask, part: tuple[float, float]) -> Non
     """
     decoded, mean, _, _ = _embed(reply, task, lambda: None, lambda found: None, part)
     if mean is None:
-        raise UserError(f"{task.file}: {decoded.reason}: give another file, or a longer part of it")
+        longer = ", or a longer part of it" if decoded.fps else ""  # it has frames, but too few
+        raise UserError(f"{task.file}: {decoded.reason}: give another file{longer}")
     reply.answer(mean.x_GD[0])
 
 

@@ -92,6 +92,7 @@ def export(
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
         part = Path(temporary)
         save_encoder(part, encoder.network, encoder.name, encoder.clip)
+        (part / "encoder.safetensors").chmod(0o644)  # safetensors lets nobody else read it
         cosines = _write_networks(part, encoder, formats, config)
         write_json(part / CONFIG, config)
         card = model_card(encoder, config, shipped, cosines, license or ("mit" if shipped else "unknown"))
@@ -223,7 +224,9 @@ def _check_request(out: Path, formats: Sequence[str]) -> None:
             raise UserError(f"export: no format {name!r}: use {' or '.join(NETWORK_FILES)}")
     missing = [name for name in ONNX_PACKAGES if find_spec(name) is None] if ONNX in formats else []
     if missing:
-        raise UserError(f"export: ONNX needs {', '.join(missing)}: pip install 'mofore[export]', or write torch only")
+        raise UserError(
+            f"export: ONNX needs {', '.join(missing)}: pip install '.[export]' in the clone, or write torch only"
+        )
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file: give a folder")
     if out.is_dir() and any(out.iterdir()) and not _is_export(out):

@@ -73,7 +73,9 @@ class Health:
         ]
         lines = [self.size()]
         lines += [f"{counted(len(files), one, many)}: {some_names(files)}" for one, many, files in found if files]
-        if self.duplicates:
+        if len(lines) > 1 and self.duplicates is not None and not self.duplicates:
+            lines.append("no near-duplicates")
+        elif self.duplicates:
             pairs = counted(len(self.duplicates), "pair")
             lines.append(f"{pairs} of near-duplicates, among {counted(len(copies), 'video')}")
         if len(lines) == 1:

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mofore.collection.encoder import EncoderFacts, describe_encoder
 from mofore.collection.table import VIDEO, WINDOW, Recipe, read_recipe
 from mofore.embedding.geometry import CONSTANT, Scale, unit
 from mofore.errors import UserError
@@ -85,6 +86,8 @@ def search(
     if k < 1:
         raise UserError(f"{k} results were asked for: ask for at least 1")
     recipe, kind = read_recipe(table), VIDEO if whole_videos else WINDOW
+    if encoder is not None:
+        _check_encoder(table, recipe, encoder)
     q_D = _query_in_table(table, query, start_s, end_s)
     if q_D is None:
         q_D = _embed(table, recipe, query, start_s, end_s, encoder)
@@ -123,21 +126,30 @@ def _query_in_table(table: Path, query: Path, start_s: float | None, end_s: floa
 def _embed(
     table: Path, recipe: Recipe, query: Path, start_s: float | None, end_s: float | None, encoder: str | Path | None
 ) -> FloatArray:
-    from mofore.collection.embed import embed_query  # here: a query that is in the table needs no torch
-    from mofore.collection.encoder import describe_encoder
+    from mofore.collection.embed import embed_query  # here: a query that is in the table is not decoded
 
+    found = _check_encoder(table, recipe, encoder)
+    return embed_query(query, found, start_s, end_s, recipe.window, recipe.step)
+
+
+def _check_encoder(table: Path, recipe: Recipe, encoder: str | Path | None) -> EncoderFacts:
+    """The encoder of a table; `encoder` says where it is now, if it is no longer where it was.
+
+    Raises:
+        UserError: it is not there, or it is another one.
+    """
     try:
-        loaded = describe_encoder(recipe.encoder if encoder is None else encoder)
+        found = describe_encoder(recipe.encoder if encoder is None else encoder)
     except UserError as error:
         if encoder is not None:
             raise
         raise UserError(f"{table}: its encoder is not where it was: {error}: say where it is with --encoder") from None
-    if loaded.hash != recipe.encoder_hash:
+    if found.hash != recipe.encoder_hash:
         raise UserError(
-            f"{table}: was made with another encoder ({recipe.encoder}, {recipe.encoder_hash}) than {loaded.source} is "
-            f"now ({loaded.hash}): give that one with --encoder, or run `mofore embed` with a new --out"
+            f"{table}: was made with another encoder ({recipe.encoder}, {recipe.encoder_hash}) than {found.source} is "
+            f"now ({found.hash}): give that one with --encoder, or run `mofore embed` with a new --out"
         )
-    return embed_query(query, loaded, start_s, end_s, recipe.window, recipe.step)
+    return found
 
 
 def _names(query: Path) -> set[str]:

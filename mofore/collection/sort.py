@@ -210,7 +210,7 @@ def _cross_validate(
     groups_C = np.array([len(np.unique(group_N[label_N == name])) for name in classes])
     least = max(MIN_GROUPS, MIN_LABELS * len(classes))
     if groups_C.sum() < least:
-        needed = f"{least} of them, {math.ceil(least / len(classes))} a class, from groups of their own"
+        needed = f"{least} of them, {math.ceil(least / len(classes))} a class, each from another group"
         return None, 1.0, f"too few labels to say how many will be right, or to calibrate: give {needed}"
     class_N = np.searchsorted(classes, label_N)
     folds = group_folds(label_N.tolist(), group_N.tolist(), FOLDS, seed)

@@ -31,6 +31,7 @@ from mofore.frames.child import ChildLostError, Reply, work_in_child
 from mofore.frames.decode import decode_frames
 
 MAX_GRID = 3  # cells per side of the frame
+MIN_MOMENTS = 5  # of a video; of fewer, none can be called unusual
 
 
 def surprise(
@@ -99,10 +100,10 @@ def watch(
     if not decoded.frames:
         raise UserError(f"{file}: {decoded.reason}: give another file")
     found = sink.result(decoded.reason)
-    if found is None:
-        needed = sink.needed_seconds
+    if found is None or len(found.table) < MIN_MOMENTS:
+        needed = sink.needed_seconds + (MIN_MOMENTS - 1) * step
         raise UserError(
-            f"{file}: {decoded.frames} frames are too short for two clips, which need {needed:.1f} seconds: "
+            f"{file}: too short, as {MIN_MOMENTS} moments to compare need {needed:.1f} seconds: "
             "give a longer video, or a shorter gap"
         )
     return found

@@ -66,7 +66,7 @@ def _draw_curves(ax: Axes, found: Surprise) -> None:
     for peak in found.peaks:
         ax.plot(peak.time_s, peak.normalised, "v", color=RED, markersize=8, clip_on=False)
     ax.axhline(0, color=SOFT, linewidth=0.8)
-    ax.set(xlabel="time (seconds)", ylabel="standard deviations\nfrom the video's mean")
+    ax.set(xlabel="time (seconds)", ylabel="standard deviations")
     ax.margins(x=0.01)
     how = f"{main} of the clip around each moment, beside controls that forecast nothing; triangles: frames below"
     ax.set_title(how, loc="left", fontsize=10, color=SOFT)

@@ -115,7 +115,7 @@ def test_a_changed_file_or_another_one_is_embedded(
         asked.append((path, start, end, window, step))
         return x_VD[0]
 
-    monkeypatch.setattr("mofore.collection.encoder.open_encoder", lambda source: Loaded())
+    monkeypatch.setattr("mofore.collection.search.describe_encoder", lambda source: Loaded())
     monkeypatch.setattr(embed, "embed_query", fake_query)
     assert search(tmp_path / "r.parquet", file, k=1)[0].file != str(file)
     monkeypatch.chdir(tmp_path)

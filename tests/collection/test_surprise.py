@@ -235,7 +235,7 @@ def test_bad_videos_get_one_line(tmp_path: Path) -> None:
     short, text = write_video(tmp_path / "short.avi", 40), tmp_path / "text.mp4"
     text.write_text("no video")
     for file, message in (
-        (short, "short.avi: 40 frames are too short for two clips, which need 2.0 seconds"),
+        (short, "short.avi: too short, as 5 moments to compare need 2.8 seconds"),
         (tmp_path / "none.avi", "none.avi: No such file"),
         (text, "text.mp4: not a video"),
     ):
