@@ -12,9 +12,11 @@ import mofore.runtime.openmp  # noqa: F401 # must come before anything that impo
 # isort: split
 import errno
 import inspect
+import io
 import os
 import re
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
@@ -114,8 +116,28 @@ def make_app() -> typer.Typer:
     return app
 
 
+def _prepare() -> None:
+    """Check and set what no verb can do without.
+
+    Raises:
+        UserError: the working folder is gone, or an argument is not UTF-8.
+    """
+    if sys.stdout is None:  # closed, as by `>&-`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 # for as long as this process lives
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names may have letters that a terminal does not know
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UserError("this folder has been deleted: change to another one") from None
+    for word in sys.argv[1:]:
+        if not word.isascii() and any("\udc80" <= letter <= "\udcff" for letter in word):
+            raise UserError(f"{word!a}: this name is not UTF-8: rename the file or folder")
+
+
 def main() -> None:
     """Run the verb that the command line names."""
+    run_stage(_prepare)
     run_stage(make_app())
 
 

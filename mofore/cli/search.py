@@ -42,6 +42,10 @@ def search(
     """
     from mofore.collection.search import search as find
 
+    if html:
+        from mofore.collection.output import check_output
+
+        check_output(html, ".html")
     hits = find(table, query, start, end, k, videos, other_files, encoder)
     if html:
         from mofore.collection.gallery import write_gallery

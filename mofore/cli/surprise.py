@@ -51,7 +51,8 @@ def surprise(
     from mofore.utils.progress import progress
 
     files = find_videos([videos])
-    top = Path(videos).absolute() if os.path.isdir(videos) else files[0].parent
+    folders = [os.path.abspath(videos)] if os.path.isdir(videos) else [str(file.parent) for file in files]
+    top = Path(os.path.commonpath(folders))
     found: list[dict[str, Any]] = []
     unusable: dict[str, str] = {}
     for file in progress(files, len(files), "surprise", "video", hidden=quiet):

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from mofore.collection.embed import Embedded, embed_to_table
+from mofore.collection.embed import Embedded, embed_to_table, find_videos
 from mofore.collection.encoder import SHIPPED
+from mofore.collection.output import check_output, replacing
 from mofore.collection.table import GRID
-from mofore.utils.files import writing
 
 
 def embed(paths: str | Path | Sequence[str | Path], encoder: str | Path = SHIPPED, **options: Any) -> pd.DataFrame:
@@ -44,6 +44,7 @@ def embed_to_npz(paths: Sequence[str | Path], out: Path, encoder: str | Path = S
     Rows without embedding are left out. Array `path` is column `file`, since NumPy keeps that name for itself. Array
     `cells` has zeros for windows.
     """
+    check_output(out, ".npz", *find_videos(paths))
     with tempfile.TemporaryDirectory() as folder:
         done = embed_to_table(paths, Path(folder, "t"), encoder, **options)
         table = pq.read_table(done.table)
@@ -57,6 +58,6 @@ def embed_to_npz(paths: Sequence[str | Path], out: Path, encoder: str | Path = S
         }
         for name in ("start_s", "end_s", "motion", "contrast", "frames", "fps", "width", "height"):
             arrays[name] = table[name].to_numpy()
-        with writing(out) as file:
+        with replacing(out) as file:
             np.savez(file, embedding=embedding_ND, cells=cells_NE, **arrays)
     return Embedded(out, done.added, done.kept, done.dropped, done.unreadable, done.seconds)

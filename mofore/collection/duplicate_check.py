@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from mofore.collection.moments import read_moment
-from mofore.collection.table import WINDOW
+from mofore.collection.table import WINDOW, read_groups
 from mofore.errors import UserError
 from mofore.utils.progress import progress
 from mofore.utils.workers import worker_count
@@ -158,8 +158,7 @@ def _moments(table: Path, number: dict[str, int]) -> tuple[PictureArray, IntArra
     Returns:
         Gray, uint8 [V, M, S, S], and the number of windows [V]. If there are few, some are there twice.
     """
-    file = pq.ParquetFile(table)
-    place = file.read(["file", "kind"])
+    place = pa.concat_tables(read_groups(table, ["file", "kind"]))
     window_N = np.flatnonzero(place["kind"].to_numpy() == WINDOW)
     names_N = place["file"].to_numpy()[window_N]
     first_W = np.flatnonzero(np.r_[True, names_N[1:] != names_N[:-1]][: len(names_N)])  # of each video that has some
@@ -172,8 +171,8 @@ def _moments(table: Path, number: dict[str, int]) -> tuple[PictureArray, IntArra
                 wanted.setdefault(int(window_N[row]), []).append((video, moment))
     moments_VMSS = np.zeros((len(number), MOMENTS, SIDE, SIDE), np.uint8)
     at = 0
-    for group in range(file.num_row_groups):
-        pictures = file.read_row_group(group, ["picture"])["picture"]
+    for group in read_groups(table, ["picture"]):
+        pictures = group["picture"]
         for row in range(at, at + len(pictures)):
             if row in wanted:
                 small_SS = small(pictures[row - at].as_py())

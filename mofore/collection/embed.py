@@ -103,7 +103,7 @@ def _absolute(video: Path) -> Path:
     except UnicodeEncodeError:
         name = ascii(str(video))
         raise UserError(f"{name}: this name is not UTF-8, which a table cannot hold: rename the file") from None
-    return video.absolute()
+    return Path(os.path.abspath(video))  # without `..`: each video has one name
 
 
 def embed_to_table(
@@ -146,14 +146,15 @@ def embed_to_table(
     _check_device(device)
     recipe = Recipe(facts.source, facts.hash, window, step, asdict(facts.clip))
     out = out.absolute()
-    _check_out(out, recipe)
+    _check_out(out, recipe)  # before any work, and again when no other run writes it
     folder = out.with_name(f".{out.name}.parts")
     with folder_until_done(folder, f"embedding into {out}"):
+        _check_out(out, recipe)
         known = _known(out)
         new = [video for video in videos if str(video) not in known or known[str(video)] != _stamp(video)]
-        gone = {name for name in known if not os.path.exists(name)}
+        gone = {name for name in known if _is_gone(Path(name))}
         how = facts.source, facts.hash, window, step, device, timeout
-        tasks = [FileTask(video, folder / f"{_key(video, recipe)}.arrow", *how) for video in new]
+        tasks = [FileTask(video, folder / f"{_key(video, recipe)}.arrow", *how, _stamp(video)) for video in new]
         todo = [task for task in tasks if not task.target.exists()]
         count = min(worker_count(workers), len(todo))
         made = make_packs(todo, count, backend) if backend == "dask" else _in_threads(todo, count)
@@ -234,6 +235,8 @@ def _in_threads(tasks: Sequence[FileTask], count: int) -> Iterator[int]:
 def _check_device(device: str) -> None:
     if device == "cpu":
         return
+    if device.partition(":")[0] not in ("cuda", "mps"):
+        raise UserError(f"device '{device}': use cpu, or cuda where there is a GPU")
     import torch
 
     try:
@@ -248,7 +251,11 @@ def _check_out(out: Path, recipe: Recipe) -> None:
         raise UserError(f"{out.parent}: no such folder: make it, or give another --out")
     if not os.path.lexists(out):
         return
-    old = read_recipe(out)
+    try:
+        old = read_recipe(out)
+    except UserError as error:
+        wrong = str(error).removeprefix(f"{out}: ").partition(":")[0]
+        raise UserError(f"{out}: {wrong}: delete it, or give another --out") from None
     if not old.same_space(recipe):
         raise UserError(
             f"{out}: was made with another encoder ({old.encoder}, {old.encoder_hash}): give another --out, or the "
@@ -258,6 +265,11 @@ def _check_out(out: Path, recipe: Recipe) -> None:
         raise UserError(
             f"{out}: was made with --window {old.window:g} --step {old.step:g}: give the same, or another --out"
         )
+
+
+def _is_gone(file: Path) -> bool:
+    """Whether a video was deleted; not so if its folder is missing as well, which may be a disk that is not there."""
+    return not os.path.lexists(file) and file.parent.is_dir()
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:

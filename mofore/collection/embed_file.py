@@ -26,6 +26,7 @@ from mofore.frames.outcome import Decoded
 from mofore.utils.files import writing
 
 FloatArray = npt.NDArray[np.float32]
+TOO_SHORT = "shorter than a clip"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class FileTask:
         window, step: in seconds.
         device: name of the torch device.
         timeout: seconds without a frame after which a video is given up.
+        stamp: size of the file in bytes and its time in nanoseconds, when it was asked for. If it changes later, the
+            next run sees that.
     """
 
     file: Path
@@ -50,6 +53,7 @@ class FileTask:
     step: float
     device: str
     timeout: float
+    stamp: tuple[int, int] | None = None
 
     @property
     def files(self) -> Sequence[Path]:
@@ -78,7 +82,7 @@ class FileTask:
                 reason = str(lost)
         if reason:
             with writing(part) as out, pa.ipc.new_stream(out, SCHEMA) as writer:
-                writer.write_table(_video_row(self.file, Decoded(reason=reason), None, b"", 0.0))
+                writer.write_table(_video_row(self, Decoded(reason=reason), None, b"", 0.0))
         part.replace(self.target)
 
 
@@ -129,7 +133,7 @@ def _write_part(reply: Reply, task: FileTask, part: Path) -> None:
         decoded, mean, picture, seconds = _embed(reply, task, begin, emit)
         if not decoded.frames:
             begin()  # forget the windows of a decoder that failed later
-        writer.write_table(_video_row(task.file, decoded, mean, picture, seconds))
+        writer.write_table(_video_row(task, decoded, mean, picture, seconds))
         writer.close()
 
 
@@ -141,7 +145,7 @@ def _answer_mean(reply: Reply, task: FileTask, part: tuple[float, float]) -> Non
     """
     decoded, mean, _, _ = _embed(reply, task, lambda: None, lambda found: None, part)
     if mean is None:
-        longer = ", or a longer part of it" if decoded.fps else ""  # it has frames, but too few
+        longer = ", or a longer part of it" if decoded.reason.startswith(TOO_SHORT) else ""
         raise UserError(f"{task.file}: {decoded.reason}: give another file{longer}")
     reply.answer(mean.x_GD[0])
 
@@ -183,7 +187,7 @@ def _embed(
         finally:
             sink.close()
         if mean is None:
-            reason = f"shorter than a clip of {clip_span(encoder.clip)} frames"
+            reason = f"{TOO_SHORT} of {clip_span(encoder.clip)} frames"
             return Decoded(0, decoded.fps, decoded.width, decoded.height, reason), None, b"", 0.0
         return decoded, mean, picture, seconds
 
@@ -219,14 +223,10 @@ def _window_rows(file: Path, found: list[Any]) -> pa.Table:
     return make_part(rows, np.stack([mean.x_GD[0] for _, mean in found]), [None] * n)
 
 
-def _video_row(file: Path, decoded: Decoded, mean: Any, picture: bytes, seconds: float) -> pa.Table:
-    try:
-        status = file.stat()
-        size, modified = status.st_size, status.st_mtime_ns
-    except OSError:
-        size = modified = 0
+def _video_row(task: FileTask, decoded: Decoded, mean: Any, picture: bytes, seconds: float) -> pa.Table:
+    size, modified = task.stamp or (0, 0)
     rows: dict[str, list[Any]] = {
-        "file": [str(file)],
+        "file": [str(task.file)],
         "kind": [VIDEO],
         "start_s": [0.0],
         "end_s": [round(seconds, 3)],

@@ -20,10 +20,10 @@ from markupsafe import Markup
 
 from mofore.collection.clusters import Cluster, directions, find_clusters
 from mofore.collection.health import EMPTY_MEANS, STATIC_MEANS, Health, common_folder, health, short_names
+from mofore.collection.output import check_output, replacing
 from mofore.collection.table import VIDEO, Collection, read_collection
 from mofore.evaluation.nearest import nearest
 from mofore.report.embedding_map import lay_out
-from mofore.utils.files import writing
 from mofore.utils.text import counted
 
 FOLDER = Path(__file__).parent
@@ -50,6 +50,7 @@ def explore(table: Path, out: Path, duplicates: bool = True) -> None:
         UserError: the table is missing, is no table of `mofore embed`, or has no video with an embedding.
         OSError: the page cannot be written; the error has its name.
     """
+    check_output(out, ".html")
     videos = read_collection(table, VIDEO, picture=True)
     if len(videos) > MOST:
         videos = videos.select(np.linspace(0, len(videos) - 1, MOST).astype(np.int64))
@@ -71,7 +72,7 @@ def explore(table: Path, out: Path, duplicates: bool = True) -> None:
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-    with writing(out) as file:
+    with replacing(out) as file:
         file.write(html.encode())
 
 

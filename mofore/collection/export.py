@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
@@ -91,7 +92,12 @@ def export(
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
         part = Path(temporary)
-        save_encoder(part, encoder.network, encoder.name, encoder.clip)
+        try:
+            save_encoder(part, encoder.network, encoder.name, encoder.clip)
+        except SafetensorError as error:  # which hides the error of the system
+            raise UserError(
+                f"{out}: the weights cannot be written: {error}: free some space, or name another"
+            ) from None
         (part / "encoder.safetensors").chmod(0o644)  # safetensors lets nobody else read it
         cosines = _write_networks(part, encoder, formats, config)
         write_json(part / CONFIG, config)

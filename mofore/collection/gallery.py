@@ -15,10 +15,10 @@ import jinja2
 from PIL import Image
 
 from mofore.collection.moments import FrameArray, read_moment
+from mofore.collection.output import check_output, replacing
 from mofore.collection.search import Hit
 from mofore.errors import UserError
 from mofore.report.animation import HEIGHT, QUALITY, RATE, SECONDS
-from mofore.utils.files import writing
 from mofore.utils.progress import progress
 from mofore.utils.text import counted
 from mofore.utils.workers import worker_count
@@ -65,6 +65,7 @@ def write_gallery(
     Raises:
         OSError: the page cannot be written; the error has its name.
     """
+    check_output(page, ".html")
     asked = query.absolute(), start_s or 0.0, end_s
     moments = [asked, *((Path(hit.file), hit.start_s, hit.end_s) for hit in hits)]
     headings = ["query", *(f"{hit.score:.2f}" for hit in hits)]
@@ -79,7 +80,7 @@ def write_gallery(
         found=f"{counted(len(hits), 'moment')} found, the best first",
         tiles=tiles[1:],
     )
-    with writing(page) as file:
+    with replacing(page) as file:
         file.write(html.encode("utf-8", "replace"))  # a path may have bytes that are no text
 
 

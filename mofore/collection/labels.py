@@ -94,7 +94,7 @@ class _Files:
                     if file := self.by_path.get(clean(normal(base / written))):
                         return [file]
         parts = PurePath(os.path.normpath(clean(text))).parts
-        same_name = self.by_name.get(parts[-1], [])
+        same_name = self.by_name.get(PurePath(*parts).name, [])
         return [self.by_path[file] for file in same_name if PurePath(file).parts[-len(parts) :] == parts]
 
 

@@ -19,10 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from mofore.collection.encoder import EncoderFacts, describe_encoder
-from mofore.collection.table import VIDEO, WINDOW, Recipe, read_recipe
+from mofore.collection.table import VIDEO, WINDOW, Recipe, read_groups, read_recipe
 from mofore.embedding.geometry import CONSTANT, Scale, unit
 from mofore.errors import UserError
 
@@ -159,22 +158,17 @@ def _names(query: Path) -> set[str]:
 
 def _rows_of(table: Path, names: set[str]) -> list[dict[str, Any]]:
     """The rows of one file, with their embeddings."""
-    file = pq.ParquetFile(table, read_dictionary=["file"])
     found = []
-    for group in range(file.num_row_groups):
-        here = file.read_row_group(group, ["file"])["file"].combine_chunks().dictionary.to_pylist()
-        if wanted := names.intersection(here):
-            rows = file.read_row_group(group, [*PLACE, "size", "modified", "reason", "embedding"])
+    for rows in read_groups(table, [*PLACE, "size", "modified", "reason", "embedding"], ("file",)):
+        if wanted := names.intersection(rows["file"].combine_chunks().dictionary.to_pylist()):
             found += rows.filter(pc.is_in(rows["file"].cast(pa.string()), pa.array(sorted(wanted)))).to_pylist()
     return found
 
 
 def _blocks(table: Path, kind: str) -> Iterator[tuple[pa.Table, FloatArray]]:
     """Place and embeddings [N, D] of the rows of a kind, group by group."""
-    file = pq.ParquetFile(table, read_dictionary=["file"])
-    for group in range(file.num_row_groups):
-        rows = file.read_row_group(group, [*PLACE, "embedding"])
-        rows = rows.filter(pa.array((rows["kind"].to_numpy() == kind) & rows["embedding"].is_valid().to_numpy()))
+    for group in read_groups(table, [*PLACE, "embedding"], ("file",)):
+        rows = group.filter(pa.array((group["kind"].to_numpy() == kind) & group["embedding"].is_valid().to_numpy()))
         if len(rows):
             x_ND = rows["embedding"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1)
             yield rows.select(["file", "start_s", "end_s"]), x_ND

@@ -23,13 +23,13 @@ from scipy.optimize import minimize_scalar
 from sklearn.linear_model import LogisticRegression
 
 from mofore.collection.labels import GIVEN, PREDICTED, Row, read_labels
+from mofore.collection.output import check_output, replacing
 from mofore.collection.table import VIDEO, read_collection, read_videos
 from mofore.embedding.geometry import standardise, unit
 from mofore.errors import UserError
 from mofore.evaluation.bootstrap import Interval, group_interval
 from mofore.evaluation.linear import MAX_ITER, fitting
 from mofore.splits import group_folds
-from mofore.utils.files import write_csv
 from mofore.utils.text import counted, some_names
 
 C = 1000.0  # inverse regularisation strength; accuracy hardly depends on it, the calibration does
@@ -101,6 +101,8 @@ def sort_collection(table: Path, labels_csv: Path, out: Path | None = None, seed
     Raises:
         UserError: a file cannot be read; there are no labels, or of one class only.
     """
+    if out:
+        check_output(out, ".csv", labels_csv)
     listed = read_videos(table)
     rows = read_labels(labels_csv, listed.file.tolist())
     videos = read_collection(table, VIDEO, cells=True)
@@ -134,7 +136,8 @@ def sort_collection(table: Path, labels_csv: Path, out: Path | None = None, seed
     found["group"] = [rows[file].group if file in rows else "" for file in found.path]
     found = found[list(COLUMNS)].reset_index(drop=True)
     if out:
-        write_csv(out, found, "%.4f")
+        with replacing(out) as file:
+            file.write(found.to_csv(index=False, float_format="%.4f", lineterminator="\n").encode())
     return SortResult(found, expected, temperature, notes)
 
 

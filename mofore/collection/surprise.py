@@ -16,7 +16,6 @@ over the video, in standard deviations. Where the picture is large, the cells of
 with its own mean, and the largest distance counts: what is small in the whole frame is not small in its cell.
 """
 
-import math
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +30,7 @@ from mofore.frames.child import ChildLostError, Reply, work_in_child
 from mofore.frames.decode import decode_frames
 
 MAX_GRID = 3  # cells per side of the frame
+MAX_SECONDS = 3600.0  # of gap and step
 MIN_MOMENTS = 5  # of a video; of fewer, none can be called unusual
 
 
@@ -58,8 +58,11 @@ def surprise(
     Raises:
         UserError: the video cannot be used, or is too short; the model cannot be read; a number is out of range.
     """
-    if not 0 <= gap < math.inf or not 0 < step < math.inf or grid not in range(MAX_GRID + 1):
-        raise UserError(f"gap {gap:g}, step {step:g}, grid {grid}: gap must be 0 or more, step above 0, grid 0 to 3")
+    if not 0 <= gap <= MAX_SECONDS or not 0 < step <= MAX_SECONDS or grid not in range(MAX_GRID + 1):
+        raise UserError(
+            f"gap {gap:g}, step {step:g}, grid {grid}: gap must be 0 to {MAX_SECONDS:g}, step above 0 to "
+            f"{MAX_SECONDS:g} seconds, grid 0 to {MAX_GRID}"
+        )
     if not model.is_dir():
         what = "has no predictor" if str(model) == SHIPPED else "no such folder"
         raise UserError(f"{model}: {what}: give the folder of a trained model, data/model of `dvc repro pretrain`")

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from mofore.collection.output import replacing
 from mofore.collection.surprise_sink import FRAME_DIFFERENCE, PEAKS, PERSISTENCE, Surprise, normalise
 from mofore.report.fonts import families
 from mofore.report.style import BLUE, INK, ORANGE, PINK, RED, SOFT, STYLE, label_lines, separate_labels, shorten
-from mofore.utils.files import writing
 
 WIDTH, HEIGHT = 12.0, 6.4  # inches, at 100 pixels each
 CONTROLS = {
@@ -46,7 +46,7 @@ def draw_surprise(found: Surprise, name: str, picture: Path) -> None:
             ax.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=RED, linewidth=3))
             ax.set_title(f"{_clock(peak.time_s)}   {peak.normalised:+.1f}", fontsize=10, color=INK)
             ax.axis("off")
-        with writing(picture) as file:
+        with replacing(picture) as file:
             figure.savefig(file, format="png", metadata={"Software": None})
 
 

@@ -26,7 +26,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -129,18 +129,16 @@ def read_collection(path: Path, kind: str, cells: bool = False, picture: bool = 
     Raises:
         UserError: the file is missing, is no table of `mofore embed`, or has no such row.
     """
-    file = _open(path)
-    recipe = _recipe(path, file.schema_arrow)
+    recipe = read_recipe(path)
     vectors = VECTORS if cells else VECTORS[:1]
     columns = [*PLAIN, *vectors, *(["picture"] if picture else [])]
     found, parts = [], []
-    for group in range(file.num_row_groups):  # group by group, so that little more than the result is in memory
-        table = file.read_row_group(group, columns)
+    for table in read_groups(path, columns):  # one by one, so that little more than the result is in memory
         keep_N = (table["kind"].to_numpy() == kind) & table["embedding"].is_valid().to_numpy()
-        table = table.filter(pa.array(keep_N))
-        if len(table):
-            parts.append(np.concatenate([_matrix(table[name], path) for name in vectors], axis=1))
-            found.append(table.drop_columns(list(vectors)).to_pandas())
+        kept = table.filter(pa.array(keep_N))
+        if len(kept):
+            parts.append(np.concatenate([_matrix(kept[name], path) for name in vectors], axis=1))
+            found.append(kept.drop_columns(list(vectors)).to_pandas())
     if not found:
         raise UserError(f"{path}: has no {kind} with an embedding: see column reason, and embed other videos")
     return Collection(pd.concat(found, ignore_index=True), np.concatenate(parts), recipe)
@@ -152,11 +150,11 @@ def read_videos(path: Path) -> pd.DataFrame:
     Raises:
         UserError: the file is missing or is no table of `mofore embed`.
     """
-    file = _open(path)
-    _recipe(path, file.schema_arrow)
-    table = file.read(list(PLAIN))
-    table = table.filter(pa.array(table["kind"].to_numpy() == VIDEO))  # before pandas, where empty integers are floats
-    found: pd.DataFrame = table.to_pandas()
+    read_recipe(path)
+    groups = [SCHEMA.empty_table().select(list(PLAIN))]
+    for table in read_groups(path, list(PLAIN)):
+        groups.append(table.filter(pa.array(table["kind"].to_numpy() == VIDEO)))
+    found: pd.DataFrame = pa.concat_tables(groups).to_pandas()  # windows have no integers, which would become floats
     return found
 
 
@@ -169,11 +167,30 @@ def read_recipe(path: Path) -> Recipe:
     return _recipe(path, _open(path).schema_arrow)
 
 
+def read_groups(path: Path, columns: list[str] | None = None, dictionary: tuple[str, ...] = ()) -> Iterator[pa.Table]:
+    """All rows, in the groups of the file.
+
+    Args:
+        path: the Parquet file.
+        columns: those that are read; None: all.
+        dictionary: of these, those that are read as dictionaries.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    file = _open(path, dictionary)
+    for number in range(file.num_row_groups):
+        try:
+            group = file.read_row_group(number, columns)
+        except (pa.ArrowException, OSError) as error:
+            reason = _first_line(error)
+            raise UserError(f"{path}: damaged ({reason}): delete it, and run `mofore embed` again") from None
+        yield group.replace_schema_metadata(None)
+
+
 def read_rows(path: Path) -> Iterator[tuple[str, pa.Table]]:
     """All rows with all columns: each path of a video with its rows; if they are many, in several parts."""
-    file = _open(path)
-    for number in range(file.num_row_groups):
-        group = file.read_row_group(number).replace_schema_metadata(None)
+    for group in read_groups(path):
         names_N = group["file"].to_numpy()
         starts = [0, *(np.flatnonzero(names_N[1:] != names_N[:-1]) + 1).tolist(), len(group)] if len(group) else []
         for first, end in itertools.pairwise(starts):
@@ -191,7 +208,7 @@ def write_table(path: Path, recipe: Recipe, parts: Iterable[pa.Table]) -> None:
     schema = SCHEMA.with_metadata({METADATA: json.dumps(asdict(recipe), sort_keys=True).encode()})
     temporary = path.with_name(path.name + ".part")
     try:
-        with writing(temporary) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        with writing(temporary) as file, _writer(file, schema) as writer:
             for table in _regrouped(parts):
                 writer.write_table(table.replace_schema_metadata(schema.metadata), row_group_size=ROWS_PER_GROUP)
         temporary.replace(path)
@@ -228,26 +245,33 @@ def make_part(rows: dict[str, list[Any]], embedding_ND: FloatArray | None, cells
     return pa.table({field.name: pa.array(arrays[field.name], field.type) for field in SCHEMA}, schema=SCHEMA)
 
 
-def _open(path: Path) -> pq.ParquetFile:
+def _writer(file: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
+    return pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True)  # or damage would go unseen
+
+
+def _open(path: Path, dictionary: tuple[str, ...] = ()) -> pq.ParquetFile:
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "no such file"
         raise UserError(f"{path}: {what}: make the table with `mofore embed VIDEOS --out {path}`")
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, read_dictionary=list(dictionary), page_checksum_verification=True)
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(
-            f"{path}: not a readable Parquet file ({_first_line(error)}): run `mofore embed` again"
+            f"{path}: not a readable Parquet file ({_first_line(error)}): give another one, or make it anew"
         ) from None
 
 
 def _recipe(path: Path, schema: pa.Schema) -> Recipe:
-    text = (schema.metadata or {}).get(METADATA)
-    if text is None:
-        raise UserError(f"{path}: a Parquet file, but not a table that `mofore embed` wrote")
-    found = json.loads(text)
-    if found.get("format") != FORMAT:
-        raise UserError(f"{path}: written by another version of mofore: run `mofore embed` again, with a new --out")
-    return Recipe(**found)
+    try:
+        found = json.loads((schema.metadata or {})[METADATA])
+        if found["format"] != FORMAT:
+            raise UserError(f"{path}: written by another version of mofore: run `mofore embed` again, with a new --out")
+        recipe = Recipe(**found)
+    except (KeyError, TypeError, ValueError):
+        recipe = None
+    if recipe is None or not schema.remove_metadata().equals(SCHEMA):
+        raise UserError(f"{path}: a Parquet file, but not a table that `mofore embed` wrote: give another one")
+    return recipe
 
 
 def _matrix(column: pa.ChunkedArray, path: Path) -> FloatArray:

@@ -16,8 +16,9 @@ import pytest
 import mofore
 from mofore.collection.dataframe import embed_to_npz
 from mofore.collection.embed import embed_query, embed_to_table, find_videos
+from mofore.collection.embed_file import FileTask
 from mofore.collection.encoder import open_encoder
-from mofore.collection.table import read_collection, read_recipe, read_videos
+from mofore.collection.table import read_collection, read_groups, read_recipe, read_videos
 from mofore.config import Clip
 from mofore.errors import UserError
 from mofore.method.encoders import build_encoder, save_encoder
@@ -164,6 +165,7 @@ def test_another_recipe_is_refused_and_nothing_is_lost(videos: Path, table: Path
         ({"step": float("nan")}, "step: nan seconds, but it must be above 0 and at most 86400"),
         ({"paths": ["a/\udcff.mp4"]}, r"no such file"),
         ({"device": "cuda:77"}, "device 'cuda:77' is not on this machine"),
+        ({"device": "meta"}, "device 'meta': use cpu, or cuda"),
         ({"out": Path("nowhere/t.parquet")}, "nowhere: no such folder"),
         ({"paths": ["none.mp4"]}, "none of 1 video can be used: .*none.mp4: not a video"),
     ],
@@ -194,7 +196,7 @@ def test_a_file_that_is_no_table_is_not_overwritten(videos: Path, tmp_path: Path
     else:
         out.write_bytes(content)
     before = out.read_bytes()
-    with pytest.raises(UserError, match=r"not a readable Parquet file|not a table that `mofore embed` wrote"):
+    with pytest.raises(UserError, match=r"not a .*: delete it, or give another --out"):
         embed_to_table([videos], out)
     assert out.read_bytes() == before
 
@@ -215,3 +217,51 @@ def test_a_video_that_is_gone_during_the_run_is_named(videos: Path, tmp_path: Pa
     os.symlink(tmp_path / "gone.avi", tmp_path / "link.avi")
     done = embed_to_table([videos / "a", tmp_path / "link.avi"], tmp_path / "t.parquet", workers=1)
     assert list(done.unreadable.values()) == ["No such file or directory"]
+
+
+def test_a_video_that_changes_during_the_run_is_embedded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table has size and time of the file that was asked for, not of what came later."""
+    video, out = write_video(tmp_path / "v" / "a.avi", 60), tmp_path / "t.parquet"
+    make = FileTask.make
+
+    def make_and_change(task: FileTask) -> None:
+        make(task)
+        write_video(video, 90)
+
+    monkeypatch.setattr(FileTask, "make", make_and_change)
+    embed_to_table([video], out, workers=1)
+    monkeypatch.undo()
+    assert embed_to_table([video], out, workers=1).added == 1
+    assert read_collection(out, "video").rows.frames.tolist() == [90]
+
+
+def test_a_disk_that_is_not_there_drops_nothing(videos: Path, tmp_path: Path) -> None:
+    disk, out = tmp_path / "disk", tmp_path / "t.parquet"
+    shutil.copytree(videos / "a", disk)
+    embed_to_table([disk], out, workers=1)
+    disk.rename(tmp_path / "away")
+    assert embed_to_table([videos / "b"], out, workers=1).dropped == 0
+    assert len(read_videos(out)) == 2
+
+
+def test_one_video_by_several_names(videos: Path) -> None:
+    assert find_videos([videos / "a", videos / "b" / ".." / "a"]) == [videos / "a" / "one.avi"]
+
+
+def test_a_damaged_table_is_named(table: Path, tmp_path: Path) -> None:
+    content = bytearray(table.read_bytes())
+    middle = len(content) // 4
+    content[middle : middle + 2000] = bytes(2000)
+    broken = tmp_path / "broken.parquet"
+    broken.write_bytes(content)
+    with pytest.raises(UserError, match=r"broken\.parquet: damaged .*: delete it, and run `mofore embed` again"):
+        for _ in read_groups(broken):
+            pass
+
+
+def test_another_schema_is_no_table(table: Path, tmp_path: Path) -> None:
+    whole = pq.read_table(table)
+    for other in (whole.drop_columns(["cells"]), whole.replace_schema_metadata({b"mofore": b"{"})):
+        pq.write_table(other, tmp_path / "other.parquet")
+        with pytest.raises(UserError, match="not a table that `mofore embed` wrote"):
+            read_videos(tmp_path / "other.parquet")

@@ -199,7 +199,7 @@ def test_bad_requests_are_refused_before_anything_is_written(tmp_path: Path, mon
     with pytest.raises(UserError, match=r"no such folder"):
         export(tmp_path / "missing", tmp_path / "out", formats=())
     monkeypatch.setattr(export_module, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"ONNX needs onnx, onnxscript, onnxruntime: pip install 'mofore\[export\]'"):
+    with pytest.raises(UserError, match=r"ONNX needs onnx, onnxscript, onnxruntime: pip install '\.\[export\]'"):
         export("shipped", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

@@ -260,7 +260,7 @@ def test_bad_models_and_numbers_get_one_line(tmp_path: Path) -> None:
         (0.0, float("inf"), 0),
         (0.0, 0.2, 4),
     ):
-        with pytest.raises(UserError, match=f"grid {grid}: gap must be 0 or more"):
+        with pytest.raises(UserError, match=f"grid {grid}: gap must be 0 to 3600"):
             surprise(tmp_path / "any.avi", gap=gap, step=step, grid=grid)
 
 

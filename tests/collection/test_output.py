@@ -1,0 +1,35 @@
+"""Outputs replace earlier ones only when they are complete, and never the user's own files."""
+
+from pathlib import Path
+
+import pytest
+
+from mofore.collection.output import check_output, replacing
+from mofore.errors import UserError
+
+
+def test_an_earlier_file_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("earlier")
+    with pytest.raises(UserError, match="full"), replacing(path) as file:  # noqa: PT012 # half of it is written before
+        file.write(b"half")
+        raise UserError("full")
+    assert path.read_text() == "earlier"
+    with replacing(path) as file:
+        file.write(b"new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_of_the_user_are_refused(tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("path,label")
+    (tmp_path / "folder.csv").mkdir()
+    check_output(tmp_path / "new.csv", ".csv", labels)
+    for path, message in (
+        (tmp_path / "clip.mp4", "give a name that ends in .csv"),
+        (tmp_path / "folder.csv", "is a folder"),
+        (labels, "is read and would be overwritten"),
+    ):
+        with pytest.raises(UserError, match=message):
+            check_output(path, ".csv", labels)
