@@ -48,7 +48,7 @@ def embed(
     exists, only videos are embedded that are new or have changed. A run that was stopped goes on where it was.
     """
     options: dict[str, Any] = {"encoder": encoder, "window": window, "step": step, "workers": workers}
-    options |= {"backend": {"local": "loky", "dask": "dask"}[backend], "device": device}
+    options |= {"backend": backend, "device": device}
     if out.suffix == ".npz":
         from mofore.collection.dataframe import embed_to_npz
 
@@ -64,5 +64,8 @@ def embed(
         print_json(asdict(done) | ({"health": found.as_json()} if found else {}))
     elif not quiet:
         print("\n".join([str(done), *(found.lines() if found else [])]))
-        if found and found.duplicates is None:
+        if not found:
+            for name, reason in done.unreadable.items():
+                print(f"left out: {name}: {reason}")
+        elif found.duplicates is None:
             print("not looked for near-duplicates, which takes longer: `mofore duplicates`")

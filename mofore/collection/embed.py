@@ -27,7 +27,7 @@ from mofore.frames.child import end_child
 from mofore.frames.parallel import make_packs
 from mofore.utils.progress import progress
 from mofore.utils.scratch import folder_until_done
-from mofore.utils.text import counted, some_names
+from mofore.utils.text import counted
 from mofore.utils.workers import worker_count
 from mofore.videos.folder import SUFFIXES, find_files
 
@@ -60,11 +60,7 @@ class Embedded:
         line = f"embed: {counted(self.added, 'video')} embedded in {self.seconds:,.1f} s"
         line += f", {self.kept:,} already there" if self.kept else ""
         line += f", {self.dropped:,} dropped that are gone from the disk" if self.dropped else ""
-        line += f", {self.table}"
-        if self.unreadable:
-            names = some_names([f"{name} ({reason})" for name, reason in self.unreadable.items()])
-            line += f"; without embedding: {counted(len(self.unreadable), 'video')}: {names}"
-        return line
+        return f"{line}, {self.table}"
 
 
 def find_videos(paths: Sequence[str | Path]) -> list[Path]:
@@ -113,7 +109,7 @@ def embed_to_table(
     window: float = WINDOW,
     step: float = STEP,
     workers: int = -1,
-    backend: str = "loky",
+    backend: str = "local",
     device: str = "cpu",
     timeout: float = TIMEOUT,
 ) -> Embedded:
@@ -130,7 +126,7 @@ def embed_to_table(
         window, step: length of a window and distance between the starts of two, in seconds, above 0 and at most
             MAX_WINDOW and MAX_STEP. A window is at least as long as a clip of the encoder.
         workers: number of processes; -1: one per core.
-        backend: "loky": processes here; "dask": the cluster at DASK_SCHEDULER_ADDRESS, which sees the same files.
+        backend: "local": processes here; "dask": the cluster at DASK_SCHEDULER_ADDRESS, which sees the same files.
         device: torch device of each process.
         timeout: seconds without a frame after which a video is given up.
 

@@ -160,6 +160,7 @@ def test_embed_passes_its_options_on(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert found["added"] == 2
     assert found["unreadable"] == found["health"]["not_embedded"] == {"/x.avi": "empty"}
     assert result("embed", "a", "--out", "x.npz")["table"] == "x.npz"
+    assert "left out: /x.avi: empty" in run("embed", "a", "--out", "x.npz").output
     assert run("embed", "a", "--backend", "slurm").exit_code == 2
 
 
@@ -174,7 +175,7 @@ def test_defaults_are_those_of_the_library() -> None:
         own, library = (inspect.signature(one).parameters for one in (command, function))
         shared = [name for name in own if name in library and library[name].default is not inspect.Parameter.empty]
         assert shared
-        for name in set(shared) - {"backend", "out"}:
+        for name in set(shared) - {"out"}:
             assert own[name].default == library[name].default, name
 
 

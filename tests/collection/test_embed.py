@@ -86,6 +86,7 @@ def test_only_what_is_new_is_embedded_and_the_bytes_are_those_of_one_run(videos:
     again = embed_to_table([own], out, workers=1)
     assert (again.added, again.kept) == (1, 3)
     assert len(again.unreadable) == 2, "those of before are named, too"
+    assert str(again).endswith(f", 3 already there, {out}")
     embed_to_table([own], fresh, workers=2)
     assert out.read_bytes() == fresh.read_bytes()
     before = out.stat().st_mtime_ns
