@@ -63,6 +63,7 @@ def start_at_once(slurm: Slurm, project: Path, job: str) -> None:
     """Start a job that is being requeued, for which SLURM would wait for two minutes."""
     # With idle nodes the first job has ended. Before, its end could be taken for that of the job that starts now.
     wait_until(lambda: slurm.state(job) == "PENDING" and idle_nodes(slurm) == 2, 120)
+    time.sleep(3)  # slurmd starts no job in the second in which it has ended its first run ("Job credential revoked")
 
     def started() -> bool:  # asked for more than once, as SLURM sets the time of the start after it has requeued a job
         if slurm.state(job) == "PENDING":

@@ -338,7 +338,7 @@ def test_compiled_networks_compute_the_same(precision: str, tiny: Params) -> Non
     for tiny.runtime.compile in (False, True):
         state = make_train_state(tiny, CPU, SINGLE)
         losses.append([scalar(train_step(state, batch(seed), tiny, momentum=0.99), "loss") for seed in range(3)])
-    assert losses[1] == pytest.approx(losses[0], rel=1e-4 if precision == "fp32" else 0.02)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4 if precision == "fp32" else 0.05)
 
 
 def test_directions_of_sigreg_follow_the_state_of_the_cpus_generator(tiny: Params) -> None:
