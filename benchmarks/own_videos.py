@@ -242,7 +242,8 @@ def _resident(pid: int) -> int:
         one = waiting.pop()
         try:
             total += int(Path(f"/proc/{one}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-            waiting += [int(child) for child in Path(f"/proc/{one}/task/{one}/children").read_text().split()]
+            for thread in Path(f"/proc/{one}/task").iterdir():
+                waiting += [int(child) for child in (thread / "children").read_text().split()]
         except OSError:
             continue
     return total
