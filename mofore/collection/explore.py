@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import jinja2
 import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
@@ -24,9 +23,10 @@ from mofore.collection.output import check_output, replacing
 from mofore.collection.table import VIDEO, Collection, read_collection
 from mofore.evaluation.nearest import nearest
 from mofore.report.embedding_map import lay_out
+from mofore.report.templates import read_template
 from mofore.utils.text import counted
 
-FOLDER = Path(__file__).parent
+TEMPLATE, SCRIPT = (Path(__file__).with_name(f"explore.{suffix}") for suffix in ("html.j2", "js"))
 MOST = 30_000  # videos on the page
 NEAREST = 8
 PICTURE_BYTES = 36e6  # of all pictures; a third more as text
@@ -57,8 +57,8 @@ def explore(table: Path, out: Path, duplicates: bool = True) -> None:
     found = health(table, duplicates)
     u_VD = directions(videos.x_NE)
     clusters = find_clusters(u_VD)
-    script = (FOLDER / "explore.js").read_text("utf-8")
-    html = _template().render(
+    script = SCRIPT.read_text("utf-8")
+    html = read_template(TEMPLATE).render(
         title=f"{counted(len(videos), 'video')} in {counted(len(clusters), 'cluster')}",
         folder=common_folder(videos.rows.file.tolist()),
         table=table.name,
@@ -148,16 +148,3 @@ def _shrink(jpeg: bytes, side: int, quality: int) -> bytes:
     scale = side / min(image.shape[:2])
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["counted"] = counted
-    return environment.get_template("explore.html.j2")

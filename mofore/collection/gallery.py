@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from PIL import Image
 
 from mofore.collection.moments import FrameArray, read_moment
@@ -19,9 +18,12 @@ from mofore.collection.output import check_output, replacing
 from mofore.collection.search import Hit
 from mofore.errors import UserError
 from mofore.report.animation import HEIGHT, QUALITY, RATE, SECONDS
+from mofore.report.templates import read_template
 from mofore.utils.progress import progress
 from mofore.utils.text import counted
 from mofore.utils.workers import worker_count
+
+TEMPLATE = Path(__file__).with_name("gallery.html.j2")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def write_gallery(
     with ThreadPoolExecutor(worker_count(-1)) as pool:
         made = pool.map(_tile, moments, headings, names)
         tiles = list(progress(made, len(moments), "gallery", "moment"))
-    html = _template().render(
+    html = read_template(TEMPLATE).render(
         title=f"Moments like {query.name}",
         about=f"{about} Score: cosine similarity, 1 at most; 0 is usual for two videos of the table.".strip(),
         query=tiles[0],
@@ -119,15 +121,3 @@ def clock(seconds: float) -> str:
 
 def _uri(webp: bytes) -> str:
     return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("gallery.html.j2")

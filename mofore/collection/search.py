@@ -158,10 +158,14 @@ def _names(query: Path) -> set[str]:
 
 def _rows_of(table: Path, names: set[str]) -> list[dict[str, Any]]:
     """The rows of one file, with their embeddings."""
+    wanted: dict[int, list[str]] = {}  # by the number of the group; embeddings are read of these only
+    for number, group in enumerate(read_groups(table, ["file"], ("file",))):
+        if here := names.intersection(group["file"].combine_chunks().dictionary.to_pylist()):
+            wanted[number] = sorted(here)
     found = []
-    for rows in read_groups(table, [*PLACE, "size", "modified", "reason", "embedding"], ("file",)):
-        if wanted := names.intersection(rows["file"].combine_chunks().dictionary.to_pylist()):
-            found += rows.filter(pc.is_in(rows["file"].cast(pa.string()), pa.array(sorted(wanted)))).to_pylist()
+    columns = [*PLACE, "size", "modified", "reason", "embedding"]
+    for files, rows in zip(wanted.values(), read_groups(table, columns, numbers=wanted), strict=True):
+        found += rows.filter(pc.is_in(rows["file"], pa.array(files))).to_pylist()
     return found
 
 

@@ -23,7 +23,7 @@ Shapes: N rows, D feature dimensions, E dimensions of a row's vector.
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -167,19 +167,27 @@ def read_recipe(path: Path) -> Recipe:
     return _recipe(path, _open(path).schema_arrow)
 
 
-def read_groups(path: Path, columns: list[str] | None = None, dictionary: tuple[str, ...] = ()) -> Iterator[pa.Table]:
+def read_groups(
+    path: Path,
+    columns: list[str] | None = None,
+    dictionary: tuple[str, ...] = (),
+    numbers: Container[int] | None = None,
+) -> Iterator[pa.Table]:
     """All rows, in the groups of the file.
 
     Args:
         path: the Parquet file.
         columns: those that are read; None: all.
         dictionary: of these, those that are read as dictionaries.
+        numbers: of the groups to read; None: all.
 
     Raises:
         UserError: the file is missing or damaged.
     """
     file = _open(path, dictionary)
     for number in range(file.num_row_groups):
+        if numbers is not None and number not in numbers:
+            continue
         try:
             group = file.read_row_group(number, columns)
         except (pa.ArrowException, OSError) as error:

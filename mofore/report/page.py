@@ -5,7 +5,6 @@ This module computes and formats the values. The HTML is in `page.html.j2`, whic
 
 from pathlib import Path
 
-import jinja2
 import pandas as pd
 
 from mofore.config import Params
@@ -29,6 +28,7 @@ from mofore.report.queries import choose_examples
 from mofore.report.results import ROW_DESCRIPTIONS, ROW_NAMES, Results
 from mofore.report.score_charts import classes_figure, confusion_figure, map_figure, scores_figure
 from mofore.report.svg import svg_style
+from mofore.report.templates import read_template
 from mofore.report.warnings import cautions
 from mofore.utils.files import writing
 from mofore.utils.text import counted
@@ -39,6 +39,7 @@ MARKS: dict[Answer, tuple[str, str]] = {  # CSS class and text of each answer
     "not clear": ("unclear", "? not clear"),
     "not measured": ("unclear", f"{NO_VALUE} not measured"),
 }
+TEMPLATE = Path(__file__).with_name("page.html.j2")
 LEADS = {"yes": "better", "no": "worse", "not clear": "not clear"}
 MAX_CONFUSED_PAIRS = 10  # pairs of classes in the table of confusions
 
@@ -55,7 +56,7 @@ def write_report(page: Path, results: Results, params: Params, frames: FrameStor
     chance_scores = chance(results.embedded)
     tables = results.tables
     with svg_style():
-        html = _template().render(
+        html = read_template(TEMPLATE).render(
             title=f"MoFore report: {counted(len(results.videos), 'video')} ({params.data.source})",
             verdict=verdict(results),
             cautions=cautions(results),
@@ -84,18 +85,6 @@ def write_report(page: Path, results: Results, params: Params, frames: FrameStor
         )
     with writing(page) as file:
         file.write(html.encode())
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("page.html.j2")
 
 
 def _score_table(results: Results, chance_scores: dict[str, float]) -> Table:

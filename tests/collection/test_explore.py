@@ -1,15 +1,11 @@
 """The page is whole without network, works by mouse and keyboard on any screen, and runs no name as a script.
 
-PROBE uses the page in a real browser as a person would, and posts what it sees to AROUND.
+PROBE uses the page in a real browser as a person would, and posts what it sees; see `helpers.browser.probe`.
 """
 
-import html
 import io
 import json
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +19,9 @@ from mofore.collection.duplicates import Duplicates, Pair
 from mofore.collection.explore import explore
 from mofore.collection.table import VIDEO, make_part, write_table
 from mofore.errors import UserError
+from tests.helpers.browser import browse, needs_browser, probe
 from tests.helpers.collections import RECIPE
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-needs_browser = pytest.mark.skipif(BROWSER is None, reason="needs chromium")
 HACK = "document.documentElement.dataset.hacked = 1"
 NASTY = [
     f"<script>{HACK}</script>.mp4",
@@ -104,13 +99,6 @@ addEventListener("load", async () => {
   parent.postMessage(seen, "*");
 });
 </script>"""
-AROUND = """<!doctype html><body>
-<iframe src="page.html" style="border:0;width:390px;height:844px"></iframe>
-<iframe src="page.html" style="border:0;width:1280px;height:900px"></iframe>
-<script>
-  const seen = [];
-  addEventListener("message", message => document.body.dataset.seen = JSON.stringify(seen.push(message.data) && seen));
-</script>"""
 
 
 @pytest.fixture(autouse=True)
@@ -154,29 +142,6 @@ def contents(page: Path) -> dict[str, Any]:
     text = page.read_text("utf-8")
     found: dict[str, Any] = json.loads(re.findall(r'<script type="application/json" id="data">(.*?)</script>', text)[0])
     return found
-
-
-def browse(page: Path, tmp_path: Path) -> tuple[str, str]:
-    """Load a page in a browser without network. Returns the DOM after loading, and the log of the browser."""
-    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND"]
-    command += ["--enable-logging=stderr", "--v=0", "--virtual-time-budget=20000", "--dump-dom", page.as_uri()]
-    done = subprocess.run(command, capture_output=True, timeout=120, check=True, env=os.environ | {"LC_ALL": "C.UTF-8"})
-    return done.stdout.decode("utf-8"), done.stderr.decode("utf-8", "replace")
-
-
-def probe(page: Path, tmp_path: Path) -> list[dict[str, Any]]:
-    """What PROBE sees on a phone and on a wide screen. PROBE replaces the policy, so that a name could run."""
-    text = page.read_text("utf-8")
-    policy = re.findall(r'<meta http-equiv="Content-Security-Policy"[^>]*>', text)
-    assert len(policy) == 1
-    folder = tmp_path / "probed"
-    folder.mkdir()
-    (folder / "page.html").write_text(text.replace(policy[0], PROBE), "utf-8")
-    (folder / "around.html").write_text(AROUND)
-    dom, _ = browse(folder / "around.html", tmp_path)
-    seen: list[dict[str, Any]] = json.loads(html.unescape(re.findall(r'data-seen="([^"]*)"', dom)[0]))
-    return sorted(seen, key=lambda one: int(one["inner"]))
 
 
 def test_page_has_all_videos_and_needs_no_other_file(page: Path) -> None:
@@ -258,8 +223,8 @@ def test_policy_forbids_scripts_of_others(page: Path, tmp_path: Path) -> None:
 @needs_browser
 @pytest.mark.slow
 def test_works_by_mouse_and_keyboard_on_a_phone_and_a_wide_screen(page: Path, tmp_path: Path) -> None:
-    seen = probe(page, tmp_path)
-    assert [one["inner"] for one in seen] == [390, 1280]
+    seen = probe(page, PROBE, tmp_path)
+    assert [one["inner"] for one in seen] == [360, 1280]
     for one in seen:
         assert one["cards"] == "Clusters"
         assert one["clusters"] == 4
@@ -294,7 +259,7 @@ def test_20000_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = tmp_path / "page.html"
     explore(write(tmp_path / "t.parquet", files, x_VD, [jpeg(seed) for seed in range(20)]), page)
     assert page.stat().st_size < 60e6
-    seen = probe(page, tmp_path)
+    seen = probe(page, PROBE, tmp_path)
     for one in seen:
         assert one["clusters"] == 60
         assert one["clicked"]

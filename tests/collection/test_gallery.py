@@ -3,7 +3,6 @@
 import base64
 import io
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,9 +12,9 @@ from PIL import Image
 
 from mofore.collection.gallery import clock, write_gallery
 from mofore.collection.search import Hit
+from tests.helpers.browser import BROWSER, needs_browser
 from tests.helpers.video_files import write_video
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = '"><script>document.title="hacked"</script><b>.avi'
 
 
@@ -75,7 +74,7 @@ def test_the_middle_of_a_long_moment_is_shown(tmp_path: Path) -> None:
     assert found.max() < 60
 
 
-@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+@needs_browser
 def test_fits_a_phone_and_has_no_broken_image(page: str, tmp_path: Path) -> None:
     probe = """<script>addEventListener("load", () => { document.body.dataset.seen = [
       document.documentElement.scrollWidth <= innerWidth, [...document.images].every(image => image.naturalWidth),

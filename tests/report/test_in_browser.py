@@ -1,20 +1,13 @@
-"""Open the report in a real browser without network. The script PROBE inspects it and posts what it finds to AROUND."""
+"""Open the report in a real browser. The script PROBE inspects it and posts what it finds; see `helpers.browser`."""
 
-import html
-import json
-import os
-import re
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.helpers.browser import browse, console_messages, needs_browser, probe
 from tests.helpers.report_pages import HACK, KINDS, report
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+pytestmark = needs_browser
 
 PROBE = """<script>
 addEventListener("load", async () => {
@@ -40,13 +33,6 @@ addEventListener("load", async () => {
   }, "*");
 });
 </script>"""
-AROUND = """<!doctype html><body>
-<iframe src="page.html" style="border:0;width:360px;height:900px"></iframe>
-<iframe src="page.html" style="border:0;width:1280px;height:900px"></iframe>
-<script>
-  const seen = [];
-  addEventListener("message", message => document.body.dataset.seen = JSON.stringify(seen.push(message.data) && seen));
-</script>"""
 
 
 @pytest.fixture(params=KINDS)
@@ -57,31 +43,6 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture
 def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report("labelled", tmp_path_factory)
-
-
-def browse(page: Path, tmp_path: Path) -> tuple[str, str]:
-    """Load a page in a browser without network. Returns the DOM after loading, and the log of the browser."""
-    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND"]
-    command += ["--enable-logging=stderr", "--v=0", "--virtual-time-budget=10000", "--dump-dom", page.as_uri()]
-    done = subprocess.run(command, capture_output=True, timeout=120, check=True, env=os.environ | {"LC_ALL": "C.UTF-8"})
-    return done.stdout.decode("utf-8"), done.stderr.decode("utf-8", "replace")
-
-
-def console_messages(log: str) -> list[str]:
-    return [line for line in log.splitlines() if "CONSOLE" in line]
-
-
-def probe(page: Path, tmp_path: Path) -> list[dict[str, Any]]:
-    """What PROBE finds on a phone and on a wide screen. PROBE replaces the policy that forbids scripts."""
-    text = page.read_text("utf-8")
-    policy = re.findall(r'<meta http-equiv="Content-Security-Policy"[^>]*>', text)
-    assert len(policy) == 1
-    (tmp_path / "page.html").write_text(text.replace(policy[0], PROBE), "utf-8")
-    (tmp_path / "around.html").write_text(AROUND)
-    dom, _ = browse(tmp_path / "around.html", tmp_path)
-    seen: list[dict[str, Any]] = json.loads(html.unescape(re.findall(r'data-seen="([^"]*)"', dom)[0]))
-    return sorted(seen, key=lambda one: int(one["inner"]))
 
 
 @pytest.mark.slow
@@ -102,7 +63,7 @@ def test_browser_logs_flaws(labelled: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_every_picture_is_shown_and_the_page_fits_the_screen(page: Path, tmp_path: Path) -> None:
-    seen = probe(page, tmp_path)
+    seen = probe(page, PROBE, tmp_path)
     assert [one["inner"] for one in seen] == [360, 1280]
     for one in seen:
         assert one["width"] <= one["inner"], "the page is not wider than the screen"
@@ -118,7 +79,7 @@ def test_probe_finds_flaws(labelled: Path, tmp_path: Path) -> None:
     flawed = tmp_path / "flawed.html"
     flaw = f'<img src="data:image/webp;base64,AAAA"><div style="width:2000px">wide</div><script>{HACK}</script>'
     flawed.write_text(labelled.read_text("utf-8").replace("</main>", f"{flaw}</main>"), "utf-8")
-    phone, _ = probe(flawed, tmp_path)
+    phone, _ = probe(flawed, PROBE, tmp_path)
     assert phone["broken"] == 1
     assert phone["width"] > 360
     assert phone["hacked"] == "1"
