@@ -49,7 +49,7 @@ def duplicates(
     from mofore.collection.duplicates import find_duplicates
     from mofore.utils.text import counted
 
-    found = find_duplicates(table, wanted, split[0] if split and len(split) == 1 else split)
+    found = find_duplicates(table, wanted, split[0] if split and len(split) == 1 else split, quiet)
     if as_json:
         pairs = [asdict(pair) | {"leaky": pair.leaky} for pair in found.pairs]
         print_json(asdict(found) | {"pairs": pairs})

@@ -48,7 +48,7 @@ def embed(
     exists, only videos are embedded that are new or have changed. A run that was stopped goes on where it was.
     """
     options: dict[str, Any] = {"encoder": encoder, "window": window, "step": step, "workers": workers}
-    options |= {"backend": backend, "device": device}
+    options |= {"backend": backend, "device": device, "quiet": quiet}
     if out.suffix == ".npz":
         from mofore.collection.dataframe import embed_to_npz
 
@@ -59,7 +59,7 @@ def embed(
 
         done = embed_to_table(paths, out, **options)
         few = 0 < done.added <= FEW - done.kept
-        found = health(out, duplicates=few) if as_json or not quiet else None
+        found = health(out, few, quiet) if as_json or not quiet else None
     if as_json:
         print_json(asdict(done) | ({"health": found.as_json()} if found else {}))
     elif not quiet:

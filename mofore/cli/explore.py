@@ -26,7 +26,7 @@ def explore(
     """
     from mofore.collection.explore import explore as write_page
 
-    write_page(table, out)
+    write_page(table, out, quiet=quiet)
     if as_json:
         print_json({"out": out})
     elif not quiet:

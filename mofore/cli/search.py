@@ -25,6 +25,7 @@ def search(
     k: Annotated[int, typer.Option("-k", "--top", min=1, help="How many to find.")] = 10,
     videos: Annotated[bool, typer.Option("--videos", help="Find whole videos, not moments.")] = False,
     other_files: Annotated[bool, typer.Option("--other-files", help="Find nothing in the file of the query.")] = False,
+    exact: Annotated[bool, typer.Option("--exact", help="Compare all rows, also of more than a million.")] = False,
     encoder: Annotated[
         str | None,
         typer.Option(metavar="shipped|FOLDER", help="Where the encoder of the table is now, if moved."),
@@ -46,11 +47,11 @@ def search(
         from mofore.collection.output import check_output
 
         check_output(html, ".html")
-    hits = find(table, query, start, end, k, videos, other_files, encoder)
+    hits = find(table, query, start, end, k, videos, other_files, encoder, exact, quiet)
     if html:
         from mofore.collection.gallery import write_gallery
 
-        write_gallery(html, query, start, end, hits, f"Searched {table}.")
+        write_gallery(html, query, start, end, hits, f"Searched {table}.", quiet)
     if as_json:
         found = [asdict(hit) for hit in hits]
         print_json({"query": query, "start_s": start, "end_s": end, "hits": found, "html": html})

@@ -43,7 +43,8 @@ Score = tuple[float, bool]  # of a pair, and whether it is one of changes
 class Verifier:
     """Scores pairs of videos by their pictures."""
 
-    def __init__(self, table: Path, rows: pd.DataFrame) -> None:
+    def __init__(self, table: Path, rows: pd.DataFrame, quiet: bool) -> None:
+        self.quiet = quiet
         self.files, self.end_V = rows.file.tolist(), rows.end_s.to_numpy()
         self.middle_VSS = np.stack([small(picture) for picture in rows.picture])
         self.moments_VMSS, self.windows_V = _moments(table, {name: v for v, name in enumerate(self.files)})
@@ -51,7 +52,7 @@ class Verifier:
 
     def __call__(self, pairs: list[Candidate]) -> list[Score]:
         with ThreadPoolExecutor(worker_count(-1)) as pool:
-            aligned = list(progress(pool.map(self._align, pairs), len(pairs), "comparing", "pair"))
+            aligned = list(progress(pool.map(self._align, pairs), len(pairs), "comparing", "pair", hidden=self.quiet))
             few = {
                 video
                 for (i, j, _), found in zip(pairs, aligned, strict=True)
@@ -59,7 +60,8 @@ class Verifier:
                 for video in (i, j)
             }
             todo = sorted(few - self.opened.keys())
-            self.opened |= zip(todo, progress(pool.map(self._open, todo), len(todo), "opening", "video"), strict=True)
+            opened = progress(pool.map(self._open, todo), len(todo), "opening", "video", hidden=self.quiet)
+            self.opened |= zip(todo, opened, strict=True)
             return list(pool.map(self._score, pairs, aligned))
 
     def _align(self, pair: Candidate) -> tuple[float, FloatArray] | None:

@@ -24,11 +24,13 @@ import numpy as np
 import pandas as pd
 
 from mofore.collection.duplicate_check import Candidate, FloatArray, PictureArray, Score, Verifier, mirror, shrink
+from mofore.collection.listing import Files, read_rows
 from mofore.collection.table import VIDEO, read_collection, read_videos
 from mofore.embedding.geometry import standardise, unit
 from mofore.errors import UserError
 from mofore.evaluation.nearest import nearest
 from mofore.utils.workers import worker_count
+from mofore.videos.folder import clean
 from mofore.videos.hashes import hash_files
 
 COARSE = 16  # side of the pictures by which neighbours are looked for, in pixels
@@ -87,15 +89,16 @@ class Duplicates:
 
 
 def find_duplicates(
-    table: Path, threshold: float | None = None, splits: Path | Sequence[Path] | None = None
+    table: Path, threshold: float | None = None, splits: Path | Sequence[Path] | None = None, quiet: bool = False
 ) -> Duplicates:
     """Find copies among the videos of a table.
 
     Args:
         table: the file that `mofore embed` wrote.
         threshold: score from which a pair counts, 0 to 1; None: chosen from the background, see the module's text.
-        splits: a CSV file with columns `path` (relative to its folder) and `split`, or two folders or more, each one
+        splits: a CSV file with columns `path` (see listing.py) and `split`, or two folders or more, each one
             side of the split. Videos that are in none of them belong to no side.
+        quiet: show no progress.
 
     Raises:
         UserError: the table or the split cannot be read, or the split names none of the videos.
@@ -107,7 +110,7 @@ def find_duplicates(
     videos = read_collection(table, VIDEO, picture=True)
     names = videos.rows.file.tolist()
     u_VD = unit(standardise(videos.x_NE, np.ones(len(videos), bool)))
-    verify = Verifier(table, videos.rows)
+    verify = Verifier(table, videos.rows, quiet)
     near, deep = _candidates(u_VD, verify.middle_VSS)
     found, background = verify(near), verify(deep) if threshold is None else []
     limit = {
@@ -149,16 +152,19 @@ def _sides(splits: Path | Sequence[Path], files: list[str]) -> dict[str, str]:
     if isinstance(splits, Path):
         if not splits.is_file():
             raise UserError(f"{splits}: no such file: give a CSV file with columns path and split, or two folders")
-        try:
-            listed = pd.read_csv(splits, dtype=str, keep_default_na=False)
-        except (ValueError, OSError) as error:
-            raise UserError(f"{splits}: not a readable CSV file: {str(error).splitlines()[0]}") from None
-        if not {"path", "split"} <= set(listed):
-            raise UserError(f"{splits}: columns path and split are needed, it has {', '.join(map(str, listed))}")
-        by_path = {
-            os.path.abspath(splits.parent / path): side for path, side in zip(listed.path, listed.split, strict=True)
-        }
-        sides = {file: by_path.get(file, "") for file in files}
+        by_path: dict[str, tuple[str, int]] = {}
+        collection = Files(files, splits)
+        for line, cells in read_rows(splits, "split"):
+            if (found := collection.find(cells["path"], line)) is None:
+                continue
+            path, side = clean(cells["path"]), clean(cells["split"])
+            other, earlier = by_path.setdefault(found, (side, line))
+            if side != other:
+                raise UserError(
+                    f"{splits}: line {line}: '{path}' has split '{side}', but '{other}' in line {earlier}: remove one "
+                    "of the lines"
+                )
+        sides = {file: by_path.get(file, ("", 0))[0] for file in files}
     else:
         folders = [Path(os.path.abspath(folder)) for folder in splits]
         if len(set(folders)) < 2:

@@ -112,6 +112,7 @@ def embed_to_table(
     backend: str = "local",
     device: str = "cpu",
     timeout: float = TIMEOUT,
+    quiet: bool = False,
 ) -> Embedded:
     """Embed videos of any length, and their windows; memory does not depend on the lengths.
 
@@ -129,6 +130,7 @@ def embed_to_table(
         backend: "local": processes here; "dask": the cluster at DASK_SCHEDULER_ADDRESS, which sees the same files.
         device: torch device of each process.
         timeout: seconds without a frame after which a video is given up.
+        quiet: show no progress.
 
     Raises:
         UserError: nothing is found, no video can be used, or the table was made in another way.
@@ -154,7 +156,7 @@ def embed_to_table(
         todo = [task for task in tasks if not task.target.exists()]
         count = min(worker_count(workers), len(todo))
         made = make_packs(todo, count, backend) if backend == "dask" else _in_threads(todo, count)
-        for _ in progress(made, len(tasks), "embed", "video", done=len(tasks) - len(todo)):
+        for _ in progress(made, len(tasks), "embed", "video", len(tasks) - len(todo), quiet):
             pass
         unreadable = _without_embedding(out, videos, tasks)
         usable = len(unreadable) < len(videos)

@@ -35,7 +35,7 @@ SAMPLE = 256  # pictures by which their size is estimated
 SEED = 0
 
 
-def explore(table: Path, out: Path, duplicates: bool = True) -> None:
+def explore(table: Path, out: Path, duplicates: bool = True, quiet: bool = False) -> None:
     """Write the page.
 
     The same table gives the same page. 20,000 videos take minutes, mostly for the map (t-SNE on one core). Of more than
@@ -45,6 +45,7 @@ def explore(table: Path, out: Path, duplicates: bool = True) -> None:
         table: of `mofore embed`.
         out: HTML file to write.
         duplicates: whether to look for near-duplicates, too; it may take longer than all else.
+        quiet: show no progress.
 
     Raises:
         UserError: the table is missing, is no table of `mofore embed`, or has no video with an embedding.
@@ -54,7 +55,7 @@ def explore(table: Path, out: Path, duplicates: bool = True) -> None:
     videos = read_collection(table, VIDEO, picture=True)
     if len(videos) > MOST:
         videos = videos.select(np.linspace(0, len(videos) - 1, MOST).astype(np.int64))
-    found = health(table, duplicates)
+    found = health(table, duplicates, quiet)
     u_VD = directions(videos.x_NE)
     clusters = find_clusters(u_VD)
     script = SCRIPT.read_text("utf-8")

@@ -53,7 +53,13 @@ class Tile:
 
 
 def write_gallery(
-    page: Path, query: Path, start_s: float | None, end_s: float | None, hits: Sequence[Hit], about: str = ""
+    page: Path,
+    query: Path,
+    start_s: float | None,
+    end_s: float | None,
+    hits: Sequence[Hit],
+    about: str = "",
+    quiet: bool = False,
 ) -> None:
     """Write the gallery of a search.
 
@@ -63,6 +69,7 @@ def write_gallery(
         start_s, end_s: the part of it; None: from the start, to the end.
         hits: what `search` found.
         about: a sentence for the head of the page, such as which table was searched. Plain text.
+        quiet: show no progress.
 
     Raises:
         OSError: the page cannot be written; the error has its name.
@@ -74,7 +81,7 @@ def write_gallery(
     names = ["/".join(file.parts[-2:]) for file, _, _ in moments]
     with ThreadPoolExecutor(worker_count(-1)) as pool:
         made = pool.map(_tile, moments, headings, names)
-        tiles = list(progress(made, len(moments), "gallery", "moment"))
+        tiles = list(progress(made, len(moments), "gallery", "moment", hidden=quiet))
     html = read_template(TEMPLATE).render(
         title=f"Moments like {query.name}",
         about=f"{about} Score: cosine similarity, 1 at most; 0 is usual for two videos of the table.".strip(),

@@ -96,12 +96,13 @@ class Health:
         }
 
 
-def health(table: Path, duplicates: bool = True) -> Health:
+def health(table: Path, duplicates: bool = True, quiet: bool = False) -> Health:
     """Find out what is wrong with the videos of a table.
 
     Args:
         table: the file that `mofore embed` wrote.
         duplicates: whether to look for near-duplicates, which takes long; all else takes a moment.
+        quiet: show no progress.
 
     Raises:
         UserError: the file is missing or is no table of `mofore embed`.
@@ -117,7 +118,7 @@ def health(table: Path, duplicates: bool = True) -> Health:
         truncated=_reasons(used[used.status == "truncated"]),
         empty=used.file[empty].tolist(),
         static=used.file[static].tolist(),
-        duplicates=_duplicates(table, len(used)) if duplicates else None,
+        duplicates=_duplicates(table, len(used), quiet) if duplicates else None,
     )
 
 
@@ -135,8 +136,8 @@ def common_folder(files: Sequence[str]) -> str:
         return ""
 
 
-def _duplicates(table: Path, used: int) -> list[tuple[str, str]]:
-    return [(pair.first, pair.second) for pair in find_duplicates(table).pairs] if used > 1 else []
+def _duplicates(table: Path, used: int, quiet: bool) -> list[tuple[str, str]]:
+    return [(pair.first, pair.second) for pair in find_duplicates(table, quiet=quiet).pairs] if used > 1 else []
 
 
 def _reasons(rows: pd.DataFrame) -> dict[str, str]:

@@ -1,16 +1,13 @@
 """Search a table for the moments, or the videos, that are most like a video or a part of one.
 
-The similarity is the cosine of features that are standardised over the rows of the table, without labels: raw features
-share a large mean, and few of them would decide. The table is read twice, group by group: for the scale, and for the
-scores. So memory does not grow with the embeddings, only by about 45 bytes a row, and the result is exact.
-
-For one query, no index is faster: to make one, all embeddings must be read as well, and clustered besides.
+Up to EXACT_ROWS rows, all are compared with the query: the table is read twice, group by group, for the scale of the
+features and for the scores. So memory does not grow with the embeddings, only by about 45 bytes a row, and the result
+is exact. Of more rows an index is made, if faiss is installed: see `index.py`.
 
 Shapes: N rows, D feature dimensions.
 """
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mofore.collection.encoder import EncoderFacts, describe_encoder
-from mofore.collection.table import VIDEO, WINDOW, Recipe, read_groups, read_recipe
-from mofore.embedding.geometry import CONSTANT, Scale, unit
+from mofore.collection.index import has_faiss, indexed_scores
+from mofore.collection.table import VIDEO, WINDOW, Recipe, group_starts, groups_with, read_groups, read_recipe
+from mofore.collection.vectors import PLACE, exact_scores
 from mofore.errors import UserError
 
 FloatArray = npt.NDArray[np.float32]
-PLACE = ["file", "kind", "start_s", "end_s"]
+EXACT_ROWS = 1_000_000  # of all kinds, up to which all are compared
+CANDIDATES = 2048  # rows that are asked of an index; many may be windows that overlap
 EVER = float("inf")
 TOUCH = 0.05  # seconds that two moments may share without overlapping: rounding, or a frame
 
@@ -56,6 +55,8 @@ def search(
     whole_videos: bool = False,
     other_files: bool = False,
     encoder: str | Path | None = None,
+    exact: bool = False,
+    quiet: bool = False,
 ) -> list[Hit]:
     """The k moments of a table that are most like a query, the best first.
 
@@ -75,6 +76,8 @@ def search(
         whole_videos: find videos, by the mean over each, and not moments.
         other_files: find nothing in the query's own file.
         encoder: the folder of the table's encoder, or "shipped"; None: where it was when the table was made.
+        exact: compare all rows, however many there are.
+        quiet: show no progress of making an index.
 
     Raises:
         UserError: table or query cannot be read, the query has no such part, or the encoder is not the table's.
@@ -90,8 +93,12 @@ def search(
     q_D = _query_in_table(table, query, start_s, end_s)
     if q_D is None:
         q_D = _embed(table, recipe, query, start_s, end_s, encoder)
-    places, score_N = _scores(table, kind, q_D)
-    return _best(places, score_N, k, _names(query), (0.0, EVER) if other_files else (start, end))
+    own, without = _names(query), (0.0, EVER) if other_files else (start, end)
+    if not exact and group_starts(table)[-1] > EXACT_ROWS and has_faiss():
+        hits = _best(*indexed_scores(table, kind, q_D, max(CANDIDATES, 8 * k), quiet), k, own, without)
+        if len(hits) == k:
+            return hits  # else too many candidates overlap each other or the query
+    return _best(*exact_scores(table, kind, q_D), k, own, without)
 
 
 def _query_in_table(table: Path, query: Path, start_s: float | None, end_s: float | None) -> FloatArray | None:
@@ -158,60 +165,11 @@ def _names(query: Path) -> set[str]:
 
 def _rows_of(table: Path, names: set[str]) -> list[dict[str, Any]]:
     """The rows of one file, with their embeddings."""
-    wanted: dict[int, list[str]] = {}  # by the number of the group; embeddings are read of these only
-    for number, group in enumerate(read_groups(table, ["file"], ("file",))):
-        if here := names.intersection(group["file"].combine_chunks().dictionary.to_pylist()):
-            wanted[number] = sorted(here)
     found = []
-    columns = [*PLACE, "size", "modified", "reason", "embedding"]
-    for files, rows in zip(wanted.values(), read_groups(table, columns, numbers=wanted), strict=True):
-        found += rows.filter(pc.is_in(rows["file"], pa.array(files))).to_pylist()
+    columns = [*PLACE, "kind", "size", "modified", "reason", "embedding"]
+    for rows in read_groups(table, columns, numbers=groups_with(table, names)):
+        found += rows.filter(pc.is_in(rows["file"], pa.array(sorted(names)))).to_pylist()
     return found
-
-
-def _blocks(table: Path, kind: str) -> Iterator[tuple[pa.Table, FloatArray]]:
-    """Place and embeddings [N, D] of the rows of a kind, group by group."""
-    for group in read_groups(table, [*PLACE, "embedding"], ("file",)):
-        rows = group.filter(pa.array((group["kind"].to_numpy() == kind) & group["embedding"].is_valid().to_numpy()))
-        if len(rows):
-            x_ND = rows["embedding"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1)
-            yield rows.select(["file", "start_s", "end_s"]), x_ND
-
-
-def _scale(table: Path, kind: str) -> Scale:
-    """As `geometry.fit_scale`, in one pass. A single row has no scale: it is left as it is."""
-    count, shift_D, sum_D, squares_D = 0, np.zeros(0), np.zeros(0), np.zeros(0)
-    for _, x_ND in _blocks(table, kind):
-        if not count:  # sums of differences from a row near the mean lose no digits
-            shift_D = x_ND.mean(axis=0).astype(np.float64)
-            sum_D, squares_D = np.zeros_like(shift_D), np.zeros_like(shift_D)
-        difference_ND = x_ND - shift_D.astype(np.float32)
-        sum_D += difference_ND.sum(axis=0, dtype=np.float64)
-        squares_D += np.einsum("nd,nd->d", difference_ND, difference_ND)
-        count += len(x_ND)
-    if not count:
-        raise UserError(f"{table}: has no {kind} with an embedding: see column reason, and embed other videos")
-    if count == 1:
-        return Scale(np.zeros_like(shift_D), np.ones_like(shift_D))
-    mean_D = shift_D + sum_D / count
-    std_D = np.sqrt(np.maximum(squares_D / count - np.square(sum_D / count), 0))
-    std_D[std_D <= np.maximum(CONSTANT * np.abs(mean_D), 1e-9)] = np.inf
-    return Scale(mean_D, std_D)
-
-
-def _scores(table: Path, kind: str, q_D: FloatArray) -> tuple[pa.Table, FloatArray]:
-    """Place and similarity with the query, [N], of all rows of a kind."""
-    scale = _scale(table, kind)
-    mean_D, per_std_D = scale.mean_D.astype(np.float32), (1 / scale.std_D).astype(np.float32)
-    q_D = unit(scale.apply(q_D[None]))[0]
-    places, scores = [], []
-    for place, x_ND in _blocks(table, kind):
-        scaled_ND = x_ND - mean_D
-        scaled_ND *= per_std_D
-        length_N = np.sqrt(np.einsum("nd,nd->n", scaled_ND, scaled_ND))
-        places.append(place)
-        scores.append(scaled_ND @ q_D / np.maximum(length_N, 1e-12))
-    return pa.concat_tables(places).unify_dictionaries().combine_chunks(), np.concatenate(scores)
 
 
 def _best(places: pa.Table, score_N: FloatArray, k: int, own: set[str], without: tuple[float, float]) -> list[Hit]:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import minimize_scalar
+from scipy.stats import t as student_t
 from sklearn.linear_model import LogisticRegression
 
 from mofore.collection.labels import GIVEN, PREDICTED, Row, read_labels
@@ -27,7 +28,6 @@ from mofore.collection.output import check_output, replacing
 from mofore.collection.table import VIDEO, read_collection, read_videos
 from mofore.embedding.geometry import standardise, unit
 from mofore.errors import UserError
-from mofore.evaluation.bootstrap import Interval, group_interval
 from mofore.evaluation.linear import MAX_ITER, fitting
 from mofore.splits import group_folds
 from mofore.utils.text import counted, some_names
@@ -54,8 +54,8 @@ class Expected:
     """What cross-validation over groups says of the labels to come.
 
     Attributes:
-        accuracy, low, high: share of right labels, 0 to 1, with its 95 % interval over groups. The folds have fewer
-            labels to learn from, so all labels together are rather better.
+        accuracy, low, high: share of right labels, 0 to 1, in groups without labels, with its 95 % interval. The folds
+            have fewer labels to learn from, so all labels together are rather better.
         chance: accuracy of always saying the most frequent class.
         calibration_error: mean distance between probability and accuracy, 0 to 1, over bins of equal size.
         videos, groups: number of labelled videos and of their groups.
@@ -229,7 +229,7 @@ def _cross_validate(
         own_temperature = fit_temperature(log_NC[rest_N], class_N[rest_N])
         probability_N[fold_N] = softmax(log_NC[fold_N] / own_temperature).max(axis=1)
     hit_N = log_NC.argmax(axis=1) == class_N
-    interval = _interval(hit_N[scored_N], group_N[scored_N])
+    interval = accuracy_interval(hit_N[scored_N], group_N[scored_N], len(folds))
     error = calibration_error(probability_N[scored_N], hit_N[scored_N])
     chance = float(np.bincount(class_N[scored_N]).max() / scored_N.sum())
     expected = Expected(*interval, chance, error, int(scored_N.sum()), len(np.unique(group_N[scored_N])))
@@ -238,16 +238,24 @@ def _cross_validate(
     return expected, fit_temperature(log_NC[scored_N], class_N[scored_N]), of_one
 
 
-def _interval(hit_N: npt.NDArray[np.bool_], group_N: Texts) -> Interval:
-    """Share of hits with its 95 % interval over groups.
+def accuracy_interval(hit_N: npt.NDArray[np.bool_], group_N: Texts, folds: int) -> tuple[float, float, float]:
+    """Share of hits with its 95 % interval: Wilson's, with as many videos as would give its variance if independent.
 
-    If all or none are hits, so are those of every resample. Then the interval is Wilson's, with groups as draws.
+    The variance is that over groups, enlarged because folds share most of their training videos (Nadeau and Bengio,
+    "Inference for the Generalization Error", 2003). If all or none are hits, groups count as independent.
     """
-    mean, low, high = group_interval(hit_N, group_N)
-    if low < high:
-        return Interval(mean, low, high)
-    miss = 1.96**2 / (len(np.unique(group_N)) + 1.96**2)
-    return Interval(mean, min(low, 1 - miss) if mean > 0.5 else low, max(high, miss) if mean < 0.5 else high)
+    mean = float(hit_N.mean())
+    _, group = np.unique(group_N, return_inverse=True)
+    groups = int(group.max()) + 1
+    if groups < 2:
+        return mean, 0.0, 1.0
+    variance = np.square(np.bincount(group, hit_N - mean)).sum() * groups / (groups - 1) / len(hit_N) ** 2
+    count = min(len(hit_N), mean * (1 - mean) / variance) if variance else groups
+    count /= 1 + folds / max(1, folds - 1)
+    z = float(student_t.ppf(0.975, groups - 1))
+    middle = (mean + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * math.sqrt(mean * (1 - mean) / count + z**2 / (4 * count**2))
+    return mean, round(max(0.0, middle - half), 9), round(min(1.0, middle + half), 9)
 
 
 def _fit_predict(x_ND: Floats, label_N: Texts, x_MD: Floats, classes: Texts) -> Doubles:
@@ -255,7 +263,8 @@ def _fit_predict(x_ND: Floats, label_N: Texts, x_MD: Floats, classes: Texts) -> 
     classifier = LogisticRegression(C=C, max_iter=MAX_ITER).fit(x_ND, label_N)
     log_MC = np.full((len(x_MD), len(classes)), LOWEST)
     known = np.searchsorted(classes, classifier.classes_)
-    log_MC[:, known] = np.maximum(classifier.predict_log_proba(x_MD), LOWEST + 1)
+    with np.errstate(divide="ignore"):  # the logarithm of 0
+        log_MC[:, known] = np.maximum(classifier.predict_log_proba(x_MD), LOWEST + 1)
     return log_MC
 
 

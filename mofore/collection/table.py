@@ -137,7 +137,7 @@ def read_collection(path: Path, kind: str, cells: bool = False, picture: bool = 
         keep_N = (table["kind"].to_numpy() == kind) & table["embedding"].is_valid().to_numpy()
         kept = table.filter(pa.array(keep_N))
         if len(kept):
-            parts.append(np.concatenate([_matrix(kept[name], path) for name in vectors], axis=1))
+            parts.append(np.concatenate([to_matrix(kept[name], path) for name in vectors], axis=1))
             found.append(kept.drop_columns(list(vectors)).to_pandas())
     if not found:
         raise UserError(f"{path}: has no {kind} with an embedding: see column reason, and embed other videos")
@@ -196,6 +196,32 @@ def read_groups(
         yield group.replace_schema_metadata(None)
 
 
+def group_starts(path: Path) -> npt.NDArray[np.int64]:
+    """Number of the first row of each group of the file, then the number of all rows: [groups + 1].
+
+    Raises:
+        UserError: the file is missing or is no Parquet file.
+    """
+    metadata = _open(path).metadata
+    sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    return np.cumsum([0, *sizes])
+
+
+def groups_with(path: Path, files: Iterable[str]) -> list[int]:
+    """Numbers of the groups that may have rows of these files, by the smallest and the largest path of each group.
+
+    Raises:
+        UserError: the table is missing or is no Parquet file.
+    """
+    metadata, column = _open(path).metadata, SCHEMA.get_field_index("file")
+    found, wanted = [], list(files)
+    for number in range(metadata.num_row_groups):
+        range_of = metadata.row_group(number).column(column).statistics
+        if range_of is None or not range_of.has_min_max or any(range_of.min <= name <= range_of.max for name in wanted):
+            found.append(number)
+    return found
+
+
 def read_rows(path: Path) -> Iterator[tuple[str, pa.Table]]:
     """All rows with all columns: each path of a video with its rows; if they are many, in several parts."""
     for group in read_groups(path):
@@ -203,6 +229,26 @@ def read_rows(path: Path) -> Iterator[tuple[str, pa.Table]]:
         starts = [0, *(np.flatnonzero(names_N[1:] != names_N[:-1]) + 1).tolist(), len(group)] if len(group) else []
         for first, end in itertools.pairwise(starts):
             yield str(names_N[first]), group.slice(first, end - first)
+
+
+def to_matrix(lists: pa.ChunkedArray, path: Path) -> FloatArray:
+    """A column of vectors as a matrix, [N, D].
+
+    Args:
+        lists: the column, all rows valid, at least one.
+        path: of the table, for messages.
+
+    Raises:
+        UserError: vectors differ in length, or have values that are not finite.
+    """
+    x_ND: FloatArray
+    try:
+        x_ND = lists.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(len(lists), -1)
+    except ValueError:
+        raise UserError(f"{path}: embeddings differ in length: delete it, and run `mofore embed` again") from None
+    if not np.isfinite(x_ND).all():
+        raise UserError(f"{path}: an embedding is not finite: delete the table, and run `mofore embed` again")
+    return x_ND
 
 
 def write_table(path: Path, recipe: Recipe, parts: Iterable[pa.Table]) -> None:
@@ -280,14 +326,6 @@ def _recipe(path: Path, schema: pa.Schema) -> Recipe:
     if recipe is None or not schema.remove_metadata().equals(SCHEMA):
         raise UserError(f"{path}: a Parquet file, but not a table that `mofore embed` wrote: give another one")
     return recipe
-
-
-def _matrix(column: pa.ChunkedArray, path: Path) -> FloatArray:
-    lists = column.combine_chunks()
-    try:
-        return lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lists), -1)
-    except ValueError:
-        raise UserError(f"{path}: rows of column {column!s:.20} differ in length: run `mofore embed` again") from None
 
 
 def _first_line(error: Exception) -> str:

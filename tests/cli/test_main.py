@@ -4,8 +4,10 @@ import errno
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -209,3 +211,17 @@ def test_experiments_get_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
         (["a=1"], ["demo"], [1]),
         (),
     ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_verb_removes_its_temporary_files(tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "mofore.cli.main", "export", "--out", str(tmp_path / "encoder")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        until = time.monotonic() + 120
+        while not list(tmp_path.iterdir()) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert list(tmp_path.iterdir())  # the folder in which the files are made
+        running.send_signal(number)
+        out, err = running.communicate(timeout=120)
+    assert (running.returncode, out, err) == (128 + number, "", "")
+    assert list(tmp_path.iterdir()) == []

@@ -199,11 +199,13 @@ def test_bad_splits_get_one_line(tmp_path: Path) -> None:
     (tmp_path / "no-split.csv").write_text("path,label\na.mp4,x\n")
     (tmp_path / "others.csv").write_text("path,split\nz.mp4,train\n")
     (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "both.csv").write_text("path,split\n/v/a.mp4,train\n/v/b.mp4,train\na.mp4,test\n")
     bad: list[tuple[Path | list[Path], str]] = [
         (tmp_path / "none.csv", "none.csv: no such file"),
-        (tmp_path / "no-split.csv", "columns path and split are needed, it has path, label"),
+        (tmp_path / "no-split.csv", "columns are 'path, label', but path and split are needed"),
         (tmp_path / "others.csv", "others.csv: names none of the videos"),
-        (tmp_path / "empty.csv", "empty.csv: not a readable CSV file"),
+        (tmp_path / "empty.csv", "empty.csv: is empty"),
+        (tmp_path / "both.csv", "line 4: 'a.mp4' has split 'test', but 'train' in line 2"),
         ([tmp_path], "give two different folders"),
         ([tmp_path / "x", tmp_path / "y"], "x, .*y: names none of the videos"),
     ]

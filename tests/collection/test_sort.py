@@ -8,7 +8,14 @@ import pandas as pd
 import pytest
 
 from mofore.collection.labels import read_labels
-from mofore.collection.sort import calibration_error, describe, fit_temperature, softmax, sort_collection
+from mofore.collection.sort import (
+    accuracy_interval,
+    calibration_error,
+    describe,
+    fit_temperature,
+    softmax,
+    sort_collection,
+)
 from mofore.errors import UserError
 from tests.helpers.collections import write_collection
 
@@ -173,7 +180,25 @@ def test_if_all_are_right_the_interval_still_has_a_width(tmp_path: Path) -> None
     expected = sort_collection(table, tmp_path / "labels.csv").expected
     assert expected is not None
     assert expected.accuracy == expected.high == 1
-    assert 0.8 < expected.low < 0.9  # Wilson: 24 of 24
+    assert 0.7 < expected.low < 0.75  # Wilson: all of 24 / (1 + 10 / 9), by t
+
+
+def test_the_interval_ends_where_the_share_would_be_unlikely() -> None:
+    """Wilson's definition: at both ends, the share lies t standard errors away."""
+    hit_N = np.array([1, 1, 1, 0] * 10, bool)
+    mean, low, high = accuracy_interval(hit_N, np.arange(40).astype(str), folds=10)
+    assert mean == 0.75
+    count = 39 / (1 + 10 / 9)  # of independent videos: n - 1 for the unbiased variance
+    for end in (low, high):
+        assert abs(mean - end) == pytest.approx(2.0227 * np.sqrt(end * (1 - end) / count), rel=1e-3)
+
+
+def test_videos_of_a_group_that_agree_widen_the_interval() -> None:
+    hit_N = np.repeat(np.array([1, 1, 1, 0] * 5, bool), 4)
+    alone = accuracy_interval(hit_N, np.arange(80).astype(str), folds=10)
+    together = accuracy_interval(hit_N, np.repeat(np.arange(20), 4).astype(str), folds=10)
+    assert together[1] < alone[1] < alone[2] < together[2]
+    assert accuracy_interval(hit_N, np.zeros(80).astype(str), folds=2)[1:] == (0, 1)
 
 
 def test_a_class_of_one_group_counts_as_wrong(tmp_path: Path) -> None:
