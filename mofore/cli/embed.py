@@ -56,9 +56,10 @@ def embed(
     else:
         from mofore.collection.embed import embed_to_table
         from mofore.collection.health import health
+        from mofore.collection.table import read_videos
 
         done = embed_to_table(paths, out, **options)
-        few = 0 < done.added <= FEW - done.kept
+        few = done.added > 0 and len(read_videos(out)) <= FEW
         found = health(out, few, quiet) if as_json or not quiet else None
     if as_json:
         print_json(asdict(done) | ({"health": found.as_json()} if found else {}))

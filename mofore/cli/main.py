@@ -4,7 +4,8 @@ A verb is a module of this room with a function of its name, whose docstring and
 library when they run, because torch and pandas take seconds, and `--help` should not.
 
 Exit status: 0; 1 for an error that the user can resolve, which is one line on stderr; 2 for a command line that is
-wrong; 130 after Ctrl-C, 143 after SIGTERM; 141 if the reader of the output has gone, as in `mofore search ... | head`.
+wrong; 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP; 141 if the reader of the output has gone, as in
+`mofore search ... | head`.
 """
 
 import mofore.runtime.openmp  # noqa: F401 # must come before anything that imports torch
@@ -42,7 +43,7 @@ from mofore.cli import (
     surprise,
     sweep,
 )
-from mofore.errors import StoppedError, UserError, no_space, run_stage
+from mofore.errors import UserError, no_space, run_stage
 
 VERBS: dict[str, tuple[ModuleType, ...]] = {  # by the panel of `mofore --help` that lists them
     "Your own videos": (embed, search, duplicates, sort, surprise, explore, export),
@@ -131,7 +132,9 @@ def _prepare() -> None:
         Path.cwd()
     except FileNotFoundError:
         raise UserError("this folder has been deleted: change to another one") from None
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
+            signal.signal(number, _stop)
     for word in sys.argv[1:]:
         if not word.isascii() and any("\udc80" <= letter <= "\udcff" for letter in word):
             raise UserError(f"{word!a}: this name is not UTF-8: rename the file or folder")
@@ -139,7 +142,7 @@ def _prepare() -> None:
 
 def _stop(number: int, _: object) -> None:
     """End as Ctrl-C does, so that temporary files are removed."""
-    raise StoppedError("", number)
+    raise SystemExit(128 + number)  # which no `except Exception` of a library takes for its own
 
 
 def main() -> None:

@@ -19,7 +19,8 @@ ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 def print_json(result: dict[str, Any]) -> None:
     """Print a result as one JSON object on stdout. Numbers that are not finite become null."""
-    print(json.dumps(_plain(result), allow_nan=False, ensure_ascii=False))
+    utf_8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(_plain(result), allow_nan=False, ensure_ascii=not utf_8))
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -36,6 +36,8 @@ MIN_CHANGE = 2.0  # gray levels, root of the mean square; less is noise of the e
 SCALING, TURN = 0.35, 0.2  # by which an alignment may scale and shear; more is no crop, but chance
 ECC_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-3)
 BLUR = 5  # pixels, odd, before alignment
+MOST_LONGER = 1.5  # times as long as its copy; see `Verifier`
+AT_ONCE = 30.0  # seconds of a video whose frames are read at once
 Candidate = tuple[int, int, bool]  # rows of two videos, and whether the second one is mirrored
 Score = tuple[float, bool]  # of a pair, and whether it is one of changes
 
@@ -56,7 +58,7 @@ class Verifier:
             few = {
                 video
                 for (i, j, _), found in zip(pairs, aligned, strict=True)
-                if found and min(self.windows_V[i], self.windows_V[j]) < MOMENTS
+                if found and self._to_be_opened(i, j)
                 for video in (i, j)
             }
             todo = sorted(few - self.opened.keys())
@@ -73,7 +75,7 @@ class Verifier:
             return 0.0, False
         i, j, mirrored = pair
         a_MSS, b_MSS = self.moments_VMSS[i], self.moments_VMSS[j]
-        if min(self.windows_V[i], self.windows_V[j]) < MOMENTS:
+        if self._to_be_opened(i, j):
             a_opened, b_opened = self.opened[i], self.opened[j]
             if a_opened is not None and b_opened is not None:
                 a_MSS, b_MSS = a_opened, b_opened
@@ -81,11 +83,20 @@ class Verifier:
         agreement = changes_agree(a_MSS, mirror(b_MSS, mirrored), warp_23)
         return (correlation, False) if agreement is None else (max(0.0, min(correlation, agreement)), True)
 
+    def _to_be_opened(self, i: int, j: int) -> bool:
+        """Whether the table has too few pictures of one of them; if lengths differ much, they are no copies anyway."""
+        short, long = sorted((self.end_V[i], self.end_V[j]))
+        return bool(min(self.windows_V[i], self.windows_V[j]) < MOMENTS and long <= MOST_LONGER * short)
+
     def _open(self, video: int) -> PictureArray | None:
         """Pictures that are evenly spread over a video, read from its file; None if it cannot be read."""
-        end_s = float(self.end_V[video])
+        file, end_s = Path(self.files[video]), float(self.end_V[video])
         try:
-            pictures = read_moment(Path(self.files[video]), 0.0, end_s, MOMENTS / end_s, height=2 * SIDE)
+            if end_s <= AT_ONCE:
+                pictures = read_moment(file, 0.0, end_s, MOMENTS / end_s, height=2 * SIDE)
+            else:  # whose frames would need much memory
+                starts = (np.arange(MOMENTS) * end_s / MOMENTS).tolist()
+                pictures = [read_moment(file, at, at + 1, 1, height=2 * SIDE)[0] for at in starts]
         except UserError:
             return None
         gray = [np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8) for picture in pictures]

@@ -6,10 +6,12 @@ its pictures, see duplicate_check.py.
 
 **The threshold** is chosen from the measured background: the scores of pairs whose videos are not among the NEAR
 nearest of each other, but come soon after. They are as alike as different videos of this collection are, and seldom
-copies, since copies come first. The upper tenth of their z = artanh(score) is taken for an exponential tail (a
+copies, since copies come first. Pairs within a cluster are left out, since a video may have many copies: clusters are
+what pairs with USUAL scores connect. The upper tenth of z = artanh(score) is taken for an exponential tail (a
 peaks-over-threshold model; its scale is from the median excess, which a few copies hardly change). The threshold is the
-score that FALSE_PAIRS of all tested pairs are expected to exceed by chance. Clips of one recording in which the same
-motion is repeated in step may exceed it as well; to a split, they are leaks all the same.
+score that FALSE_PAIRS of all tested pairs are expected to exceed by chance, at least LEAST: below, less than a quarter
+of what changes is common to both. Clips of one recording in which the same motion is repeated in step may exceed it as
+well; to a split, they are leaks all the same.
 
 Shapes: V videos, D feature dimensions, S side of a picture, C pixels of a coarse picture, K neighbours.
 """
@@ -22,6 +24,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from mofore.collection.duplicate_check import Candidate, FloatArray, PictureArray, Score, Verifier, mirror, shrink
 from mofore.collection.listing import Files, read_rows
@@ -37,8 +41,10 @@ COARSE = 16  # side of the pictures by which neighbours are looked for, in pixel
 NEAR, DEEP = 5, 5  # a pair is tested if one is among the NEAR nearest of the other; background: the DEEP next ones
 MAX_BACKGROUND = 10_000  # pairs that are drawn for the background
 MIN_BACKGROUND = 100  # with fewer scores above 0, the threshold is USUAL
+ALL_PAIRS = 20  # identical files of which all pairs are named
 FALSE_PAIRS = 1.0  # expected in the whole collection
 TAIL = 0.9  # quantile of the background's scores above 0 at which its tail begins
+LEAST = 0.5  # threshold
 USUAL = {True: 0.7, False: 0.98}  # thresholds for pairs with and without change; about those of UCF101
 
 
@@ -112,7 +118,8 @@ def find_duplicates(
     u_VD = unit(standardise(videos.x_NE, np.ones(len(videos), bool)))
     verify = Verifier(table, videos.rows, quiet)
     near, deep = _candidates(u_VD, verify.middle_VSS)
-    found, background = verify(near), verify(deep) if threshold is None else []
+    found = verify(near)
+    background = verify(_apart(deep, near, found, len(names))) if threshold is None else []
     limit = {
         moves: _threshold(background, moves, len(near)) if threshold is None else threshold for moves in (True, False)
     }
@@ -137,14 +144,28 @@ def find_duplicates(
     return Duplicates(pairs, limit[True], limit[False], len(near), len(background))
 
 
+def _apart(pairs: list[Candidate], near: list[Candidate], scores: list[Score], videos: int) -> list[Candidate]:
+    """The pairs whose videos are not in one cluster; scores of `near` from USUAL on connect videos."""
+    linked = [(i, j) for (i, j, _), (score, moves) in zip(near, scores, strict=True) if score >= USUAL[moves]]
+    rows, columns = np.array(linked, int).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(linked)), (rows, columns)), shape=(videos, videos))
+    _, cluster_V = connected_components(graph, directed=False)
+    return [(i, j, mirrored) for i, j, mirrored in pairs if cluster_V[i] != cluster_V[j]]
+
+
 def _same_bytes(videos: pd.DataFrame) -> set[tuple[str, str]]:
-    """Pairs of files with the same bytes. Only files of equal size are read."""
+    """Pairs of files with the same bytes; of more than ALL_PAIRS, each with the first. Only files of equal size are
+    read."""
     same_size = videos[videos.duplicated("size", keep=False) & (videos["size"] > 0)].file.tolist()
     by_hash: dict[str, list[str]] = {}
     for file in hash_files(Path("/"), same_size, worker_count(-1)) if same_size else []:
         if file.blake2b:  # empty: the file is gone
             by_hash.setdefault(file.blake2b, []).append(file.path)
-    return {pair for files in by_hash.values() for pair in combinations(sorted(files), 2)}
+    found: set[tuple[str, str]] = set()
+    for files in by_hash.values():
+        first, *others = sorted(files)
+        found |= set(combinations([first, *others], 2)) if len(files) <= ALL_PAIRS else {(first, one) for one in others}
+    return found
 
 
 def _sides(splits: Path | Sequence[Path], files: list[str]) -> dict[str, str]:
@@ -166,14 +187,25 @@ def _sides(splits: Path | Sequence[Path], files: list[str]) -> dict[str, str]:
                 )
         sides = {file: by_path.get(file, ("", 0))[0] for file in files}
     else:
-        folders = [Path(os.path.abspath(folder)) for folder in splits]
+        folders = [os.path.abspath(folder) for folder in splits]
         if len(set(folders)) < 2:
             raise UserError("a split has two sides: give two different folders, or a CSV file with path and split")
-        sides = {file: next((str(folder) for folder in folders if folder in Path(file).parents), "") for file in files}
-    if not any(sides.values()):
+        sides = {file: _side_by_folder(file, folders) for file in files}
+    if len(named := {side for side in sides.values() if side}) < 2:
         where = splits if isinstance(splits, Path) else ", ".join(map(str, splits))
-        raise UserError(f"{where}: names none of the videos of the table: check the paths")
+        side = f"only videos of '{named.pop()}'" if named else "none of the videos"
+        raise UserError(f"{where}: names {side} of the table, but a split has two sides: check the paths")
     return sides
+
+
+def _side_by_folder(file: str, folders: list[str]) -> str:
+    """The folder that a file is in, the innermost of those that are; empty if there is none."""
+    within = [
+        folder
+        for folder in folders
+        if {Path(folder), Path(os.path.realpath(folder))} & {*Path(file).parents, *Path(os.path.realpath(file)).parents}
+    ]
+    return max(within, key=len, default="")
 
 
 def _candidates(u_VD: FloatArray, middle_VSS: PictureArray) -> tuple[list[Candidate], list[Candidate]]:
@@ -213,4 +245,4 @@ def _threshold(background: list[Score], of_changes: bool, tested: int) -> float:
     excess = z[z > start] - start
     expected = tested * len(excess) / len(background)  # pairs beyond the start of the tail
     scale = np.median(excess) / np.log(2)
-    return float(np.tanh(start + scale * np.log(max(1.0, expected / FALSE_PAIRS))))
+    return max(LEAST, float(np.tanh(start + scale * np.log(max(1.0, expected / FALSE_PAIRS)))))

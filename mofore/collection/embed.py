@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mofore.collection.embed_file import FileTask, embed_part, read_part
+from mofore.collection.embed_file import PASSING, FileTask, embed_part, read_part
 from mofore.collection.encoder import SHIPPED, EncoderFacts, describe_encoder
 from mofore.collection.table import Recipe, read_recipe, read_rows, read_videos, write_table
 from mofore.errors import UserError
@@ -35,6 +35,7 @@ FloatArray = npt.NDArray[np.float32]
 WINDOW, STEP = 2.0, 1.0  # seconds
 MAX_WINDOW = 600.0  # seconds, since the frames of a window are in memory: 0.5 GB at 25 a second
 MAX_STEP = 86400.0  # seconds
+NEVER = -1  # size and time of no file
 TIMEOUT = 60.0  # seconds without a frame after which a video is given up
 
 
@@ -90,16 +91,17 @@ def find_videos(paths: Sequence[str | Path]) -> list[Path]:
             found.update(_absolute(video) for video in videos)
     if not found:
         raise UserError("no video: give files, folders or patterns, such as 'videos/**/*.mp4'")
-    return sorted(found)
+    return sorted(found, key=str)  # as rows are merged
 
 
 def _absolute(video: Path) -> Path:
+    path = os.path.abspath(video)  # without `..`: each video has one name
     try:
-        str(video).encode()
+        path.encode()
     except UnicodeEncodeError:
-        name = ascii(str(video))
+        name = ascii(path)
         raise UserError(f"{name}: this name is not UTF-8, which a table cannot hold: rename the file") from None
-    return Path(os.path.abspath(video))  # without `..`: each video has one name
+    return Path(path)
 
 
 def embed_to_table(
@@ -117,8 +119,9 @@ def embed_to_table(
     """Embed videos of any length, and their windows; memory does not depend on the lengths.
 
     If the table exists, only videos are embedded that are not in it, or that have changed since by size or time; others
-    stay in it. Of a run that was stopped, finished videos are kept. The bytes of the table depend only on the videos,
-    their paths and times, on the parameters here, and on the versions of the libraries.
+    stay in it. Videos that failed for a reason that may have passed are tried again. Of a run that was stopped,
+    finished videos are kept. The bytes of the table depend only on the videos, their paths and times, on the parameters
+    here, and on the versions of the libraries.
 
     Args:
         paths: see `find_videos`.
@@ -285,10 +288,12 @@ def _key(file: Path, recipe: Recipe) -> str:
 
 
 def _known(out: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of the videos in a table, by path."""
+    """Size and time of the videos in a table, by path; NEVER if the next attempt may be better than the last."""
     if not out.exists():
         return {}
     rows = read_videos(out)
+    again = (rows.frames == 0) & rows.reason.str.contains("|".join(PASSING))
+    rows.loc[again, ["size", "modified"]] = NEVER
     return dict(zip(rows.file, zip(rows["size"].astype(int), rows.modified.astype(int), strict=True), strict=True))
 
 

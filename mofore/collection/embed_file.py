@@ -27,6 +27,7 @@ from mofore.utils.files import writing
 
 FloatArray = npt.NDArray[np.float32]
 TOO_SHORT = "shorter than a clip"
+PASSING = ("^no frame for .* s, given up", "^the decoder crashed", "Permission denied")  # reasons that may pass
 
 
 @dataclass(frozen=True)

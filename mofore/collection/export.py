@@ -90,7 +90,8 @@ def export(
     config = describe(encoder)
     out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
+    place = out if out.is_dir() else out.parent  # `out` may be a disk of its own
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=place) as temporary:
         part = Path(temporary)
         try:
             save_encoder(part, encoder.network, encoder.name, encoder.clip)

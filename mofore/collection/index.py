@@ -4,7 +4,8 @@ The index is a folder beside the table, `TABLE.index`, with two files for each k
 `KIND.npz` with the scale of the features and the state of the table. It is made when it is first needed, and anew when
 the table has changed. K-means divides the rows into lists (Sivic and Zisserman, "Video Google", 2003), in which 8 bits
 stand for each feature (Douze et al., "The Faiss library", 2024). A query is compared with the rows of the LISTS_PROBED
-lists whose centres are nearest to it. faiss maps the file into memory, so of the other lists nothing is read.
+lists whose centres are nearest to it. faiss maps the file into memory, so of the other lists nothing is read. While the
+index is made it is in memory: a byte for each feature of a row, up to twice that while it grows.
 
 Shapes: N rows, D feature dimensions, S rows from which lists are learned, K candidates.
 """
@@ -22,7 +23,7 @@ import pyarrow as pa
 
 from mofore.collection.output import replacing
 from mofore.collection.table import group_starts, read_groups
-from mofore.collection.vectors import PLACE, Block, fit_scale, no_rows, read_blocks, scaled_unit
+from mofore.collection.vectors import PLACE, Block, count_rows, fit_scale, no_rows, read_blocks, scaled_unit
 from mofore.embedding.geometry import Scale
 from mofore.errors import UserError
 from mofore.utils.progress import progress, tell
@@ -43,9 +44,9 @@ def has_faiss() -> bool:
 
 def indexed_scores(
     table: Path, kind: str, q_D: FloatArray, candidates: int, quiet: bool
-) -> tuple[pa.Table, FloatArray]:
+) -> tuple[pa.Table, FloatArray] | None:
     """Place, columns PLACE, and similarity with the query, of the rows that are most like it, as far as the index finds
-    them. Similarities are those of rounded features, to about 0.01.
+    them; None if the table was replaced meanwhile. Similarities are those of rounded features, to about 0.01.
 
     Args:
         table: the Parquet file; its index is made if there is none, or not of this state of the table.
@@ -71,18 +72,22 @@ def indexed_scores(
     except RuntimeError:
         raise UserError(f"{file}: damaged: delete it, and search again") from None
     index.nprobe = LISTS_PROBED
-    score_1K, row_1K = index.search(scaled_unit(q_D[None].astype(np.float32), scale), candidates)
-    row_K, score_K = row_1K[0], score_1K[0]
+    score_1K, row_1K = index.search(scaled_unit(q_D[None].astype(np.float32), scale), min(candidates, index.ntotal))
+    row_K, score_K = row_1K[0], np.clip(score_1K[0], -1, 1)
     found_K = row_K >= 0  # -1 stands for none, where the lists have fewer rows
     order = np.argsort(row_K[found_K], kind="stable")
-    return _places(table, row_K[found_K][order]), score_K[found_K][order]
+    try:
+        places = _places(table, row_K[found_K][order])
+    except (IndexError, ValueError):  # the table has fewer groups or rows than before
+        places = None
+    return (places, score_K[found_K][order]) if places and _scale_of(folder, table, kind) else None
 
 
 def _scale_of(folder: Path, table: Path, kind: str) -> Scale | None:
     """The scale of an index; None if there is no index of this state of the table."""
     try:
         with np.load(folder / f"{kind}.npz") as kept:
-            if kept["state"].tolist() == _state(table) and (folder / f"{kind}.faiss").exists():
+            if kept["state"].tolist() == _state(table) and os.access(folder / f"{kind}.faiss", os.R_OK):
                 return Scale(kept["mean_D"], kept["std_D"])
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # none, or damaged
         pass
@@ -98,14 +103,15 @@ def _make(folder: Path, table: Path, kind: str, quiet: bool) -> Scale:
     """Make the index of a kind of rows; return its scale."""
     import faiss
 
-    state, starts = _state(table), group_starts(table)
-    rows = int(starts[-1])
+    state, groups, rows = _state(table), len(group_starts(table)) - 1, count_rows(table, kind)
+    if not rows:
+        raise no_rows(table, kind)
     lists = max(1, int(LISTS_PER_ROOT * rows**0.5))
     if not quiet:
         tell(f"search: {rows:,} rows: making an index once, in {folder}; --exact reads all rows instead")
 
     def blocks(what: str) -> Iterator[Block]:
-        yield from progress(read_blocks(table, kind), len(starts) - 1, what, "block", hidden=quiet)
+        yield from progress(read_blocks(table, kind), groups, what, "block", hidden=quiet)
 
     sample: list[FloatArray] = []
     rng = np.random.default_rng(0)
@@ -117,8 +123,7 @@ def _make(folder: Path, table: Path, kind: str, quiet: bool) -> Scale:
             yield block.x_ND
 
     scale = fit_scale(sampled())
-    if scale is None:
-        raise no_rows(table, kind)
+    assert scale is not None  # as there are rows
     learned_SD = scaled_unit(np.concatenate(sample), scale)
     sample.clear()
     index = _learn(learned_SD if len(learned_SD) else scaled_unit(scale.mean_D[None].astype(np.float32), scale), lists)

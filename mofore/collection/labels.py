@@ -19,11 +19,15 @@ GIVEN, PREDICTED = "given", "predicted"  # values of column `source`
 
 @dataclass(frozen=True)
 class Row:
-    """What the CSV says of a video: its label and group, empty where it gives none, and the line."""
+    """What the CSV says of a video: its label and group, empty where it gives none, and the line.
+
+    If the line is a prediction of `mofore sort`, its label is left out.
+    """
 
     label: str
     group: str
     line: int
+    is_prediction: bool = False
 
 
 def read_labels(path: Path, files: Sequence[str]) -> dict[str, Row]:
@@ -48,8 +52,8 @@ def read_labels(path: Path, files: Sequence[str]) -> dict[str, Row]:
         if file is None:
             unknown.append(f"{clean(cells['path'])} (line {line})")
             continue
-        is_label = clean(cells.get("source", "")).lower() != PREDICTED
-        row = Row(clean(cells["label"]) if is_label else "", clean(cells.get("group", "")), line)
+        predicted = clean(cells.get("source", "")).lower() == PREDICTED
+        row = Row("" if predicted else clean(cells["label"]), clean(cells.get("group", "")), line, predicted)
         earlier = found.get(file, row)
         for what, one, other in (("label", earlier.label, row.label), ("group", earlier.group, row.group)):
             if one and other and one != other:
@@ -58,7 +62,7 @@ def read_labels(path: Path, files: Sequence[str]) -> dict[str, Row]:
                     f"{path}: line {line}: '{name}' has {what} '{other}', but '{one}' in line {earlier.line}: remove "
                     "one of the lines"
                 )
-        found[file] = Row(row.label or earlier.label, row.group or earlier.group, earlier.line)
+        found[file] = Row(row.label or earlier.label, row.group or earlier.group, earlier.line, row.is_prediction)
     if unknown:
         raise UserError(
             f"{path}: {counted(len(unknown), 'video is', 'videos are')} not in the table: {some_names(unknown, 3)}: "

@@ -7,6 +7,7 @@ import csv
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path, PurePath
 
 from mofore.errors import UserError
@@ -52,6 +53,8 @@ class Files:
                 for normal in (os.path.normpath, os.path.realpath):
                     if file := self.by_path.get(clean(normal(base / written))):
                         return [file]
+        if any(os.path.lexists(base / text) for base in self.bases):
+            return []  # another file, which the collection does not have
         parts = PurePath(os.path.normpath(clean(text))).parts
         same_name = self.by_name.get(PurePath(*parts).name, [])
         return [self.by_path[file] for file in same_name if PurePath(file).parts[-len(parts) :] == parts]
@@ -71,8 +74,7 @@ def read_rows(path: Path, column: str) -> Iterator[tuple[int, dict[str, str]]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             delimiter = max(DELIMITERS, key=first.count)  # of equals the first
-            file.seek(0)
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            reader = csv.reader(chain([first], file), delimiter=delimiter, strict=True)
             header = [clean(cell).lower() for cell in next(reader, [])]
             if not header:
                 raise UserError(f"{path}: is empty: its first line must be path,{column}")

@@ -22,6 +22,7 @@ from mofore.collection.index import has_faiss, indexed_scores
 from mofore.collection.table import VIDEO, WINDOW, Recipe, group_starts, groups_with, read_groups, read_recipe
 from mofore.collection.vectors import PLACE, exact_scores
 from mofore.errors import UserError
+from mofore.utils.progress import tell
 
 FloatArray = npt.NDArray[np.float32]
 EXACT_ROWS = 1_000_000  # of all kinds, up to which all are compared
@@ -95,14 +96,28 @@ def search(
         q_D = _embed(table, recipe, query, start_s, end_s, encoder)
     own, without = _names(query), (0.0, EVER) if other_files else (start, end)
     if not exact and group_starts(table)[-1] > EXACT_ROWS and has_faiss():
-        hits = _best(*indexed_scores(table, kind, q_D, max(CANDIDATES, 8 * k), quiet), k, own, without)
+        hits = _by_index(table, kind, q_D, k, own, without, quiet)
         if len(hits) == k:
             return hits  # else too many candidates overlap each other or the query
     return _best(*exact_scores(table, kind, q_D), k, own, without)
 
 
+def _by_index(
+    table: Path, kind: str, q_D: FloatArray, k: int, own: set[str], without: tuple[float, float], quiet: bool
+) -> list[Hit]:
+    """The best moments by the index; none if it cannot be made, or the table was replaced meanwhile."""
+    try:
+        found = indexed_scores(table, kind, q_D, max(CANDIDATES, 8 * k), quiet)
+    except OSError as error:
+        if not quiet:
+            tell(f"search: no index can be made beside {table} ({error.strerror}): comparing all rows, as with --exact")
+        return []
+    return _best(*found, k, own, without) if found else []
+
+
 def _query_in_table(table: Path, query: Path, start_s: float | None, end_s: float | None) -> FloatArray | None:
-    """The features of the query, [D], by its rows of the table; None if it has none, or its file has changed.
+    """The features of the query, [D], by its rows of the table; None if it has none for that, or its file has
+    changed.
 
     Raises:
         UserError: the query is neither in the table nor on the disk, has no embedding, or no such part.
@@ -122,6 +137,8 @@ def _query_in_table(table: Path, query: Path, start_s: float | None, end_s: floa
         return np.asarray(whole["embedding"], np.float32)
     start, end = start_s or 0.0, EVER if end_s is None else end_s
     windows = [row for row in rows if row["kind"] == WINDOW and row["start_s"] < end and row["end_s"] > start]
+    if not windows and start < whole["end_s"]:
+        return None  # between two windows, or after the last
     if not windows:
         raise UserError(f"{query}: ends at {whole['end_s']:.1f} s, before the part that starts at {start:g} s")
     overlap_N = np.array([min(row["end_s"], end) - max(row["start_s"], start) for row in windows])

@@ -99,18 +99,27 @@ def sort_collection(table: Path, labels_csv: Path, out: Path | None = None, seed
         seed: of the folds of cross-validation.
 
     Raises:
-        UserError: a file cannot be read; there are no labels, or of one class only.
+        UserError: a file cannot be read; there are no labels, or of one class only; `out` has labels that would be
+            lost.
     """
     if out:
         check_output(out, ".csv", labels_csv)
     listed = read_videos(table)
     rows = read_labels(labels_csv, listed.file.tolist())
+    if out:
+        _keep_labels(out, rows, listed.file.tolist())
     videos = read_collection(table, VIDEO, cells=True)
     file_M, embedded = videos.rows.file.to_numpy(str), set(videos.rows.file)
     notes: list[str] = []
     unused = [file for file, row in rows.items() if row.label and file not in embedded]
     if unused:
         notes.append(f"{counted(len(unused), 'label')} of videos without embedding not used: {some_names(unused, 3)}")
+
+    if predicted := sum(row.is_prediction for row in rows.values()):
+        notes.append(
+            f"{counted(predicted, 'row is', 'rows are')} predicted and no label: write 'given' as the source of those "
+            "that you have corrected"
+        )
 
     label_M = np.array([rows[file].label if file in rows else "" for file in file_M])
     given_M = label_M != ""
@@ -156,6 +165,18 @@ def describe(result: SortResult) -> list[str]:
             f"{counted(expected.groups, 'group')} of {counted(expected.videos, 'labelled video')}"
         )
     return lines + [f"note: {note}" for note in result.notes]
+
+
+def _keep_labels(out: Path, rows: dict[str, Row], files: list[str]) -> None:
+    """Raise UserError if the output would replace labels that were given in it, and are not among those read."""
+    try:
+        earlier = read_labels(out, files) if out.exists() else {}
+    except UserError:
+        return  # not of this collection
+    lost = [file for file, row in earlier.items() if row.label and not (file in rows and rows[file].label)]
+    if lost:
+        what = counted(len(lost), "label is", "labels are")
+        raise UserError(f"{out}: {what} only in this file: {some_names(lost, 2)}: read it instead, or write to another")
 
 
 def softmax(log_MC: Doubles) -> Doubles:

@@ -52,6 +52,11 @@ def read_blocks(table: Path, kind: str) -> Iterator[Block]:
         first += len(group)
 
 
+def count_rows(table: Path, kind: str) -> int:
+    """Number of rows of a kind, with or without an embedding."""
+    return sum(int((group["kind"].to_numpy() == kind).sum()) for group in read_groups(table, ["kind"]))
+
+
 def fit_scale(blocks: Iterable[FloatArray]) -> Scale | None:
     """As `geometry.fit_scale`, in one pass over embeddings [N, D]. A single row has no scale: it is left as it is.
 

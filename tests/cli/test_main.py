@@ -213,7 +213,7 @@ def test_experiments_get_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_stopped_verb_removes_its_temporary_files(tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "mofore.cli.main", "export", "--out", str(tmp_path / "encoder")]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:

@@ -147,13 +147,15 @@ def test_embed_passes_its_options_on(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr("mofore.collection.embed.embed_to_table", embed)
     monkeypatch.setattr("mofore.collection.dataframe.embed_to_npz", embed)
     monkeypatch.setattr(
-        "mofore.collection.health.health", lambda _, duplicates: Health(3, 0.5, {"/x.avi": "empty"}, {}, [], [], [])
+        "mofore.collection.health.health", lambda *_: Health(3, 0.5, {"/x.avi": "empty"}, {}, [], [], [])
     )
+    monkeypatch.setattr("mofore.collection.table.read_videos", lambda _: [None] * 3)
     done = run("embed", "a", "b", "--window", 4, "--step", 2, "--workers", 1, "--backend", "dask", "--device", "cuda")
     assert done.exit_code == 0, done.exception
     assert "2 videos embedded in 3.0 s, 1 already there" in done.output
     assert "3 videos, 30.0 minutes" in done.output
     options = {"encoder": "shipped", "window": 4.0, "step": 2.0, "workers": 1, "backend": "dask", "device": "cuda"}
+    options["quiet"] = False
     assert got == [(["a", "b"], Path("embeddings.parquet"), options)]
     assert run("embed", "a", "--quiet").output == ""
     found = result("embed", "a")
@@ -225,7 +227,7 @@ def test_export_passes_formats_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 def test_explore(monkeypatch: pytest.MonkeyPatch) -> None:
     got: list[Any] = []
-    monkeypatch.setattr("mofore.collection.explore.explore", lambda *words: got.append(words))
+    monkeypatch.setattr("mofore.collection.explore.explore", lambda *words, quiet: got.append(words))
     assert run("explore").output == "explore: see explore.html\n"
     assert run("explore", "--in", "t", "--out", "x.html", "--quiet").output == ""
     assert result("explore") == {"out": "explore.html"}

@@ -114,7 +114,7 @@ def test_the_threshold_decides(tmp_path: Path) -> None:
         find_duplicates(table, threshold=1.5)
 
 
-@pytest.mark.parametrize("spread", [0.05, 0.15, 0.3])
+@pytest.mark.parametrize("spread", [0.07, 0.15, 0.3])
 def test_as_many_false_pairs_as_expected_exceed_the_threshold(spread: float) -> None:
     """Scores of different pairs whose z has an exponential tail: about FALSE_PAIRS of those tested exceed it."""
     rng = np.random.default_rng(3)
@@ -131,6 +131,20 @@ def test_a_few_copies_in_the_background_hardly_move_the_threshold() -> None:
     clean = [(float(np.tanh(value)), True) for value in z]
     limit = duplicates._threshold(clean, True, 10_000)
     assert abs(duplicates._threshold(clean[:-10] + [(1.0, True)] * 10, True, 10_000) - limit) < 0.05
+
+
+def test_the_threshold_has_a_floor() -> None:
+    background = [(float(np.tanh(z)), True) for z in np.random.default_rng(3).exponential(0.02, 2000)]
+    assert duplicates._threshold(background, True, 10_000) == duplicates.LEAST
+
+
+def test_many_copies_of_a_video_are_no_background() -> None:
+    """Of 8 copies each is among the 5 nearest of some; the others are in one cluster with it."""
+    near = [(i, i + step, False) for i in range(8) for step in (1, 2) if i + step < 8] + [(8, 9, False)]
+    scores = [(0.95, True)] * (len(near) - 1) + [(0.3, True)]
+    deep = [(0, 5, False), (1, 7, False), (0, 8, False), (8, 9, False)]
+    assert duplicates._apart(deep, near, scores, 10) == [(0, 8, False), (8, 9, False)]
+    assert duplicates._apart(deep, [], [], 10) == deep
 
 
 def test_files_of_the_same_bytes_are_found_even_if_they_are_no_videos(tmp_path: Path) -> None:
@@ -199,6 +213,7 @@ def test_bad_splits_get_one_line(tmp_path: Path) -> None:
     (tmp_path / "no-split.csv").write_text("path,label\na.mp4,x\n")
     (tmp_path / "others.csv").write_text("path,split\nz.mp4,train\n")
     (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "half.csv").write_text("path,split\n/v/a.mp4,train\n/elsewhere/b2.mp4,test\n")
     (tmp_path / "both.csv").write_text("path,split\n/v/a.mp4,train\n/v/b.mp4,train\na.mp4,test\n")
     bad: list[tuple[Path | list[Path], str]] = [
         (tmp_path / "none.csv", "none.csv: no such file"),
@@ -206,6 +221,8 @@ def test_bad_splits_get_one_line(tmp_path: Path) -> None:
         (tmp_path / "others.csv", "others.csv: names none of the videos"),
         (tmp_path / "empty.csv", "empty.csv: is empty"),
         (tmp_path / "both.csv", "line 4: 'a.mp4' has split 'test', but 'train' in line 2"),
+        (tmp_path / "half.csv", "names only videos of 'train' of the table, but a split has two sides"),
+        ([Path("/v"), Path("/w")], "names only videos of '/v'"),
         ([tmp_path], "give two different folders"),
         ([tmp_path / "x", tmp_path / "y"], "x, .*y: names none of the videos"),
     ]

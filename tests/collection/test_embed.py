@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import mofore
+from mofore.collection import embed_file
 from mofore.collection.dataframe import embed_to_npz
 from mofore.collection.embed import embed_query, embed_to_table, find_videos
 from mofore.collection.embed_file import FileTask
@@ -21,8 +23,11 @@ from mofore.collection.encoder import open_encoder
 from mofore.collection.table import read_collection, read_groups, read_recipe, read_videos
 from mofore.config import Clip
 from mofore.errors import UserError
+from mofore.frames.child import ChildLostError
 from mofore.method.encoders import build_encoder, save_encoder
 from tests.helpers.video_files import write_video
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -100,22 +105,23 @@ def test_only_what_is_new_is_embedded_and_the_bytes_are_those_of_one_run(videos:
     assert not list(tmp_path.glob(".*")), "no part is left behind"
 
 
-def test_a_killed_run_goes_on_with_what_is_finished(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_goes_on_with_what_is_finished(tmp_path: Path, number: signal.Signals) -> None:
     folder = tmp_path / "videos"
-    for number in range(6):
-        write_video(folder / f"{number}.avi", 400, (320, 240))
+    for name in "abcdef":
+        write_video(folder / f"{name}.avi", 400, (320, 240))
     out, undisturbed = tmp_path / "t.parquet", tmp_path / "u.parquet"
-    code = "import sys; from pathlib import Path; from mofore.collection.embed import embed_to_table\n"
-    code += f"if __name__ == '__main__': embed_to_table([{str(folder)!r}], Path({str(out)!r}), workers=1)"
-    run = subprocess.Popen([sys.executable, "-c", code])
+    command = [sys.executable, "-m", "mofore.cli.main", "embed", str(folder), "--out", str(out), "--workers", "1"]
+    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     parts = tmp_path / ".t.parquet.parts"
     end = time.monotonic() + 120
     while len(list(parts.glob("*.arrow"))) < 2:
         assert time.monotonic() < end, "no part after two minutes"
         assert run.poll() is None, "ended before it could be killed"
         time.sleep(0.02)
-    run.send_signal(signal.SIGKILL)
-    run.wait()
+    run.send_signal(number)
+    said = run.communicate(timeout=60)
+    assert (run.returncode, *said) == (-number if number == signal.SIGKILL else 128 + number, "", "")
     finished = len(list(parts.glob("*.arrow")))
     assert not out.exists()
     assert 2 <= finished < 6
@@ -124,6 +130,30 @@ def test_a_killed_run_goes_on_with_what_is_finished(tmp_path: Path) -> None:
     assert len(times) == finished
     embed_to_table([folder], undisturbed, workers=1)
     assert out.read_bytes() == undisturbed.read_bytes()
+
+
+def test_a_video_whose_decoder_crashed_is_tried_again(videos: Path, tmp_path: Path) -> None:
+    work = embed_file.work_in_child
+
+    def crash(what: Any, task: FileTask, *words: Any, **options: Any) -> Any:
+        if task.file.name == "one.avi":
+            raise ChildLostError("the decoder crashed (signal 9, SIGKILL)")
+        return work(what, task, *words, **options)
+
+    both, out = [videos / "a", videos / "b"], tmp_path / "t.parquet"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embed_file, "work_in_child", crash)
+        assert "crashed" in embed_to_table(both, out, workers=1).unreadable[str(videos / "a" / "one.avi")]
+    assert embed_to_table(both, out, workers=1).added == 1
+    assert read_collection(out, "video").rows.frames.tolist() == [60, 110]
+    assert embed_to_table(both, out, workers=1).added == 0
+
+
+def test_rows_are_in_the_order_of_paths_as_text(tmp_path: Path) -> None:
+    for name in ("b/1.mp4", "b-2.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert find_videos([tmp_path]) == [tmp_path / "b-2.mp4", tmp_path / "b/1.mp4"]
 
 
 def test_patterns_files_and_folders(videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

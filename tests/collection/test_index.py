@@ -1,6 +1,8 @@
 """The index against the exact search, and when it is made anew."""
 
+import errno
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +69,41 @@ def test_gives_places_of_its_rows(table: Path, kind: str) -> None:
         assert score_K[best] == pytest.approx(1, abs=0.01)
 
 
+def test_finds_whole_videos(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of which there are fewer than rows, so there are fewer lists."""
+    monkeypatch.setattr(index, "LISTS_PROBED", 8)
+    found = 0
+    for query in FILES[:20]:
+        approximate, exact = (search(table, Path(query), whole_videos=True, exact=exact) for exact in (False, True))
+        found += len(names(approximate) & names(exact))
+    assert found >= 0.9 * 200
+
+
+def test_reads_all_rows_where_no_index_can_be_written(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = search(table, Path(FILES[0]), exact=True)
+
+    def locked(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(table))
+
+    monkeypatch.setattr(index, "locked", locked)
+    assert search(table, Path(FILES[0])) == wanted
+    assert "no index can be made" in capsys.readouterr().err
+
+
+def test_reads_all_rows_if_the_table_is_replaced_meanwhile(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    search(table, Path(FILES[0]))
+    places = index._places
+
+    def replaced(*words: Any) -> Any:
+        write_collection(table, FILES[:40], vectors()[:40], windows=30)
+        return places(*words)
+
+    monkeypatch.setattr(index, "_places", replaced)
+    assert search(table, Path(FILES[0])) == search(table, Path(FILES[0]), exact=True)
+
+
 def test_is_made_anew_when_the_table_has_changed(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     search(table, Path(FILES[0]))
     write_collection(table, FILES, vectors(seed=2), windows=20, spread=1.0)
@@ -83,6 +120,7 @@ def test_is_made_anew_when_its_scale_is_damaged(table: Path, damage: bytes) -> N
 
 
 def test_reads_all_rows_if_candidates_overlap(table: Path) -> None:
+    search(table, Path(FILES[0]), k=10**15)
     assert search(table, Path(FILES[0]), k=3000) == search(table, Path(FILES[0]), k=3000, exact=True)
 
 

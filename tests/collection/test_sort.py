@@ -134,6 +134,28 @@ def test_what_was_written_can_be_read_again_and_predictions_are_no_labels(tmp_pa
     pd.testing.assert_frame_equal(first.table, again.table)
 
 
+def test_labels_that_are_in_the_output_only_are_not_lost(tmp_path: Path) -> None:
+    table, truth = collection(tmp_path, 6, 0.5)
+    truth.groupby("label").head(2).to_csv(tmp_path / "labels.csv", index=False)
+    out = tmp_path / "out.csv"
+    found = sort_collection(table, tmp_path / "labels.csv", out).table
+    sort_collection(table, tmp_path / "labels.csv", out)  # nothing was added
+    found.loc[found.source == "predicted", "source"] = ["given", *["predicted"] * 11]
+    found.to_csv(out, index=False)
+    with pytest.raises(UserError, match=r"out.csv: 1 label is only in this file"):
+        sort_collection(table, tmp_path / "labels.csv", out)
+    result = sort_collection(table, out, tmp_path / "new.csv")
+    assert any("11 rows are predicted and no label: write 'given'" in note for note in result.notes)
+
+
+def test_a_file_beside_the_list_is_not_another_of_the_same_name(tmp_path: Path) -> None:
+    (tmp_path / "one.avi").touch()
+    files = [str(tmp_path / "a/one.avi")]
+    with pytest.raises(UserError, match=r"one.avi \(line 2\)"):
+        read_labels(labels(tmp_path, "path,label\none.avi,x\n"), files)
+    assert list(read_labels(labels(tmp_path, "path,label\na/one.avi,x\n"), files)) == files
+
+
 def test_few_labels_promise_nothing(tmp_path: Path) -> None:
     table, truth = collection(tmp_path, 20, 0.5)
     truth.groupby("label").head(4).to_csv(tmp_path / "labels.csv", index=False)

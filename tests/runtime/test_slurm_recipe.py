@@ -22,6 +22,7 @@ pytestmark = [needs_proc, pytest.mark.slow]
 
 DOCS = ROOT / "docs" / "distributed.md"
 STOPS = int(os.environ.get("MOFORE_KILLS", "1"))
+END = 300 + 100 * STOPS  # seconds in which a run must end: it is the longer, the oftener it is stopped
 VALUES: dict[str, object] = {"demo.clips": 2, "pretrain.knn_every": 0, "runtime.checkpoint": 0.5}
 
 
@@ -54,7 +55,7 @@ def submit(slurm: Slurm, project: Path) -> str:
 
 
 def wait_for_end(slurm: Slurm, project: Path, job: str) -> None:
-    wait_until(lambda: slurm.state(job) not in ("RUNNING", "PENDING", "CONFIGURING", "COMPLETING"), 400)
+    wait_until(lambda: slurm.state(job) not in ("RUNNING", "PENDING", "CONFIGURING", "COMPLETING"), END)
     logs = (project.parent / "log", slurm.folder / "slurmctld.log", slurm.folder / "slurmd-node1.log")
     assert slurm.state(job) == "COMPLETED", "".join(log.read_text()[-4000:] for log in logs)
 

@@ -95,10 +95,12 @@ def test_if_a_node_is_lost_the_other_ends_with_a_line_and_the_run_resumes(
     nodes.kill_all(lost)
     wait_until(lambda: not nodes.pids(other), 60)
     text, _ = running.communicate()
+    print(text)  # docs/distributed.md shows both
     assert running.returncode
     assert len(re.findall("^error: .*another process of this run, .*$", text, re.MULTILINE)) == 1, text
     again = start(nodes, project, *command)
     text, _ = again.communicate(timeout=300)
+    print(text)
     assert again.returncode == 0, text
     assert "pretrain: resumed from step" in text
     assert outputs(project) == before
