@@ -4,6 +4,6 @@
 set -euo pipefail
 mofore doctor
 pytest -q -n 0 tests/gpu
-test -e data/frames/videos.csv || dvc repro extract_frames manifest
-python benchmarks/pretrain.py
+test -e data/model/encoder.safetensors || dvc repro pretrain
+python benchmarks/pretrain.py --seconds 0
 python benchmarks/embed.py

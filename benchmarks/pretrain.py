@@ -10,9 +10,9 @@ First, the speed of a training step:
     plain        as bound, but in float32 and in the default memory format
     moco, byol   lightly's parts, see rivals.py
 
-Each runs in a process of its own. They take turns of 20 steps in random order, so that other work on the machine slows
-all of them alike. The medians are compared. Peak memory is that of the process plus the private memory of its loader
-processes.
+On a GPU without the last two, which run on a CPU. Each runs in a process of its own. They take turns of 20 steps in
+random order, so that other work on the machine slows all of them alike. The medians are compared. Peak memory is that
+of the process plus the private memory of its loader processes.
 
 Then MoFore, MoCo and BYOL are each trained from scratch for --seconds (0: skip this) and scored by nearest neighbours,
 test videos against training videos.
@@ -55,7 +55,8 @@ from mofore.training.pretrain import leave_out_short, pretrain
 from mofore.training.step import make_train_state, train_step
 from mofore.utils.workers import worker_count
 
-WAYS = ("mofore", "bound", "plain", "moco", "byol")
+OURS = ("mofore", "bound", "plain")
+WAYS = (*OURS, "moco", "byol")
 # Each turn runs WARM_UP steps untimed, then STEPS steps timed. The former also use up the batches that loaders have
 # prepared while the process waited.
 WARM_UP, STEPS = 6, 20
@@ -102,10 +103,18 @@ def serve_turns(way: str, frames: Path) -> None:
     for _ in sys.stdin:
         for _ in islice(training, WARM_UP):
             pass
+        wait_for_gpu()
         start = time.perf_counter()
         for _ in islice(training, STEPS):
             pass
+        wait_for_gpu()
         print(json.dumps([time.perf_counter() - start, peak_memory()]), flush=True)
+
+
+def wait_for_gpu() -> None:
+    """Wait until the GPU has done what it was given; a CPU has."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def training_videos(frames: Path, params: Params) -> FrameStore:
@@ -126,13 +135,14 @@ def peak_memory() -> float:
 
 def compare_speed(frames: Path, turns: int) -> dict[str, Any]:
     """Clips per second and peak memory of each way. A clip counts once, also in BYOL, which encodes it twice."""
+    ways = OURS if torch.cuda.is_available() else WAYS
     command = [sys.executable, __file__, "--frames", str(frames), "--way"]
     pipe: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    workers = {way: subprocess.Popen([*command, way], **pipe) for way in WAYS}
-    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    workers = {way: subprocess.Popen([*command, way], **pipe) for way in ways}
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
     peaks = {}
     for turn in range(turns + 1):
-        for way in random.sample(WAYS, len(WAYS)):
+        for way in random.sample(ways, len(ways)):
             print("go", file=workers[way].stdin, flush=True)
             took, peaks[way] = json.loads(workers[way].stdout.readline())  # type: ignore[union-attr]
             if turn:  # turn 0 warms up
@@ -141,15 +151,15 @@ def compare_speed(frames: Path, turns: int) -> dict[str, Any]:
         worker.communicate()
     clips = 2 * one_stream_params().pretrain.batch_size * STEPS
     rate = {way: clips / float(np.median(took)) for way, took in seconds.items()}
-    ratio = {way: [t / ours for t, ours in zip(seconds[way], seconds["mofore"], strict=True)] for way in WAYS}
-    for way in WAYS:
+    ratio = {way: [t / ours for t, ours in zip(seconds[way], seconds["mofore"], strict=True)] for way in ways}
+    for way in ways:
         print(
             f"{way:8}{rate[way]:8.1f} clips/s{peaks[way]:8.0f} MiB   mofore is {rate['mofore'] / rate[way]:5.2f} times "
             f"as fast ({min(ratio[way]):.2f} to {max(ratio[way]):.2f} by turn)"
         )
     return {
         "clips_per_second": {way: round(value, 1) for way, value in rate.items()},
-        "mofore_to": {way: round(rate["mofore"] / rate[way], 3) for way in WAYS if way != "mofore"},
+        "mofore_to": {way: round(rate["mofore"] / rate[way], 3) for way in ways if way != "mofore"},
         "peak_mib": {way: round(value) for way, value in peaks.items()},
     }
 

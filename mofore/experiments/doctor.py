@@ -2,11 +2,12 @@
 
     mofore doctor
 
-The trial takes the parameters of params.yaml. It runs the same 20 steps on the device of `runtime.device` and, in
+The trial takes the parameters of params.yaml. It runs the same few steps on the device of `runtime.device` and, in
 float32, on the CPU, from the same weights and with the same drawn clips, and compares the losses. It measures how many
 clips a second the device trains on, and how many the loader delivers from data/frames, if there are any.
 
-For each preset a step with few clips is run. Time and memory at its real batch size are extrapolated from that.
+For each preset a step with few clips is run. Time and memory at its real batch size are extrapolated from that. On a
+GPU the step at its real batch size is timed, if it fits: few clips keep a GPU waiting.
 
 Shapes: B samples of a batch, F = 1 future of each, T frames, H = W side of a clip, C = 3 colours.
 """
@@ -40,7 +41,8 @@ from mofore.training.step import make_train_state, train_step
 from mofore.utils.limits import usable_memory
 from mofore.videos.synthetic.actions import ACTIONS
 
-STEPS = 20
+COMPARED, CONTEXTS = 5, 16  # steps whose losses are compared; contexts of each
+STEPS, WARM_UP = 20, 3
 TOLERANCE = {False: 0.01, True: 0.05}  # largest relative difference of the losses; by whether the device uses bf16
 FEW = (2, 4)  # contexts of the two steps from which a preset is extrapolated, on a line
 LOADER_SECONDS = 8.0
@@ -61,16 +63,15 @@ def main() -> None:
 
     print()
     device = pick_device(params.runtime)
-    seconds, losses = run_steps(params, device)
+    losses = compared_losses(params, device)
     exact = deepcopy(params)
     exact.runtime.precision = "fp32"
-    _, expected = run_steps(exact, CPU)
+    expected = compared_losses(exact, CPU)
     difference = max(abs(a - b) / abs(b) for a, b in zip(losses, expected, strict=True))
-    trains = clips_per_step(params) / seconds
     tolerance = TOLERANCE[uses_bf16(params.runtime, device)]
-    print(
-        f"{STEPS} steps on {device}: {trains:,.0f} clips/s; losses differ from the CPU's in float32 by {difference:.2%}"
-    )
+    print(f"losses of {COMPARED} steps on {device} differ from the CPU's in float32 by {difference:.2%}")
+    trains = training_rate(params, device)
+    print(f"training: {trains:,.0f} clips/s")
     loads = loader_rate(params, device)
     print(f"loader: {f'{loads:,.0f} clips/s' if loads else 'not measured: data/frames has no frames for a batch'}")
 
@@ -97,24 +98,33 @@ def verdict(device: torch.device, trains: float, loads: float) -> str:
     return f"{right}, and the loader keeps up"
 
 
-def run_steps(params: Params, device: torch.device) -> tuple[float, list[float]]:
-    """Train for STEPS steps on drawn clips.
+def compared_losses(params: Params, device: torch.device) -> list[float]:
+    """The losses of COMPARED steps with at most CONTEXTS contexts, on drawn clips.
 
-    Returns:
-        Seconds of a step, the first left out; and the loss of each.
+    They are few, because training amplifies differences of rounding, and because a CPU takes part.
     """
+    params = trained_part(deepcopy(params))
+    params.pretrain.batch_size = min(CONTEXTS, params.pretrain.batch_size)
+    state = make_train_state(params, device, SINGLE)
+    losses = []
+    for step in range(COMPARED):
+        batch = to_device(drawn_batch(params, params.pretrain.batch_size, step), device)
+        losses.append(train_step(state, batch, params, momentum=0.9).scalars["loss"].item())
+    return losses
+
+
+def training_rate(params: Params, device: torch.device) -> float:
+    """Clips a second of STEPS steps on one drawn batch; steps before them are not timed."""
     params = trained_part(params)
     state = make_train_state(params, device, SINGLE)
-    losses: list[Tensor] = []
-    began = 0.0
-    for step in range(STEPS):
-        batch = to_device(drawn_batch(params, params.pretrain.batch_size, step), device)
-        losses.append(train_step(state, batch, params, momentum=0.9).scalars["loss"])
-        if step == 0:
-            losses[0].item()  # waits for the device
-            began = time.perf_counter()
-    values = [loss.item() for loss in losses]
-    return (time.perf_counter() - began) / (STEPS - 1), values
+    batch = to_device(drawn_batch(params, params.pretrain.batch_size, 0), device)
+    for _ in range(WARM_UP):
+        train_step(state, batch, params, momentum=0.9).scalars["loss"].item()  # waits for the device
+    began = time.perf_counter()
+    for _ in range(STEPS):
+        loss = train_step(state, batch, params, momentum=0.9).scalars["loss"]
+    loss.item()
+    return STEPS * clips_per_step(params) / (time.perf_counter() - began)
 
 
 def drawn_batch(params: Params, size: int, seed: int) -> Sample:
@@ -166,6 +176,11 @@ def describe_preset(name: str, params: Params, device: torch.device) -> str:
     few, more = (measure_step(preset, device, size) for size in FEW)
     each = (size - FEW[0]) / (FEW[1] - FEW[0])
     seconds, kept = (a + max(0.0, b - a) * each for a, b in zip(few, more, strict=True))
+    if device.type == "cuda":
+        try:
+            seconds, _ = measure_step(preset, device, size)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
     needed = PEAK * kept
     room = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else usable_memory()
     too_much = ": TOO MUCH" if needed > room else ""

@@ -11,7 +11,7 @@ import torch
 from matplotlib.font_manager import fontManager
 
 from mofore.config import Runtime
-from mofore.runtime.device import pick_device, uses_bf16
+from mofore.runtime.device import uses_bf16
 from mofore.utils.limits import cpu_quota, usable_cores, usable_memory
 from mofore.utils.text import counted
 
@@ -23,9 +23,9 @@ def describe_machine(runtime: Runtime) -> dict[str, str]:
     return {
         "system": f"{platform.platform(terse=True)}, Python {platform.python_version()}, torch {torch.__version__}",
         "cores": _cores(),
-        "memory": f"{usable_memory() / 1e9:.1f} GB",
+        "memory": f"{usable_memory() / 1e9:.1f} GB{_shared_memory()}",
         "GPU": _gpus(),
-        "precision": "bf16" if uses_bf16(runtime, pick_device(runtime)) else "float32",
+        "precision": "bf16" if uses_bf16(runtime, _device(runtime)) else "float32",
         "decoders": f"OpenCV {cv2.__version__}, FFmpeg {_ffmpeg()}; PyAV {_version('av')}",
         "fonts": f"{counted(len({font.name for font in fontManager.ttflist}), 'family', 'families')} for class names",
         "git": _first_line("git", "--version").removeprefix("git version ")
@@ -38,6 +38,22 @@ def _cores() -> str:
     quota = cpu_quota()
     limit = "" if math.isinf(quota) else f", as the container's quota of {quota:g} allows"
     return f"{usable_cores()} of {os.cpu_count()}{limit}"
+
+
+def _shared_memory() -> str:
+    """Room in /dev/shm, which containers limit. The loader does without."""
+    try:
+        found = os.statvfs("/dev/shm")
+    except OSError:
+        return ""
+    return f"; {found.f_bavail * found.f_frsize / 1e9:.1f} GB in /dev/shm, of which nothing is needed"
+
+
+def _device(runtime: Runtime) -> torch.device:
+    """The kind of device that `pick_device` will take, without locking a GPU, for which it may wait."""
+    if runtime.device in ("auto", "cuda"):
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(runtime.device)
 
 
 def _gpus() -> str:

@@ -36,11 +36,11 @@ def test_it_says_what_it_measured_and_ends_with_a_verdict(capsys: pytest.Capture
     doctor.main()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "cores      2"
-    assert lines[2].startswith("20 steps on cpu: ")
-    assert lines[2].endswith("; losses differ from the CPU's in float32 by 0.00%"), "the same device twice"
-    assert lines[3] == "loader: not measured: data/frames has no frames for a batch"
-    assert [line.split()[0] for line in lines[5:8]] == ["preset", "one", "two"]
-    assert "GB of" in lines[6]
+    assert lines[2] == "losses of 5 steps on cpu differ from the CPU's in float32 by 0.00%", "the same device twice"
+    assert lines[3].startswith("training: ")
+    assert lines[4] == "loader: not measured: data/frames has no frames for a batch"
+    assert [line.split()[0] for line in lines[6:9]] == ["preset", "one", "two"]
+    assert "GB of" in lines[7]
     after = "after `dvc repro extract_frames manifest` the loader can be measured, too"
     assert lines[-1] == f"verdict: cpu computes what it should; {after}"
 
@@ -49,15 +49,30 @@ def test_it_says_what_it_measured_and_ends_with_a_verdict(capsys: pytest.Capture
 def test_a_device_that_computes_something_else_is_an_error(
     wrong: float, small: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = doctor.run_steps
+    real = doctor.compared_losses
 
-    def run_steps(params: Params, device: torch.device) -> tuple[float, list[float]]:
-        seconds, losses = real(params, device)
-        return seconds, [loss + wrong for loss in losses] if params is small else losses
+    def compared_losses(params: Params, device: torch.device) -> list[float]:
+        losses = real(params, device)
+        return [loss + wrong for loss in losses] if params is small else losses
 
-    monkeypatch.setattr(doctor, "run_steps", run_steps)
+    monkeypatch.setattr(doctor, "compared_losses", compared_losses)
     with pytest.raises(UserError, match=r"^cpu: losses differ from those of the CPU by .*: do not trust it; set "):
         doctor.main()
+
+
+def test_large_batches_are_not_compared_on_a_cpu(tiny: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    draw = doctor.drawn_batch
+
+    def drawn_batch(params: Params, size: int, seed: int) -> Sample:
+        sizes.append(size)
+        return draw(params, size, seed)
+
+    monkeypatch.setattr(doctor, "drawn_batch", drawn_batch)
+    tiny.pretrain.batch_size = 256
+    assert len(doctor.compared_losses(tiny, CPU)) == doctor.COMPARED
+    assert set(sizes) == {doctor.CONTEXTS}
+    assert tiny.pretrain.batch_size == 256
 
 
 def test_drawn_clips_are_like_those_of_the_loader(pack: Packer, tiny: Params) -> None:
@@ -103,6 +118,7 @@ def test_facts_of_this_machine(params: Params, monkeypatch: pytest.MonkeyPatch, 
     facts = describe_machine(params.runtime)
     assert all(facts.values())
     assert facts["precision"] == "float32"
+    assert "/dev/shm" in facts["memory"] or not Path("/dev/shm").exists()
     assert facts["cores"].endswith(f"of {os.cpu_count()}") or "quota" in facts["cores"]
     monkeypatch.setenv("PATH", str(tmp_path))
     facts = describe_machine(params.runtime)
