@@ -68,7 +68,7 @@ def indexed_scores(
                 scale = _make(folder, table, kind, quiet)
     file = folder / f"{kind}.faiss"
     try:
-        index = faiss.read_index(str(file), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+        index: Any = faiss.read_index(str(file), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
     except RuntimeError:
         raise UserError(f"{file}: damaged: delete it, and search again") from None
     index.nprobe = LISTS_PROBED
