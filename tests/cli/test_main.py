@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from mofore.cli import main as cli
 from mofore.errors import UserError
+from tests.helpers.processes import heed_signals
 
 ROOT = Path(__file__).parents[2]
 APP = cli.make_app()
@@ -216,7 +218,8 @@ def test_experiments_get_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_stopped_verb_removes_its_temporary_files(tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "mofore.cli.main", "export", "--out", str(tmp_path / "encoder")]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, preexec_fn=heed_signals, **pipes) as running:  # noqa: PLW1509 # no locks
         until = time.monotonic() + 120
         while not list(tmp_path.iterdir()) and time.monotonic() < until:
             time.sleep(0.05)

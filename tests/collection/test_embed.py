@@ -25,6 +25,7 @@ from mofore.config import Clip
 from mofore.errors import UserError
 from mofore.frames.child import ChildLostError
 from mofore.method.encoders import build_encoder, save_encoder
+from tests.helpers.processes import heed_signals
 from tests.helpers.video_files import write_video
 
 ROOT = Path(__file__).parents[2]
@@ -112,7 +113,8 @@ def test_a_stopped_run_goes_on_with_what_is_finished(tmp_path: Path, number: sig
         write_video(folder / f"{name}.avi", 400, (320, 240))
     out, undisturbed = tmp_path / "t.parquet", tmp_path / "u.parquet"
     command = [sys.executable, "-m", "mofore.cli.main", "embed", str(folder), "--out", str(out), "--workers", "1"]
-    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    run = subprocess.Popen(command, cwd=ROOT, preexec_fn=heed_signals, **pipes)  # noqa: PLW1509 # it takes no locks
     parts = tmp_path / ".t.parquet.parts"
     end = time.monotonic() + 120
     while len(list(parts.glob("*.arrow"))) < 2:

@@ -105,7 +105,8 @@ addEventListener("load", async () => {
 def one_duplicate(monkeypatch: pytest.MonkeyPatch) -> None:
     """Finding them takes long, and is tested elsewhere: here videos 1 and 2 are duplicates."""
     pair = Pair("/videos/b/video 1.mp4", "/videos/a/video 2.mp4", 1.0, 1.0, True, False)
-    monkeypatch.setattr("mofore.collection.health.find_duplicates", lambda table: Duplicates([pair], 0.7, 0.98, 1, 1))
+    found = Duplicates([pair], 0.7, 0.98, 1, 1)
+    monkeypatch.setattr("mofore.collection.health.find_duplicates", lambda table, quiet: found)
 
 
 def write(path: Path, files: list[str], x_VD: npt.NDArray[np.float32], pictures: list[bytes | None]) -> Path:

@@ -1,5 +1,6 @@
 """Finds processes, and waits for conditions."""
 
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +17,12 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < end, f"the condition was still false after {seconds} seconds"
         time.sleep(0.01)
+
+
+def heed_signals() -> None:
+    """In a new process: heed the signals that a shell lets background jobs ignore."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def descendants(pid: int) -> list[int]:
