@@ -49,7 +49,7 @@ def write_copy(source: Path, target: Path, kind: str) -> None:
                 image = image[height // 10 : height - height // 10, width // 10 : width - width // 10]
             if mirror:
                 image = image[:, ::-1]
-            even = np.ascontiguousarray(image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2])
+            even = np.ascontiguousarray(image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2], np.uint8)
             if out is None:
                 out = writing.add_stream("libx264", rate=new_rate, options={"crf": "35"})
                 out.height, out.width, out.pix_fmt = even.shape[0], even.shape[1], "yuv420p"

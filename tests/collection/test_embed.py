@@ -23,7 +23,7 @@ from mofore.collection.encoder import open_encoder
 from mofore.collection.table import read_collection, read_groups, read_recipe, read_videos
 from mofore.config import Clip
 from mofore.errors import UserError
-from mofore.frames.child import ChildLostError
+from mofore.frames.child import ChildLostError, work_in_child
 from mofore.method.encoders import build_encoder, save_encoder
 from tests.helpers.processes import heed_signals
 from tests.helpers.video_files import write_video
@@ -135,12 +135,10 @@ def test_a_stopped_run_goes_on_with_what_is_finished(tmp_path: Path, number: sig
 
 
 def test_a_video_whose_decoder_crashed_is_tried_again(videos: Path, tmp_path: Path) -> None:
-    work = embed_file.work_in_child
-
     def crash(what: Any, task: FileTask, *words: Any, **options: Any) -> Any:
         if task.file.name == "one.avi":
             raise ChildLostError("the decoder crashed (signal 9, SIGKILL)")
-        return work(what, task, *words, **options)
+        return work_in_child(what, task, *words, **options)
 
     both, out = [videos / "a", videos / "b"], tmp_path / "t.parquet"
     with pytest.MonkeyPatch.context() as patch:

@@ -62,7 +62,9 @@ def test_gives_places_of_its_rows(table: Path, kind: str) -> None:
 
     rows = read_collection(table, kind)
     for number in (0, 7, len(rows) - 1):
-        places, score_K = index.indexed_scores(table, kind, rows.x_NE[number], 50, quiet=True)
+        found = index.indexed_scores(table, kind, rows.x_NE[number], 50, quiet=True)
+        assert found is not None
+        places, score_K = found
         best = int(score_K.argmax())
         place = places.slice(best, 1).to_pylist()[0]
         assert place == {name: rows.rows[name][number] for name in ("file", "start_s", "end_s")}
