@@ -103,9 +103,7 @@ def _make(folder: Path, table: Path, kind: str, quiet: bool) -> Scale:
     """Make the index of a kind of rows; return its scale."""
     import faiss
 
-    state, groups, rows = _state(table), len(group_starts(table)) - 1, count_rows(table, kind)
-    if not rows:
-        raise no_rows(table, kind)
+    state, groups, rows = _state(table), len(group_starts(table)) - 1, max(1, count_rows(table, kind))
     lists = max(1, int(LISTS_PER_ROOT * rows**0.5))
     if not quiet:
         tell(f"search: {rows:,} rows: making an index once, in {folder}; --exact reads all rows instead")
@@ -123,7 +121,8 @@ def _make(folder: Path, table: Path, kind: str, quiet: bool) -> Scale:
             yield block.x_ND
 
     scale = fit_scale(sampled())
-    assert scale is not None  # as there are rows
+    if scale is None:
+        raise no_rows(table, kind)
     learned_SD = scaled_unit(np.concatenate(sample), scale)
     sample.clear()
     index = _learn(learned_SD if len(learned_SD) else scaled_unit(scale.mean_D[None].astype(np.float32), scale), lists)

@@ -145,6 +145,13 @@ def test_damaged_index_is_one_line(table: Path) -> None:
         search(table, Path(FILES[0]))
 
 
+def test_a_table_without_embeddings_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EXACT_ROWS", 1)
+    write_collection(tmp_path / "n.parquet", FILES[:2], vectors()[:2], unreadable=["/videos/bad.mp4"])
+    with pytest.raises(UserError, match="has no window with an embedding"):
+        search(tmp_path / "n.parquet", Path(FILES[0]))
+
+
 def test_embeddings_that_are_not_finite_are_told(tmp_path: Path) -> None:
     x_VD = vectors()
     x_VD[3, 5] = np.nan
