@@ -45,6 +45,7 @@ def embed_to_npz(paths: Sequence[str | Path], out: Path, encoder: str | Path = S
     `cells` has zeros for windows.
     """
     check_output(out, ".npz", *find_videos(paths))
+    out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.absolute().parent) as folder:
         done = embed_to_table(paths, Path(folder, "t"), encoder, **options)
         table = pq.read_table(done.table)

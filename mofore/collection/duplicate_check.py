@@ -4,8 +4,8 @@
    enhanced correlation coefficient maximization", 2008), so that a crop does not matter.
 2. The same transform aligns MOMENTS pictures that are spread over the two videos. From each, the mean over them is
    subtracted. What is left is what changes, and it correlates only if the same happens at the same time. A camera that
-   does not move, or the same room on another day, does not count. These pictures are those of windows in the table; a
-   video with fewer windows is opened, if it is still there.
+   does not move, or the same room on another day, does not count. These pictures are those of windows in the table. If
+   one of the videos has fewer windows, both are opened, if they are still there and about as long as each other.
 
 The score of a pair is the lower of both correlations. Where nothing changes in either video, it is the first alone.
 
@@ -36,7 +36,7 @@ MIN_CHANGE = 2.0  # gray levels, root of the mean square; less is noise of the e
 SCALING, TURN = 0.35, 0.2  # by which an alignment may scale and shear; more is no crop, but chance
 ECC_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-3)
 BLUR = 5  # pixels, odd, before alignment
-MOST_LONGER = 1.5  # times as long as its copy; see `Verifier`
+MOST_LONGER = 1.5  # times as long as the other video; beyond, they are no copies
 AT_ONCE = 30.0  # seconds of a video whose frames are read at once
 Candidate = tuple[int, int, bool]  # rows of two videos, and whether the second one is mirrored
 Score = tuple[float, bool]  # of a pair, and whether it is one of changes
@@ -84,7 +84,7 @@ class Verifier:
         return (correlation, False) if agreement is None else (max(0.0, min(correlation, agreement)), True)
 
     def _to_be_opened(self, i: int, j: int) -> bool:
-        """Whether the table has too few pictures of one of them; if lengths differ much, they are no copies anyway."""
+        """Whether the table has too few pictures of one of them, and they may be copies by their lengths."""
         short, long = sorted((self.end_V[i], self.end_V[j]))
         return bool(min(self.windows_V[i], self.windows_V[j]) < MOMENTS and long <= MOST_LONGER * short)
 

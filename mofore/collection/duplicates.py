@@ -19,7 +19,6 @@ Shapes: V videos, D feature dimensions, S side of a picture, C pixels of a coars
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +40,6 @@ COARSE = 16  # side of the pictures by which neighbours are looked for, in pixel
 NEAR, DEEP = 5, 5  # a pair is tested if one is among the NEAR nearest of the other; background: the DEEP next ones
 MAX_BACKGROUND = 10_000  # pairs that are drawn for the background
 MIN_BACKGROUND = 100  # with fewer scores above 0, the threshold is USUAL
-ALL_PAIRS = 20  # identical files of which all pairs are named
 FALSE_PAIRS = 1.0  # expected in the whole collection
 TAIL = 0.9  # quantile of the background's scores above 0 at which its tail begins
 LEAST = 0.5  # threshold
@@ -128,7 +126,7 @@ def find_duplicates(
         for (i, j, mirrored), (score, moves) in zip(near, found, strict=True)
         if score >= limit[moves]
     }
-    copies |= dict.fromkeys(_same_bytes(everything), (1.0, True, False))
+    copies |= dict.fromkeys(_same_bytes(everything, side_of), (1.0, True, False))
     unit_of = dict(zip(names, u_VD, strict=True))
     pairs = [
         Pair(
@@ -153,9 +151,10 @@ def _apart(pairs: list[Candidate], near: list[Candidate], scores: list[Score], v
     return [(i, j, mirrored) for i, j, mirrored in pairs if cluster_V[i] != cluster_V[j]]
 
 
-def _same_bytes(videos: pd.DataFrame) -> set[tuple[str, str]]:
-    """Pairs of files with the same bytes; of more than ALL_PAIRS, each with the first. Only files of equal size are
-    read."""
+def _same_bytes(videos: pd.DataFrame, side_of: dict[str, str]) -> set[tuple[str, str]]:
+    """Pairs of files with the same bytes: each with the first one on each side of the split, so that no leak is missed,
+    and many copies of one file have few pairs. Only files of equal size are read.
+    """
     same_size = videos[videos.duplicated("size", keep=False) & (videos["size"] > 0)].file.tolist()
     by_hash: dict[str, list[str]] = {}
     for file in hash_files(Path("/"), same_size, worker_count(-1)) if same_size else []:
@@ -163,8 +162,8 @@ def _same_bytes(videos: pd.DataFrame) -> set[tuple[str, str]]:
             by_hash.setdefault(file.blake2b, []).append(file.path)
     found: set[tuple[str, str]] = set()
     for files in by_hash.values():
-        first, *others = sorted(files)
-        found |= set(combinations([first, *others], 2)) if len(files) <= ALL_PAIRS else {(first, one) for one in others}
+        firsts = {side_of.get(file, ""): file for file in sorted(files, reverse=True)}.values()
+        found |= {(min(first, file), max(first, file)) for first in firsts for file in files if file != first}
     return found
 
 

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from mofore.collection.output import replacing
 from mofore.collection.table import group_starts, read_groups
-from mofore.collection.vectors import PLACE, Block, count_rows, fit_scale, no_rows, read_blocks, scaled_unit
+from mofore.collection.vectors import PLACE, Block, count_rows, read_blocks, scale_of, scaled_unit
 from mofore.embedding.geometry import Scale
 from mofore.errors import UserError
 from mofore.utils.progress import progress, tell
@@ -62,9 +62,9 @@ def indexed_scores(
     import faiss
 
     folder = table.with_name(table.name + ".index")
-    if (scale := _scale_of(folder, table, kind)) is None:
+    if (scale := _read_scale(folder, table, kind)) is None:
         with locked(folder, f"making the index of {table}"):
-            if (scale := _scale_of(folder, table, kind)) is None:
+            if (scale := _read_scale(folder, table, kind)) is None:
                 scale = _make(folder, table, kind, quiet)
     file = folder / f"{kind}.faiss"
     try:
@@ -72,7 +72,7 @@ def indexed_scores(
     except RuntimeError:
         raise UserError(f"{file}: damaged: delete it, and search again") from None
     index.nprobe = LISTS_PROBED
-    score_1K, row_1K = index.search(scaled_unit(q_D[None].astype(np.float32), scale), min(candidates, index.ntotal))
+    score_1K, row_1K = index.search(scaled_unit(q_D[None], scale), min(candidates, index.ntotal))
     row_K, score_K = row_1K[0], np.clip(score_1K[0], -1, 1)
     found_K = row_K >= 0  # -1 stands for none, where the lists have fewer rows
     order = np.argsort(row_K[found_K], kind="stable")
@@ -80,10 +80,10 @@ def indexed_scores(
         places = _places(table, row_K[found_K][order])
     except (IndexError, ValueError):  # the table has fewer groups or rows than before
         places = None
-    return (places, score_K[found_K][order]) if places and _scale_of(folder, table, kind) else None
+    return (places, score_K[found_K][order]) if places and _read_scale(folder, table, kind) else None
 
 
-def _scale_of(folder: Path, table: Path, kind: str) -> Scale | None:
+def _read_scale(folder: Path, table: Path, kind: str) -> Scale | None:
     """The scale of an index; None if there is no index of this state of the table."""
     try:
         with np.load(folder / f"{kind}.npz") as kept:
@@ -112,20 +112,16 @@ def _make(folder: Path, table: Path, kind: str, quiet: bool) -> Scale:
         yield from progress(read_blocks(table, kind), groups, what, "block", hidden=quiet)
 
     sample: list[FloatArray] = []
-    rng = np.random.default_rng(0)
-    share = min(1.0, lists * ROWS_PER_LIST / rows)
+    every = max(1, rows // (lists * ROWS_PER_LIST))
 
     def sampled() -> Iterator[FloatArray]:
         for block in blocks("index, 1 of 2"):
-            sample.append(block.x_ND[rng.random(len(block.x_ND)) < share])
+            sample.append(block.x_ND[::every])
             yield block.x_ND
 
-    scale = fit_scale(sampled())
-    if scale is None:
-        raise no_rows(table, kind)
-    learned_SD = scaled_unit(np.concatenate(sample), scale)
+    scale = scale_of(table, kind, sampled())
+    index = _learn(scaled_unit(np.concatenate(sample), scale), lists)
     sample.clear()
-    index = _learn(learned_SD if len(learned_SD) else scaled_unit(scale.mean_D[None].astype(np.float32), scale), lists)
     for block in blocks("index, 2 of 2"):
         index.add_with_ids(scaled_unit(block.x_ND, scale), block.row_N)
     part = folder / f".{kind}.faiss.part"

@@ -140,8 +140,13 @@ def read_collection(path: Path, kind: str, cells: bool = False, picture: bool = 
             parts.append(np.concatenate([to_matrix(kept[name], path) for name in vectors], axis=1))
             found.append(kept.drop_columns(list(vectors)).to_pandas())
     if not found:
-        raise UserError(f"{path}: has no {kind} with an embedding: see column reason, and embed other videos")
+        raise no_rows(path, kind)
     return Collection(pd.concat(found, ignore_index=True), np.concatenate(parts), recipe)
+
+
+def no_rows(path: Path, kind: str) -> UserError:
+    """The error for a table without embeddings of a kind."""
+    return UserError(f"{path}: has no {kind} with an embedding: see column reason, and embed other videos")
 
 
 def read_videos(path: Path) -> pd.DataFrame:

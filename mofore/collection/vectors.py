@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mofore.collection.table import read_groups, to_matrix
-from mofore.embedding.geometry import CONSTANT, Scale, unit
-from mofore.errors import UserError
+from mofore.collection.table import no_rows, read_groups, to_matrix
+from mofore.embedding.geometry import CONSTANT, Scale
 
 FloatArray = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -57,11 +56,15 @@ def count_rows(table: Path, kind: str) -> int:
     return sum(int((group["kind"].to_numpy() == kind).sum()) for group in read_groups(table, ["kind"]))
 
 
-def fit_scale(blocks: Iterable[FloatArray]) -> Scale | None:
-    """As `geometry.fit_scale`, in one pass over embeddings [N, D]. A single row has no scale: it is left as it is.
+def scale_of(table: Path, kind: str, blocks: Iterable[FloatArray]) -> Scale:
+    """As `geometry.fit_scale`, in one pass. A single row has no scale: it is left as it is.
 
-    Returns:
-        None if there is no row.
+    Args:
+        table, kind: for messages.
+        blocks: embeddings [N, D].
+
+    Raises:
+        UserError: there is no row.
     """
     count, shift_D, sum_D, squares_D = 0, np.zeros(0), np.zeros(0), np.zeros(0)
     for x_ND in blocks:
@@ -73,7 +76,7 @@ def fit_scale(blocks: Iterable[FloatArray]) -> Scale | None:
         squares_D += np.einsum("nd,nd->d", difference_ND, difference_ND)
         count += len(x_ND)
     if not count:
-        return None
+        raise no_rows(table, kind)
     if count == 1:
         return Scale(np.zeros_like(shift_D), np.ones_like(shift_D))
     mean_D = shift_D + sum_D / count
@@ -96,17 +99,10 @@ def exact_scores(table: Path, kind: str, q_D: FloatArray) -> tuple[pa.Table, Flo
     Raises:
         UserError: as `read_blocks`, or there is no row with an embedding.
     """
-    scale = fit_scale(block.x_ND for block in read_blocks(table, kind))
-    if scale is None:
-        raise no_rows(table, kind)
-    q_D = unit(scale.apply(q_D[None]))[0]
+    scale = scale_of(table, kind, (block.x_ND for block in read_blocks(table, kind)))
+    q_D = scaled_unit(q_D[None], scale)[0]
     places, scores = [], []
     for block in read_blocks(table, kind):
         places.append(block.place)
         scores.append(scaled_unit(block.x_ND, scale) @ q_D)
     return pa.concat_tables(places).unify_dictionaries().combine_chunks(), np.concatenate(scores)
-
-
-def no_rows(table: Path, kind: str) -> UserError:
-    """The error for a table without embeddings of a kind."""
-    return UserError(f"{table}: has no {kind} with an embedding: see column reason, and embed other videos")

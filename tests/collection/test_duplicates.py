@@ -232,6 +232,20 @@ def test_bad_splits_get_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_identical_files_leak_across_the_split_however_many_there_are(tmp_path: Path) -> None:
+    names = [f"{side}/{number}.mp4" for side in ("none", "test", "train") for number in range(8)]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"z" * 10)
+    files = [str(tmp_path / name) for name in names]
+    write_collection(tmp_path / "t.parquet", ["/v/a.mp4"], np.ones((1, 4), np.float32), unreadable=files)
+    found = find_duplicates(tmp_path / "t.parquet", splits=[tmp_path / "test", tmp_path / "train"]).pairs
+    leaking = {file for pair in found if pair.leaky for file in (pair.first, pair.second)}
+    assert leaking == set(files[8:])
+    assert {file for pair in found for file in (pair.first, pair.second)} == set(files)
+    assert len(found) < 3 * len(files)
+
+
 def test_small_tables_have_no_pairs(tmp_path: Path) -> None:
     write_collection(tmp_path / "one.parquet", ["/v/a.mp4"], np.ones((1, 4), np.float32), windows=1)
     assert find_duplicates(tmp_path / "one.parquet").pairs == []

@@ -236,9 +236,9 @@ def test_as_a_library(videos: Path, tmp_path: Path) -> None:
     found = mofore.embed(videos / "a", workers=1)
     assert found.kind.tolist() == ["window", "video"]
     assert found.embedding.iloc[-1].shape == (384,)
-    done = embed_to_npz([videos], tmp_path / "t.npz", workers=1)
-    assert done.table == tmp_path / "t.npz"
-    with np.load(tmp_path / "t.npz") as arrays:
+    done = embed_to_npz([videos], tmp_path / "new" / "t.npz", workers=1)
+    assert done.table == tmp_path / "new" / "t.npz"
+    with np.load(tmp_path / "new" / "t.npz") as arrays:
         assert arrays["embedding"].shape == (len(arrays["path"]), 384)
         assert arrays["cells"].shape[1] == 9 * 384
         assert set(arrays["kind"]) == {"video", "window"}
