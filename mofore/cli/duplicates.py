@@ -57,7 +57,7 @@ def duplicates(
     rows = []
     for pair in found.pairs:
         kind = "identical" if pair.same_bytes else "mirrored" if pair.mirrored else "copy"
-        sides = "/".join(side or "-" for side in pair.sides) if any(pair.sides) else "-"
+        sides = "|".join(side or "-" for side in pair.sides) if any(pair.sides) else "-"
         rows.append((f"{pair.score:.3f}", kind, sides, pair.first, pair.second))
     print_table(("score", "kind", "split", "first", "second"), rows)
     leaks = sum(pair.leaky for pair in found.pairs)

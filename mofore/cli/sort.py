@@ -32,8 +32,8 @@ def sort(
 ) -> None:
     """Label all videos from a few labels.
 
-    Writes a CSV with the label of each video and its probability, the least certain first: label those next. With 5
-    labels a class or more it says how many of the new labels will be right.
+    Writes a CSV with the label of each video and its probability, the least certain first: label those next.
+    With 5 labels a class and more, of 20 groups, it says how many of the new labels will be right.
     """
     from mofore.collection.sort import describe, sort_collection
 

@@ -170,6 +170,8 @@ def _same_bytes(videos: pd.DataFrame, side_of: dict[str, str]) -> set[tuple[str,
 def _sides(splits: Path | Sequence[Path], files: list[str]) -> dict[str, str]:
     """The side of the split of each file; empty for files that are on none."""
     if isinstance(splits, Path):
+        if splits.is_dir():
+            raise UserError(f"{splits}: is one folder, but a split has two sides: give two folders, or a CSV file")
         if not splits.is_file():
             raise UserError(f"{splits}: no such file: give a CSV file with columns path and split, or two folders")
         by_path: dict[str, tuple[str, int]] = {}

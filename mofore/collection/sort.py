@@ -173,7 +173,7 @@ def _keep_labels(out: Path, rows: dict[str, Row], files: list[str]) -> None:
         earlier = read_labels(out, files) if out.exists() else {}
     except UserError:
         return  # not of this collection
-    lost = [file for file, row in earlier.items() if row.label and not (file in rows and rows[file].label)]
+    lost = [file for file, row in earlier.items() if row.label and not (file in rows and rows[file].label == row.label)]
     if lost:
         what = counted(len(lost), "label is", "labels are")
         raise UserError(f"{out}: {what} only in this file: {some_names(lost, 2)}: read it instead, or write to another")

@@ -126,7 +126,7 @@ def test_duplicates(table: Path, tmp_path: Path) -> None:
     (tmp_path / "videos.csv").write_text("path,split\na.avi,train\nb.avi,test\nc.avi,test\n")
     done = run("duplicates", "--threshold", "1", "--split", tmp_path / "videos.csv")
     assert done.exit_code == 0, done.exception
-    assert done.stdout == f"1.000\tidentical\ttrain/test\t{files[0]}\t{files[1]}\n"
+    assert done.stdout == f"1.000\tidentical\ttrain|test\t{files[0]}\t{files[1]}\n"
     assert "1 pair of copies" in done.stderr
     assert "1 on both sides of the split" in done.stderr
     found = result("duplicates", "--threshold", 1)

@@ -223,6 +223,7 @@ def test_bad_splits_get_one_line(tmp_path: Path) -> None:
         (tmp_path / "both.csv", "line 4: 'a.mp4' has split 'test', but 'train' in line 2"),
         (tmp_path / "half.csv", "names only videos of 'train' of the table, but a split has two sides"),
         ([Path("/v"), Path("/w")], "names only videos of '/v'"),
+        (tmp_path, "is one folder, but a split has two sides"),
         ([tmp_path], "give two different folders"),
         ([tmp_path / "x", tmp_path / "y"], "x, .*y: names none of the videos"),
     ]

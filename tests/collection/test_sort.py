@@ -144,6 +144,10 @@ def test_labels_that_are_in_the_output_only_are_not_lost(tmp_path: Path) -> None
     found.to_csv(out, index=False)
     with pytest.raises(UserError, match=r"out.csv: 1 label is only in this file"):
         sort_collection(table, tmp_path / "labels.csv", out)
+    found.loc[found.source == "given", "label"] = "class 0"  # another one than in labels.csv
+    found.to_csv(tmp_path / "changed.csv", index=False)
+    with pytest.raises(UserError, match=r"changed.csv: \d labels are only in this file"):
+        sort_collection(table, tmp_path / "labels.csv", tmp_path / "changed.csv")
     result = sort_collection(table, out, tmp_path / "new.csv")
     assert any("11 rows are predicted and no label: write 'given'" in note for note in result.notes)
 
