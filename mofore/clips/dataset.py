@@ -53,9 +53,9 @@ class ForecastDataset(Dataset[Sample]):
         self.reader = FrameCache(videos.reader, self.n_frames, cache_bytes) if cache_bytes else videos.reader
         self.groups = videos.table.group.astype("category").cat.codes.to_numpy().astype(np.int64)
 
-    def video(self, key: tuple[int, int]) -> int:
-        """Index of the video of a key."""
-        return key[1]
+    def video(self, key: tuple[int, int]) -> int | None:
+        """Index of the video of a key, if frames are cached."""
+        return key[1] if isinstance(self.reader, FrameCache) else None
 
     def positions(self, key: tuple[int, int]) -> tuple[int, npt.NDArray[np.int64], np.random.Generator]:
         """Draw where the clips of a sample lie.
@@ -135,5 +135,5 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
 
 def to_device(batch: Sample, device: Any) -> Sample:
     """Copy a batch to `device`; asynchronously if its memory is pinned."""
-    fields: list[Tensor] = [tensor.to(device, non_blocking=True) for tensor in batch]
+    fields: list[Tensor] = [tensor.to(device, non_blocking=device.type == "cuda") for tensor in batch]
     return Sample(*fields)

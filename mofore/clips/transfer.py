@@ -1,6 +1,7 @@
 """Copies batches to a GPU while it computes the step before, from memory that the loader's processes fill."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -55,6 +56,8 @@ def pin(tensors: list[Tensor]) -> list[Tensor]:
     for tensor in tensors:
         error = torch.cuda.cudart().cudaHostRegister(tensor.data_ptr(), tensor.nbytes, 0)
         if int(error):
+            with suppress(RuntimeError):  # CUDA keeps its last error for the next kernel, which is not at fault
+                torch.ones(1, device="cuda")
             tell(f"warning: memory for {tensor.nbytes / 1e6:,.0f} MB of clips cannot be pinned: copies to the GPU wait")
             break
         pinned.append(tensor)

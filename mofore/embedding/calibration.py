@@ -53,4 +53,6 @@ def calibrate(encoder: nn.Module, videos: FrameStore, params: Params, device: to
 def _inputs(samples: UniformClips, params: Params, device: torch.device) -> Iterator[Tensor]:
     with closing(load_batches(samples, video_batches(len(samples)), params.runtime.workers, device)) as loaded:
         for frames_VKTHWC in loaded:
-            yield to_input(frames_VKTHWC.flatten(0, 1).to(device, non_blocking=True), params.clip.input)
+            yield to_input(
+                frames_VKTHWC.flatten(0, 1).to(device, non_blocking=device.type == "cuda"), params.clip.input
+            )

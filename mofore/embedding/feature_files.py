@@ -39,7 +39,7 @@ def feature_folders(above: Path, processes: Processes, count: int) -> Iterator[l
     finally:
         if processes.is_main:
             for folder in folders:
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, ignore_errors=True)  # network file systems keep files that others have open
 
 
 class FeatureFiles:

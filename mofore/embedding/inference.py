@@ -90,9 +90,8 @@ class UniformClips(Dataset[npt.NDArray[np.uint8]]):
     def __len__(self) -> int:
         return len(self.n_frames)
 
-    def video(self, key: int) -> int:
-        """Index of the video of a key: the key itself."""
-        return key
+    def video(self, key: int) -> None:
+        """Nothing is cached."""
 
     def __getitem__(self, video: int) -> npt.NDArray[np.uint8]:
         wanted_KT = self.starts(video)[:, None] + self.offsets
@@ -309,7 +308,7 @@ def _embed(
     loaded = load_batches(samples, own_batches, runtime.workers, device)
     for frames_VKTHWC in progress(loaded, len(own_batches), "embed", "batch", hidden=not processes.is_main):
         with torch.inference_mode(), autocast(runtime, device):
-            clips_BTHWC = frames_VKTHWC.flatten(0, 1).to(device, non_blocking=True)
+            clips_BTHWC = frames_VKTHWC.flatten(0, 1).to(device, non_blocking=device.type == "cuda")
             inputs = {
                 (view, stream): view_to_input(clips_BTHWC, view, samples.clip.input, seed, stream)
                 for view, stream in {(job.view, job.stream) for job in jobs}

@@ -29,12 +29,14 @@ def pick_device(runtime: Runtime, processes: Processes = SINGLE) -> torch.device
     """
     if torch.cuda.is_available() and runtime.device in ("auto", "cuda"):
         index = _gpu_of_local_rank(processes) if processes.count > 1 else lock_free_gpu(_gpu_names())
-        torch.cuda.set_device(index)
-        _set_up_cuda(runtime)
-        return torch.device("cuda", index)
+        return _set_up_cuda(runtime, index)
     try:
         device = torch.device("cpu" if runtime.device == "auto" else runtime.device)
         torch.empty(1, device=device)
+        if device.type == "cuda":
+            if processes.count > 1:
+                raise UserError(f"params.yaml: runtime.device is {device}, but each process needs its own: use cuda")
+            return _set_up_cuda(runtime, device.index or 0)
     except (RuntimeError, AssertionError):
         raise UserError(
             f"params.yaml: runtime.device '{runtime.device}' is not on this machine: use auto or cpu"
@@ -47,11 +49,13 @@ def pick_device(runtime: Runtime, processes: Processes = SINGLE) -> torch.device
     return device
 
 
-def _set_up_cuda(runtime: Runtime) -> None:
+def _set_up_cuda(runtime: Runtime, index: int) -> torch.device:
     """Let cuDNN try its algorithms once, since shapes stay the same; use TF32, unless the user wants float32."""
+    torch.cuda.set_device(index)
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = runtime.precision != "fp32"
     torch.set_float32_matmul_precision("highest" if runtime.precision == "fp32" else "high")
+    return torch.device("cuda", index)
 
 
 def _gpu_of_local_rank(processes: Processes) -> int:

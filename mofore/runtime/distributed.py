@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import NoReturn, TypeVar, cast
 
 import torch
@@ -26,6 +27,8 @@ from mofore.utils.progress import tell
 from mofore.utils.workers import worker_count
 
 T = TypeVar("T")
+PATIENCE = timedelta(hours=6)  # for processes that are slow or, if their node vanishes, silent; an end is told at once
+SAVING_SECONDS = "300"  # that torchrun gives processes to save, after a signal, before it kills them
 EXIT_DELAY = 2.0  # seconds that a process waits before it exits because another one has failed
 
 
@@ -131,7 +134,9 @@ class Processes:
         """Wrap the networks in DistributedDataParallel and synchronise their batch normalisation.
 
         Gradients are averaged over processes, and buffers are those of rank 0. Batch normalisation uses the statistics
-        of the whole batch, as in a run with one process. A single process gets the networks back unchanged.
+        of the whole batch, as in a run with one process. On GPUs it is that of torch, which makes the host wait for the
+        GPU once for each such layer of a forward pass, to leave out empty shares of a batch (PyTorch's issue 78549).
+        A single process gets the networks back unchanged.
         """
         if self.count == 1:
             return networks
@@ -158,6 +163,7 @@ def launch(launcher: str) -> None:
     if launcher == "none" or "WORLD_SIZE" in os.environ:
         return
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # else torchrun warns; `init_distributed` sets threads
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", SAVING_SECONDS)  # 30 by default
     try:
         words = shlex.split(os.path.expandvars(launcher))
         os.execvp(words[0], [*words, *sys.argv])
@@ -172,7 +178,8 @@ def launch(launcher: str) -> None:
 def init_distributed() -> Iterator[Processes]:
     """Initialise torch.distributed if a launcher has started this process; otherwise yield SINGLE.
 
-    Torch's threads are set to an equal share of the machine's cores for each of its processes.
+    Torch's threads are set to an equal share of the machine's cores for each of its processes. All processes end
+    together: a launcher takes the end of those on its node for the end of all, and outputs for complete.
 
     Raises:
         UserError: another process was lost, for instance because its node failed. Raised in the first process of each
@@ -181,24 +188,34 @@ def init_distributed() -> Iterator[Processes]:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     cuda = torch.cuda.is_available()
     if count == 1:
+        if "WORLD_SIZE" in os.environ:  # of a launcher, which sets OMP_NUM_THREADS to 1
+            torch.set_num_threads(max(1, worker_count(-1)))
         _warn_of_few_cores(SINGLE, cuda)
         yield SINGLE
         return
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+    missing = [name for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE") if name not in os.environ]
+    if missing:
+        raise UserError(
+            f"the environment has WORLD_SIZE={count}, but no {' and no '.join(missing)}: start processes with torchrun "
+            "(params.yaml: runtime.launcher), or unset WORLD_SIZE for a single one"
+        )
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
     local_rank, local_count = (int(os.environ[name]) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE"))
     torch.set_num_threads(max(1, worker_count(-1) // local_count))
     processes = Processes(distributed.get_rank(), count, local_rank, local_count)
     _warn_of_few_cores(processes, cuda)
     try:
         yield processes
+        processes.any(False)
     except RuntimeError as error:
         if not _lost_peer(error):
             raise
         if local_rank:
             processes.exit_silently()
+        said = str(error).strip().partition("\n")[0][:200]
         raise UserError(
             "another process of this run, here or on another node, has ended or cannot be reached: see what it says, "
-            "then run the same command again; pretraining resumes from its last checkpoint"
+            f"then run the same command again; pretraining resumes from its last checkpoint (torch: {said})"
         ) from None
     distributed.destroy_process_group()
 

@@ -43,6 +43,7 @@ class Monitor:
 
     def _stop(self, number: signal.Signals | None) -> NoReturn:
         saved, number = self.save(), number or signal.SIGTERM
+        self.run.train_state.processes.any(False)  # a launcher may kill the others once one has ended
         state = "saved, run the same command to resume" if saved else f"not saved, {self._last_checkpoint()}"
         message = f"pretrain: stopped by {number.name} after step {self.run.step} of {self.steps}: {state}"
         raise StoppedError(message if self.run.train_state.processes.is_main else "", number)

@@ -89,6 +89,11 @@ def train(
         run.restore(state)
         if processes.is_main:
             tell(f"pretrain: resumed from step {run.step}")
+    if processes.any(run.step != processes.from_main(lambda: run.step)):
+        raise UserError(
+            "pretrain: the processes have different checkpoints: give all nodes the same folder .scratch, on a file "
+            "system that they share, or delete .scratch/pretrain on all of them"
+        )
     batches.first_step = run.step
     check_every = 1 if device.type == "cpu" else HEALTH_EVERY_STEPS  # to read the loss, a GPU must finish the step
     monitor = Monitor(run, batches.steps, checkpoint)

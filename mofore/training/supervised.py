@@ -48,9 +48,8 @@ class LabelledClips(Dataset[Labelled]):
         self.last_start_V = videos.table.frames.to_numpy() - clip_span(params.clip)
         self.classes_L, self.label_V = np.unique(videos.table.label.to_numpy(str), return_inverse=True)
 
-    def video(self, key: tuple[int, int]) -> int:
-        """Index of the video of a key."""
-        return key[1]
+    def video(self, key: tuple[int, int]) -> None:
+        """Nothing is cached."""
 
     def __getitem__(self, key: tuple[int, int]) -> Labelled:
         epoch, video = key
@@ -114,7 +113,7 @@ def train_on_labels(params: Params, videos: FrameStore, device: torch.device, pr
         for step, host_batch in enumerate(bar, start=1):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(p, step / batches.steps)
-            batch = Labelled(*(field.to(device, non_blocking=True) for field in host_batch))
+            batch = Labelled(*(field.to(device, non_blocking=device.type == "cuda") for field in host_batch))
             clip_BCTHW = to_input(batch.clip_THWC, params.clip.input, batch.colour_34)  # in float32, as in pretraining
             with autocast(params.runtime, device):
                 logits_BL = network(clip_BCTHW)

@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from mofore.errors import UserError
 from mofore.utils.progress import tell
 
 LOCK = "lock"  # name of the lock file in each folder
@@ -127,6 +128,10 @@ def _lock(folder: Path, name: str, how: int) -> BinaryIO | None:
                 fcntl.flock(file, how | fcntl.LOCK_NB)
             except BlockingIOError:
                 return None
+            except OSError as error:  # of some network file systems
+                raise UserError(
+                    f"{folder}: this file system cannot lock files ({error.strerror}): work in a folder on another one"
+                ) from None
             if os.fstat(file.fileno()).st_nlink:  # the locked file was not deleted in the meantime
                 closing.pop_all()
                 return file

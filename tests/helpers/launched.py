@@ -20,7 +20,7 @@ def run_distributed(count: int, folder: Path, work: Callable[..., Any], *args: A
 
     Args:
         count: number of processes (the world size).
-        folder: created here; holds the results on their way back.
+        folder: created here; holds the results on their way back, and a file `RANK.ended` as old as a process's end.
         work: a function at the top level of a module.
         args: further arguments of `work`.
 
@@ -51,3 +51,4 @@ def _join_and_work(
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     with init_distributed() as processes:
         torch.save(work(processes, *args), folder / f"{rank}.pt")
+    (folder / f"{rank}.ended").touch()

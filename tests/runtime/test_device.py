@@ -88,18 +88,25 @@ def test_processes_use_the_gpu_of_their_local_rank_and_a_single_one_a_free_gpu(
         with pytest.raises(UserError, match="more processes than this machine has GPUs: start at most 4"):
             pick_device(params.runtime, Processes(rank=4, count=8, local_rank=4))
     assert current == [2, 3, 2, 3]
+    monkeypatch.setattr(torch, "empty", lambda *_, **__: None)
+    params.runtime.device = "cuda:1"
+    assert pick_device(params.runtime) == torch.device("cuda:1")
+    with pytest.raises(UserError, match=r"runtime.device is cuda:1, but each process needs its own: use cuda"):
+        pick_device(params.runtime, Processes(rank=1, count=2, local_rank=1))
 
 
+@pytest.mark.parametrize("name", ["cuda", "cuda:0"])
 @pytest.mark.parametrize(("precision", "tf32"), [("auto", True), ("fp32", False), ("bf16", True)])
 def test_a_gpu_uses_tf32_unless_float32_is_wanted_and_tries_cudnns_algorithms(
-    precision: str, tf32: bool, params: Params, monkeypatch: pytest.MonkeyPatch
+    name: str, precision: str, tf32: bool, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(torch, "empty", lambda *_, **__: None)  # on a GPU
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
     monkeypatch.setattr(device, "_gpu_names", lambda: ("a",))
     monkeypatch.setattr(device, "lock_free_gpu", lambda _: 0)
     before = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
-    params.runtime.device, params.runtime.precision = "cuda", precision
+    params.runtime.device, params.runtime.precision = name, precision
     try:
         pick_device(params.runtime)
         assert torch.backends.cudnn.benchmark

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,57 @@ def fail(processes: Processes, failing: list[int]) -> str:
 def test_a_user_error_in_one_process_ends_all(failing: list[int], tmp_path: Path) -> None:
     ends = ["UserError('bad params')" if rank in failing else "SystemExit(1)" for rank in range(2)]
     assert run_distributed(2, tmp_path / "many", fail, failing) == (ends if failing else ["continues"] * 2)
+
+
+def write_slowly(processes: Processes, file: Path) -> None:
+    if processes.is_main:
+        time.sleep(2)
+        file.touch()
+
+
+def test_processes_end_when_the_first_has_written_all(tmp_path: Path) -> None:
+    """A launcher takes a node whose processes have ended for done, and DVC then reads what the first one writes."""
+    run_distributed(2, tmp_path / "many", write_slowly, tmp_path / "output")
+    written = (tmp_path / "output").stat().st_mtime_ns
+    assert all((tmp_path / "many" / f"{rank}.ended").stat().st_mtime_ns >= written for rank in range(2))
+
+
+def resume_from(processes: Processes, params: Params, frames: Path, folders: list[Path]) -> str:
+    try:
+        pretrain(params, FrameStore(frames), processes, Checkpoint(folders[processes.rank], 1e9))
+    except UserError as error:
+        return str(error)
+    return "resumed"
+
+
+@pytest.mark.slow
+def test_processes_with_different_checkpoints_do_not_train(pack: Packer, tiny: Params, tmp_path: Path) -> None:
+    frames = pack([20] * 9, texture=True)
+    run_distributed(2, tmp_path / "stopped", pretrain_until, tiny, frames, tmp_path / "saved", (0, 3))
+    folders = [tmp_path / "saved", tmp_path / "none"]
+    for error in run_distributed(2, tmp_path / "resumed", resume_from, tiny, frames, folders):
+        assert error.startswith("pretrain: the processes have different checkpoints: give all nodes the same folder")
+
+
+def test_a_single_process_of_a_launcher_uses_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    monkeypatch.setattr("mofore.runtime.distributed.worker_count", lambda _: 2)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)  # as OMP_NUM_THREADS=1 does
+        with init_distributed() as processes:
+            assert processes == SINGLE
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_launcher_without_local_ranks_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    with pytest.raises(UserError, match=r"^the environment has WORLD_SIZE=4, but no LOCAL_RANK: "), init_distributed():
+        pass
 
 
 def test_a_process_notices_that_its_launcher_has_ended() -> None:

@@ -1,5 +1,6 @@
 """Scratch folders: one run at a time may lock them, and they are deleted when they are no longer needed."""
 
+import errno
 import fcntl
 import multiprocessing
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mofore.errors import UserError
 from mofore.utils import scratch as module
 from mofore.utils.scratch import delete_if_idle, folder_until_done, keyed_folder, locked, scratch, try_lock
 from tests.helpers.processes import needs_proc, open_files, wait_until
@@ -50,6 +52,15 @@ def test_only_one_process_at_a_time_has_the_lock(tmp_path: Path) -> None:
         assert (first, second) == (True, False)
     with locked(folder, "working"), try_lock(folder) as second:
         assert not second
+
+
+def test_a_file_system_without_locks_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(UserError, match=r"cannot lock files \(Function not implemented\)"), locked(tmp_path, ""):
+        pass
 
 
 def test_the_lock_of_a_killed_process_is_released(tmp_path: Path) -> None:
