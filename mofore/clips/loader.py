@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from contextlib import closing, suppress
 from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import multiprocessing
@@ -37,8 +37,8 @@ class Samples(Protocol):
 
     def __getitem__(self, key: Any) -> Any: ...
 
-    def video(self, key: Any) -> int:
-        """Index of the video that a sample comes from."""
+    def video(self, key: Any) -> int | None:
+        """Index of the video that a sample comes from, if a worker that has made others of it is faster; else None."""
         ...
 
 
@@ -82,13 +82,14 @@ def _shared_memory_batches(
 ) -> Generator[Any, None, None]:
     """Batches in shared memory, each filled by all workers together.
 
-    The buffers are reused in turn. The samples of a video are always made by the same worker, so that its cache of
-    decoded frames is of use.
+    The buffers are reused in turn. The workers take samples in turn, or always those of the same videos, so that their
+    caches of decoded frames are of use.
     """
     workers: list[_Worker] = []
     buffers: list[Any] = []
     pins: list[torch.Tensor] = []
-    pending: deque[tuple[int, list[Any]]] = deque()  # buffer index and keys of each requested batch
+    pending: deque[_Request] = deque()
+    turn = 0
     try:
         for number, batch in enumerate(keys):
             if not buffers:
@@ -97,14 +98,15 @@ def _shared_memory_batches(
                 buffers = [_allocate_batch(sample, len(batch)) for _ in range(ahead + 1)]
                 workers = [_Worker(samples, buffers, index, n_workers) for index in range(n_workers)]
                 pins = pin([field for buffer in buffers for field in fields_of(buffer)]) if pinned else []
-            buffer = number % len(buffers)
+            request = _Request(number % len(buffers), batch, turn)
+            turn += len(batch)
             for worker in workers:
-                worker.request(buffer, batch)
-            pending.append((buffer, batch))
+                worker.send(request)
+            pending.append(request)
             if len(pending) > ahead:
-                yield _complete_batch(samples, buffers, workers, *pending.popleft())
+                yield _complete_batch(samples, buffers, workers, pending.popleft())
         while pending:
-            yield _complete_batch(samples, buffers, workers, *pending.popleft())
+            yield _complete_batch(samples, buffers, workers, pending.popleft())
     finally:
         for worker in workers:
             worker.stop()
@@ -117,26 +119,39 @@ def _batches_ahead(sample: Any, batch_size: int) -> int:
     return int(max(1, min(PREFETCH_BATCHES, MAX_BYTES // batch_bytes)))
 
 
-def _complete_batch(
-    samples: Samples, buffers: list[Any], workers: "list[_Worker]", buffer: int, batch: list[Any]
-) -> Any:
+def _complete_batch(samples: Samples, buffers: list[Any], workers: "list[_Worker]", request: "_Request") -> Any:
     """Wait for the rows of all workers; fill in this process the rows of workers that have died, or all without any."""
     for worker in workers:
         if not worker.wait():
             if not worker.lost:
                 worker.lost = True
                 tell(f"warning: a process that decodes ended ({worker.how_it_ended()}): this one does its work now")
-            _fill_rows(samples, batch, buffers[buffer], worker.index, len(workers))
+            _fill_rows(samples, request, buffers, worker.index, len(workers))
     if not workers:
-        _fill_rows(samples, batch, buffers[buffer], 0, 1)
-    return like(buffers[buffer], [tensor[: len(batch)] for tensor in fields_of(buffers[buffer])])
+        _fill_rows(samples, request, buffers, 0, 1)
+    buffer, count = buffers[request.buffer], len(request.batch)
+    return like(buffer, [tensor[:count] for tensor in fields_of(buffer)])
+
+
+class _Request(NamedTuple):
+    """A batch that the workers are asked for.
+
+    Attributes:
+        buffer: index of the buffer for it.
+        batch: its keys.
+        turn: number of rows of all batches before.
+    """
+
+    buffer: int
+    batch: list[Any]
+    turn: int
 
 
 class _Worker:
     """A process that fills some rows of each batch. If it dies, the caller must fill them."""
 
     def __init__(self, samples: Samples, buffers: list[Any], index: int, n_workers: int) -> None:
-        """Start the process; `index`: 0 to n_workers - 1, decides which videos it decodes."""
+        """Start the process; `index`: 0 to n_workers - 1, decides which rows it fills."""
         self.index, self.lost = index, False
         self.pipe, worker_end = multiprocessing.Pipe()
         arguments = (samples, buffers, index, n_workers, worker_end, os.getpid())
@@ -144,10 +159,6 @@ class _Worker:
         self.process = processes.Process(target=_worker_loop, args=arguments, daemon=True)
         self.process.start()
         worker_end.close()
-
-    def request(self, buffer: int, batch: list[Any]) -> None:
-        """Ask for its rows of a batch, to be written to a buffer."""
-        self._send((buffer, batch))
 
     def wait(self) -> bool:
         """Wait for its rows of the oldest requested batch; False if it has died.
@@ -171,13 +182,14 @@ class _Worker:
 
     def stop(self) -> None:
         """End the process and wait for its end."""
-        self._send(None)
+        self.send(None)
         self.pipe.close()
         self.process.join()
 
-    def _send(self, message: tuple[int, list[Any]] | None) -> None:
+    def send(self, request: _Request | None) -> None:
+        """Ask for its rows of a batch; None: to end."""
         with suppress(OSError):  # the worker has died; `wait` will report it
-            self.pipe.send(message)
+            self.pipe.send(request)
 
 
 def _allocate_batch(sample: Any, batch_size: int) -> Any:
@@ -207,8 +219,7 @@ def _worker_loop(
             request = pipe.recv()
             if request is None:
                 return
-            buffer, batch = request
-            _fill_rows(samples, batch, buffers[buffer], index, n_workers)
+            _fill_rows(samples, request, buffers, index, n_workers)
         except (EOFError, ConnectionError):  # the parent has ended
             return
         except Exception as error:  # the parent raises it
@@ -217,10 +228,11 @@ def _worker_loop(
             pipe.send(None)
 
 
-def _fill_rows(samples: Samples, batch: list[Any], buffer: Any, index: int, n_workers: int) -> None:
-    """Write those rows of a batch whose videos belong to worker `index`."""
-    arrays = [tensor.numpy() for tensor in fields_of(buffer)]
-    for row, key in enumerate(batch):
-        if samples.video(key) % n_workers == index:
+def _fill_rows(samples: Samples, request: _Request, buffers: list[Any], index: int, n_workers: int) -> None:
+    """Write those rows of a batch that are the turn of worker `index`, or whose videos belong to it."""
+    arrays = [tensor.numpy() for tensor in fields_of(buffers[request.buffer])]
+    for row, key in enumerate(request.batch):
+        video = samples.video(key)
+        if (request.turn + row if video is None else video) % n_workers == index:
             for array, field in zip(arrays, fields_of(samples[key]), strict=True):
                 array[row] = field

@@ -27,18 +27,22 @@ class TrainingLog:
     """Scalars of the steps of the current epoch, and the most recent embeddings."""
 
     def __init__(self, batch_size: int) -> None:
-        self.scalars: list[dict[str, Tensor]] = []
+        self.steps = 0
+        self.sums: dict[str, Tensor] = {}  # of the scalars of these steps
+        self.last_loss = torch.zeros(())
         self.last: deque[tuple[Tensor, Tensor]] = deque(maxlen=max(1, HEALTH_SAMPLES // batch_size))
 
     def add(self, step: StepLog) -> None:
         """Add one step. Tensors stay on the device, which avoids a device sync."""
-        self.scalars.append(step.scalars)
+        self.sums = {name: value.float() + self.sums.get(name, 0) for name, value in step.scalars.items()}
+        self.last_loss = step.scalars["loss"]
+        self.steps += 1
         self.last.append((step.forecast_NP, step.target_NP))
 
     @property
     def loss(self) -> float:
         """Loss of the last step; 0 at the start of an epoch."""
-        return float(self.scalars[-1]["loss"]) if self.scalars else 0.0
+        return float(self.last_loss) if self.steps else 0.0
 
     @property
     def samples(self) -> int:
@@ -58,17 +62,20 @@ class TrainingLog:
 
     def end_epoch(self) -> dict[str, float]:
         """Return the mean scalars of the epoch and the current `health`, and start the next epoch."""
-        by_step = [torch.stack(list(scalars.values())) for scalars in self.scalars]
-        means: list[float] = torch.stack(by_step).mean(dim=0).tolist()
-        names = list(self.scalars[0])
-        self.scalars = []
-        return dict(zip(names, means, strict=True)) | self.health()
+        means = {name: float(total / self.steps) for name, total in self.sums.items()}
+        self.steps, self.sums = 0, {}
+        return means | self.health()
 
     def state(self) -> dict[str, Any]:
         """State to be saved in a checkpoint."""
-        return {"scalars": self.scalars, "last": [list(pair) for pair in self.last]}
+        return {
+            "steps": self.steps,
+            "sums": self.sums,
+            "last_loss": self.last_loss,
+            "last": [list(pair) for pair in self.last],
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Restore the state from a checkpoint."""
-        self.scalars = list(state["scalars"])
+        self.steps, self.sums, self.last_loss = state["steps"], state["sums"], state["last_loss"]
         self.last.extend((forecast_NP, target_NP) for forecast_NP, target_NP in state["last"])

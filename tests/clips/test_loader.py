@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -56,6 +57,13 @@ class MadeByPid:
         if key == self.killed_by and os.getpid() != self.parent:
             os.kill(os.getpid(), signal.SIGKILL)
         return Made(np.array(key), os.getpid())
+
+
+class NothingCached(MadeByPid):
+    """Samples that any worker may make."""
+
+    def video(self, key: tuple[int, int]) -> None:
+        pass
 
 
 class Recorded(MadeByPid):
@@ -185,6 +193,29 @@ def test_a_video_is_always_decoded_by_the_same_process(workers: int, makers: int
             of_video[video].add(maker)
     assert all(len(makers) == 1 for makers in of_video)
     assert len(set.union(*of_video)) == makers
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_workers_share_samples_equally_if_nothing_is_cached(size: int) -> None:
+    """As one of two processes embeds every other batch of 8 videos, of which 16 workers would have half of the work."""
+    keys = [[(0, 4 * size * batch + row) for row in range(size)] for batch in range(12)]
+    makers = Counter(pid for batch in load_batches(NothingCached(), keys, 4, CPU) for pid in batch.maker.tolist())
+    assert sorted(makers.values()) == [3 * size] * 4
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_rows_of_a_lost_worker_are_made_if_nothing_is_cached(number: int) -> None:
+    for batch, wanted in zip(load_batches(NothingCached((3, number)), KEYS, 3, CPU), KEYS, strict=True):
+        assert batch.key.tolist() == [list(key) for key in wanted]
+
+
+@pytest.mark.parametrize(("cache", "video"), [(1e9, 5), (0, None)])
+def test_only_samples_with_a_cache_belong_to_workers(
+    cache: float, video: int | None, pack: Packer, params: Params
+) -> None:
+    videos = FrameStore(pack([20] * 7, texture=True))
+    of_cache = ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed, cache)
+    assert of_cache.video((2, 5)) == video
 
 
 def test_there_is_one_worker_for_each_thread_of_torch() -> None:

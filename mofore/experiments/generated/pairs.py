@@ -28,9 +28,8 @@ class GeneratedPairs:
         self.forecast = replace(params.forecast, gap_min=0, gap_max=FRAMES)
         self.offsets = clip_offsets(self.clip)
 
-    def video(self, key: tuple[int, int]) -> int:
-        """Number of the program of a key."""
-        return key[1]
+    def video(self, key: tuple[int, int]) -> None:
+        """Nothing is cached."""
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         epoch, program = key
