@@ -126,7 +126,7 @@ def find_duplicates(
         for (i, j, mirrored), (score, moves) in zip(near, found, strict=True)
         if score >= limit[moves]
     }
-    copies |= dict.fromkeys(_same_bytes(everything, side_of), (1.0, True, False))
+    copies |= dict.fromkeys(_same_bytes(everything, side_of, quiet), (1.0, True, False))
     unit_of = dict(zip(names, u_VD, strict=True))
     pairs = [
         Pair(
@@ -151,13 +151,13 @@ def _apart(pairs: list[Candidate], near: list[Candidate], scores: list[Score], v
     return [(i, j, mirrored) for i, j, mirrored in pairs if cluster_V[i] != cluster_V[j]]
 
 
-def _same_bytes(videos: pd.DataFrame, side_of: dict[str, str]) -> set[tuple[str, str]]:
+def _same_bytes(videos: pd.DataFrame, side_of: dict[str, str], quiet: bool) -> set[tuple[str, str]]:
     """Pairs of files with the same bytes: each with the first one on each side of the split, so that no leak is missed,
     and many copies of one file have few pairs. Only files of equal size are read.
     """
     same_size = videos[videos.duplicated("size", keep=False) & (videos["size"] > 0)].file.tolist()
     by_hash: dict[str, list[str]] = {}
-    for file in hash_files(Path("/"), same_size, worker_count(-1)) if same_size else []:
+    for file in hash_files(Path("/"), same_size, worker_count(-1), quiet) if same_size else []:
         if file.blake2b:  # empty: the file is gone
             by_hash.setdefault(file.blake2b, []).append(file.path)
     found: set[tuple[str, str]] = set()

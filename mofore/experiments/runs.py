@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 from mofore.config import PARAMS_FILE
 from mofore.errors import UserError
 
+ATTEMPTS = 4  # to read the experiments while others run
 SCORES_FILE = "results/scores.csv"
 SCORE_SOURCES = {  # results from which stage `report` makes SCORES_FILE, and the stage that writes each of them
     "results/pretrain.json": "pretrain",
@@ -49,9 +51,17 @@ def read_experiments() -> list[Run]:
         UserError: DVC fails.
     """
     runs = []
-    for rev, name, params, state in parse_experiments(json.loads(dvc("exp", "show", "--json"))):
+    for rev, name, params, state in parse_experiments(json.loads(_show())):
         runs.append(Run(name, params, read_scores(rev) if state == "success" else {}, state, rev))
     return runs
+
+
+def _show() -> str:
+    """What `dvc exp show` prints. It fails if an experiment ends while its folder is read; so try again."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(UserError):
+            return dvc("exp", "show", "--json")
+    return dvc("exp", "show", "--json")
 
 
 def dvc(*arguments: str) -> str:

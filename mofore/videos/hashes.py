@@ -12,17 +12,18 @@ from mofore.catalog import VideoFile
 from mofore.utils.progress import progress
 
 
-def hash_files(root: Path, paths: Sequence[str], workers: int) -> list[VideoFile]:
+def hash_files(root: Path, paths: Sequence[str], workers: int, quiet: bool = False) -> list[VideoFile]:
     """Hash some files. Those that are empty, missing or unreadable get size 0 and no hash.
 
     Args:
         root: folder to which `paths` are relative.
         paths: with forward slashes.
         workers: threads; hashing runs outside Python's lock.
+        quiet: show no progress.
     """
     with ThreadPoolExecutor(max(1, workers)) as pool:
         hashed = pool.map(lambda path: _hash(root, path), paths)
-        return list(progress(hashed, len(paths), "hashing", "video"))
+        return list(progress(hashed, len(paths), "hashing", "video", hidden=quiet))
 
 
 def find_copies(files: Iterable[VideoFile]) -> list[tuple[str, str]]:

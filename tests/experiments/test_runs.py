@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from mofore.errors import UserError
 from mofore.experiments import runs
-from mofore.experiments.runs import SCORE_SOURCES, flatten, parse_experiments, read_experiments, read_scores
+from mofore.experiments.runs import ATTEMPTS, SCORE_SOURCES, flatten, parse_experiments, read_experiments, read_scores
 
 TABLE = "row,measure,score,low,high\nmofore,linear,0.5,0.4,0.6\nmofore,effective_rank,41.5,,\n"
 SCORES = {"mofore.linear": 0.5, "mofore.linear_low": 0.4, "mofore.linear_high": 0.6, "mofore.effective_rank": 41.5}
@@ -42,6 +43,28 @@ def test_the_workspace_is_left_out_and_failed_experiments_have_no_scores(monkeyp
     assert found[1].params == {"forecast.gap_max": 16}
     assert found[1].scores == SCORES
     assert [state for _, _, _, state in parse_experiments(shown)[1:4]] == list(states.values())
+
+
+@pytest.mark.parametrize(("failures", "read"), [(1, True), (ATTEMPTS - 1, True), (ATTEMPTS, False)])
+def test_an_experiment_that_ends_meanwhile_does_not_stop_the_command(
+    failures: int, read: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = UserError("dvc exp show: failed to show experiments - directory '/tmp/exps/x/.dvc' does not exist")
+    answers = iter([lost] * failures + [json.dumps([experiment("main", 48)])])
+
+    def dvc(*_: str) -> str:
+        answer = next(answers)
+        if isinstance(answer, UserError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(runs, "dvc", dvc)
+    monkeypatch.setattr(runs, "read_scores", lambda _: SCORES)
+    if read:
+        assert [run.name for run in read_experiments()] == ["main"]
+    else:
+        with pytest.raises(UserError, match="does not exist"):
+            read_experiments()
 
 
 def test_nested_sections_become_flat_names() -> None:
