@@ -50,7 +50,7 @@ class MadeByPid:
     def __init__(self, killed_by: tuple[int, int] | None = None) -> None:
         self.killed_by, self.parent = killed_by, os.getpid()
 
-    def video(self, key: tuple[int, int]) -> int:
+    def video(self, key: tuple[int, int]) -> int | None:
         return key[1]
 
     def __getitem__(self, key: tuple[int, int]) -> Made:
