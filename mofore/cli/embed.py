@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from mofore.cli.output import TABLE, Json, Quiet, print_json
+from mofore.errors import UserError
 
 FEW = 500  # videos among which near-duplicates are looked for at once, in half a minute or less
 EXAMPLES = """
@@ -49,7 +50,9 @@ def embed(
     """
     options: dict[str, Any] = {"encoder": encoder, "window": window, "step": step, "workers": workers}
     options |= {"backend": backend, "device": device, "quiet": quiet}
-    if out.suffix == ".npz":
+    if out.suffix.lower() not in (".parquet", ".npz"):
+        raise UserError(f"{out}: give --out a name that ends in .parquet, or in .npz for NumPy")
+    if out.suffix.lower() == ".npz":
         from mofore.collection.dataframe import embed_to_npz
 
         done, found = embed_to_npz(paths, out, **options), None

@@ -147,6 +147,8 @@ def embed_to_table(
     _check_device(device)
     recipe = Recipe(facts.source, facts.hash, window, step, asdict(facts.clip))
     out = out.absolute()
+    if any(out.exists() and video.exists() and out.samefile(video) for video in videos if video.name == out.name):
+        raise UserError(f"{out}: is one of the videos: give another --out")
     _check_out(out, recipe)  # before any work, and again when no other run writes it
     folder = out.with_name(f".{out.name}.parts")
     with folder_until_done(folder, f"embedding into {out}"):
@@ -169,8 +171,9 @@ def embed_to_table(
     if not usable:
         name, reason = next(iter(unreadable.items()))
         raise UserError(f"none of {counted(len(videos), 'video')} can be used: {name}: {reason}: give other videos")
+    added = sum(str(task.file) not in unreadable for task in tasks)
     kept = len(videos) - len(tasks)
-    return Embedded(out, len(tasks), kept, len(gone), unreadable, time.monotonic() - began)
+    return Embedded(out, added, kept, len(gone), unreadable, time.monotonic() - began)
 
 
 def embed_query(
@@ -256,7 +259,7 @@ def _check_out(out: Path, recipe: Recipe) -> None:
         old = read_recipe(out)
     except UserError as error:
         wrong = str(error).removeprefix(f"{out}: ").partition(":")[0]
-        raise UserError(f"{out}: {wrong}: delete it, or give another --out") from None
+        raise UserError(f"{out}: {wrong}: give another --out") from None  # it may be the user's own
     if not old.same_space(recipe):
         raise UserError(
             f"{out}: was made with another encoder ({old.encoder}, {old.encoder_hash}): give another --out, or the "

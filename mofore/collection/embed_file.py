@@ -26,7 +26,7 @@ from mofore.frames.outcome import Decoded
 from mofore.utils.files import writing
 
 FloatArray = npt.NDArray[np.float32]
-TOO_SHORT = "shorter than a clip"
+TOO_SHORT, TOO_LATE = "shorter than a clip", "ends at"  # how reasons begin
 PASSING = ("^no frame for .* s, given up", "^the decoder crashed", "Permission denied")  # reasons that may pass
 
 
@@ -146,7 +146,7 @@ def _answer_mean(reply: Reply, task: FileTask, part: tuple[float, float]) -> Non
     """
     decoded, mean, _, _ = _embed(reply, task, lambda: None, lambda found: None, part)
     if mean is None:
-        longer = ", or a longer part of it" if decoded.reason.startswith(TOO_SHORT) else ""
+        longer = ", or another part of it" if decoded.reason.startswith((TOO_SHORT, TOO_LATE)) else ""
         raise UserError(f"{task.file}: {decoded.reason}: give another file{longer}")
     reply.answer(mean.x_GD[0])
 
@@ -164,13 +164,13 @@ def _embed(
         What was decoded; mean over all clips, None if there is none; picture; seconds.
     """
     with reply.busy():  # torch may take long to load on a busy machine
-        from mofore.collection.stream import EnoughError, WindowSink
+        from mofore.collection.stream import EnoughError, UnevenError, WindowSink
         from mofore.frames.decode import decode_frames
 
         encoder, device = _encoder(task.encoder, task.encoder_hash, task.device)
-    limit = math.inf
+    limit, uneven = math.inf, False
     while True:
-        sink = WindowSink(encoder, device, task.window, task.step, begin, emit, part, limit)
+        sink = WindowSink(encoder, device, task.window, task.step, begin, emit, part, limit, uneven)
         try:
             decoded = Decoded(frames=1)  # if the part ends before the video
             with suppress(EnoughError):
@@ -181,6 +181,9 @@ def _embed(
             if not decoded.frames:
                 return decoded, None, b"", 0.0
             mean, picture, seconds = sink.finish()
+        except UnevenError:
+            limit, uneven = math.inf, True  # again, resampled: numbers of frames are others then
+            continue
         except (OSError, UserError, RuntimeError):
             raise  # the part cannot be written, or the network failed
         except Exception as error:  # any error of a decoder affects this file only
@@ -189,6 +192,8 @@ def _embed(
             sink.close()
         if mean is None:
             reason = f"{TOO_SHORT} of {clip_span(encoder.clip)} frames"
+            if 0 < seconds <= part[0]:
+                reason = f"{TOO_LATE} {seconds:.1f} s, before the part that starts at {part[0]:g} s"
             return Decoded(0, decoded.fps, decoded.width, decoded.height, reason), None, b"", 0.0
         return decoded, mean, picture, seconds
 

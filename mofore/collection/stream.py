@@ -27,6 +27,7 @@ from mofore.collection.encoder import LoadedEncoder
 from mofore.collection.table import GRID
 from mofore.collection.windows import RATE, Windows, in_frames, rates
 from mofore.embedding.inference import streams_of, view_to_input
+from mofore.frames.outcome import SIMILAR_FPS
 
 FloatArray = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
@@ -37,6 +38,10 @@ MAX_PICTURES = 64  # of which one becomes the picture of the video
 
 class EnoughError(Exception):
     """The part of the video that is wanted has passed."""
+
+
+class UnevenError(Exception):
+    """The frames are not evenly spaced in time: a window of them lasts longer, or less long, than it should."""
 
 
 class Features(NamedTuple):
@@ -147,8 +152,11 @@ class WindowSink:
         emit: Callable[[list[tuple[Window, Features]]], None],
         part: tuple[float, float] = (0.0, math.inf),
         limit: float = math.inf,
+        uneven: bool = False,
     ) -> None:
         """Prepare to take one video.
+
+        Any method may raise `UnevenError`.
 
         Args:
             encoder: its network is on `device`.
@@ -158,27 +166,31 @@ class WindowSink:
             emit: is called with successive windows and the means over their clips.
             part: start and end of the part of the video that is wanted, in seconds. After it, `EnoughError` is raised.
             limit: number of frames that are used.
+            uneven: whether a sink has raised `UnevenError` for this video before: it is resampled now.
         """
         self.wrong_after: int | None = None
         self._encoder, self._device = encoder, device
         self._window, self._step, self._part, self._limit = window, step, part, limit
-        self._begin, self._emit = begin, emit
+        self._begin, self._emit, self._uneven = begin, emit, uneven
         self._offsets_T = clip_offsets(encoder.clip)
         self._thread = ThreadPoolExecutor(1)
         self._running: Future[dict[int, Features]] | None = None
         self._state = self._new(RATE)
 
     def _new(self, fps: float) -> _State:
-        _, rate = rates(fps)
+        _, rate = self._rates(fps)
         windows = in_frames(self._window, self._step, rate, clip_span(self._encoder.clip))
         return _State(windows, rate, deque(maxlen=windows.length))
+
+    def _rates(self, fps: float) -> tuple[float, float]:
+        return (RATE, RATE) if self._uneven else rates(fps)
 
     def start(self, fps: float) -> float:
         if self._running:
             self._running.exception()  # waits for it
         self._running, self.wrong_after, self._state = None, None, self._new(fps)
         self._begin()
-        return rates(fps)[0]
+        return self._rates(fps)[0]
 
     def add(self, seconds: float, image: MatLike) -> None:
         state = self._state
@@ -229,6 +241,9 @@ class WindowSink:
         if not clips:
             return
         frames = list(state.last_frames)[-length:]
+        lasts, should = frames[-1].seconds - frames[0].seconds, (length - 1) / state.rate
+        if not self._uneven and not should / SIMILAR_FPS <= lasts <= should * SIMILAR_FPS:
+            raise UnevenError
         for clip in clips:
             if clip not in state.asked:
                 state.asked.add(clip)

@@ -198,6 +198,9 @@ def read_groups(
         except (pa.ArrowException, OSError) as error:
             reason = _first_line(error)
             raise UserError(f"{path}: damaged ({reason}): delete it, and run `mofore embed` again") from None
+        for name in {"file", "kind"} & set(group.column_names):
+            if group[name].null_count:
+                raise UserError(f"{path}: damaged (a row without {name}): delete it, and run `mofore embed` again")
         yield group.replace_schema_metadata(None)
 
 
@@ -326,9 +329,12 @@ def _recipe(path: Path, schema: pa.Schema) -> Recipe:
         if found["format"] != FORMAT:
             raise UserError(f"{path}: written by another version of mofore: run `mofore embed` again, with a new --out")
         recipe = Recipe(**found)
+        numbers, texts = (recipe.window, recipe.step), (recipe.encoder, recipe.encoder_hash)
+        valid = all(isinstance(number, int | float) for number in numbers)
+        valid &= all(isinstance(text, str) for text in texts) and isinstance(recipe.clip, dict)
     except (KeyError, TypeError, ValueError):
-        recipe = None
-    if recipe is None or not schema.remove_metadata().equals(SCHEMA):
+        valid = False
+    if not valid or not schema.remove_metadata().equals(SCHEMA):
         raise UserError(f"{path}: a Parquet file, but not a table that `mofore embed` wrote: give another one")
     return recipe
 

@@ -163,6 +163,10 @@ def test_embed_passes_its_options_on(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert found["unreadable"] == found["health"]["not_embedded"] == {"/x.avi": "empty"}
     assert result("embed", "a", "--out", "x.npz")["table"] == "x.npz"
     assert "left out: /x.avi: empty" in run("embed", "a", "--out", "x.npz").output
+    assert result("embed", "a", "--out", "x.NPZ")["table"] == "x.NPZ"
+    assert got[-1][1] == Path("x.NPZ")
+    wrong = run("embed", "a", "--out", "x.csv")
+    assert str(wrong.exception).startswith("x.csv: give --out a name that ends in .parquet, or in .npz")
     assert run("embed", "a", "--backend", "slurm").exit_code == 2
 
 

@@ -1,16 +1,20 @@
 """Embedding into a table: what it holds, what is added, what a stopped run leaves, what wrong input gets."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -47,7 +51,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def table(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("table") / "embeddings.parquet"
     done = embed_to_table([videos], out, workers=1)
-    assert (done.added, done.kept, done.dropped) == (4, 0, 0)
+    assert (done.added, done.kept, done.dropped) == (2, 0, 0)
     assert set(done.unreadable) == {str(videos / "none.mp4"), str(videos / "short.avi")}
     return out
 
@@ -75,8 +79,10 @@ def test_a_query_has_the_vector_of_the_table(videos: Path, table: Path) -> None:
     np.testing.assert_allclose(embed_query(videos / "a" / "one.avi", encoder), whole.x_NE[0], rtol=1e-5, atol=1e-5)
     part = embed_query(videos / "b" / "two ü.avi", encoder, 1.0, 3.0)
     np.testing.assert_allclose(part, windows.x_NE[2], rtol=1e-4, atol=1e-4)
-    with pytest.raises(UserError, match="shorter than a clip of 25 frames: give another file, or a longer part"):
+    with pytest.raises(UserError, match="shorter than a clip of 25 frames: give another file, or another part"):
         embed_query(videos / "a" / "one.avi", encoder, 1.0, 1.5)
+    with pytest.raises(UserError, match=r"ends at 2\.4 s, before the part that starts at 9 s: give another file, or"):
+        embed_query(videos / "a" / "one.avi", encoder, 9.0)
     with pytest.raises(UserError, match=r"none\.mp4: not a video"):
         embed_query(videos / "none.mp4", encoder)
 
@@ -87,7 +93,7 @@ def test_only_what_is_new_is_embedded_and_the_bytes_are_those_of_one_run(videos:
     out, fresh = tmp_path / "t.parquet", tmp_path / "fresh.parquet"
     last = own / "b" / "two ü.avi"
     aside = last.rename(tmp_path / "aside.avi")
-    assert embed_to_table([own], out, workers=1).added == 3
+    assert embed_to_table([own], out, workers=1).added == 1
     aside.rename(last)
     again = embed_to_table([own], out, workers=1)
     assert (again.added, again.kept) == (1, 3)
@@ -227,9 +233,35 @@ def test_a_file_that_is_no_table_is_not_overwritten(videos: Path, tmp_path: Path
     else:
         out.write_bytes(content)
     before = out.read_bytes()
-    with pytest.raises(UserError, match=r"not a .*: delete it, or give another --out"):
+    with pytest.raises(UserError, match=r"not a .*: give another --out"):
         embed_to_table([videos], out)
     assert out.read_bytes() == before
+
+
+def test_the_output_may_be_no_video(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.avi", 60)
+    before = video.read_bytes()
+    with pytest.raises(UserError, match=r"a\.avi: is one of the videos: give another --out"):
+        embed_to_table([tmp_path], video)
+    assert video.read_bytes() == before
+
+
+def test_windows_of_a_variable_rate_last_as_long_as_all_others(tmp_path: Path) -> None:
+    """Two seconds with 50 frames each, a pause of three seconds, two with 10 frames each; the header says one rate."""
+    stamps = [*(t * 20 for t in range(100)), *(5000 + t * 100 for t in range(21))]  # in ms
+    with av.open(str(tmp_path / "uneven.mkv"), "w") as file:
+        stream = file.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.codec_context.time_base = 96, 64, Fraction(1, 1000)
+        for stamp in stamps:
+            image = np.full((64, 96, 3), stamp % 200, np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, "rgb24")
+            frame.pts, frame.time_base = stamp, Fraction(1, 1000)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    embed_to_table([tmp_path], tmp_path / "t.parquet", workers=1)
+    rows = read_collection(tmp_path / "t.parquet", "window").rows
+    assert rows.start_s.tolist() == pytest.approx([0, 1, 2, 3, 4, 5], abs=0.05)
+    assert (rows.end_s - rows.start_s).tolist() == pytest.approx([2] * 6, abs=0.05)
 
 
 def test_as_a_library(videos: Path, tmp_path: Path) -> None:
@@ -290,9 +322,24 @@ def test_a_damaged_table_is_named(table: Path, tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.parametrize("column", ["file", "kind"])
+def test_a_row_without_a_name_is_told(table: Path, tmp_path: Path, column: str) -> None:
+    whole = pq.read_table(table)
+    number = whole.column_names.index(column)
+    cells = pa.array([None, *whole[column].to_pylist()[1:]], pa.string())
+    pq.write_table(whole.set_column(number, column, cells), tmp_path / "nulls.parquet")
+    with pytest.raises(UserError, match=f"damaged .a row without {column}.: delete it"):
+        read_videos(tmp_path / "nulls.parquet")
+
+
 def test_another_schema_is_no_table(table: Path, tmp_path: Path) -> None:
     whole = pq.read_table(table)
-    for other in (whole.drop_columns(["cells"]), whole.replace_schema_metadata({b"mofore": b"{"})):
+    recipe = json.loads(whole.schema.metadata[b"mofore"])
+    metadata = [
+        b"{",
+        *(json.dumps(recipe | wrong).encode() for wrong in ({"window": None}, {"step": "2"}, {"clip": 5})),
+    ]
+    for other in (whole.drop_columns(["cells"]), *(whole.replace_schema_metadata({b"mofore": x}) for x in metadata)):
         pq.write_table(other, tmp_path / "other.parquet")
         with pytest.raises(UserError, match="not a table that `mofore embed` wrote"):
             read_videos(tmp_path / "other.parquet")

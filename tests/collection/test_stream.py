@@ -10,8 +10,9 @@ import torch
 
 from mofore.clips.augment import eval_crop, to_input
 from mofore.collection.encoder import LoadedEncoder, open_encoder
-from mofore.collection.stream import EnoughError, Features, Window, WindowSink
+from mofore.collection.stream import EnoughError, Features, UnevenError, Window, WindowSink
 from mofore.collection.table import GRID
+from mofore.collection.windows import RATE
 from mofore.config import Clip
 from mofore.method.encoders import build_encoder
 
@@ -120,12 +121,29 @@ def test_another_decoder_begins_anew_and_a_limit_ends_the_video(encoder: LoadedE
 @pytest.mark.parametrize("bad", [math.nan, 0.0])
 def test_times_follow_time_stamps_or_the_rate_where_there_are_none(encoder: LoadedEncoder, bad: float) -> None:
     images = moving(75)
-    slow = [10 + number / 20 for number in range(75)]  # the header says 25
+    slow = [10 + number / 22 for number in range(75)]  # the header says 25
     found, _, seconds = stream(encoder, images, stamps=slow)
-    assert [round(window.start_s, 6) for window, _ in found] == [0, 1.25]
-    assert seconds == pytest.approx(74 / 20 + 1 / 25)
+    assert [round(window.start_s, 6) for window, _ in found] == [0, round(25 / 22, 6)]
+    assert seconds == pytest.approx(74 / 22 + 1 / 25)
     _, _, seconds = stream(encoder, images, stamps=[bad] * 75)
     assert seconds == pytest.approx(3)
+
+
+@pytest.mark.parametrize(
+    "stamps",
+    [
+        [number / 50 for number in range(50)] + [1 + number / 5 for number in range(60)],  # first fast, then slow
+        [number / 25 + 20 * (number > 80) for number in range(110)],  # a pause of 20 s
+        [number / 12 for number in range(40)],  # shorter than a window, at half the rate of the header
+    ],
+)
+def test_uneven_frames_are_told_and_taken_as_they_are_once_resampled(stamps: list[float]) -> None:
+    encoder, images = open_encoder(), moving(len(stamps))
+    with pytest.raises(UnevenError):
+        stream(encoder, images, stamps=stamps)
+    sink = WindowSink(encoder, CPU, 2.0, 1.0, lambda: None, lambda _: None, uneven=True)
+    assert sink.start(25.0) == sink.start(30.0) == RATE
+    sink.close()
 
 
 def test_motion_and_contrast_are_in_gray_levels() -> None:
