@@ -116,7 +116,7 @@ def _make(folder: Path, table: Path, kind: str, quiet: bool) -> Scale:
 
     def sampled() -> Iterator[FloatArray]:
         for block in blocks("index, 1 of 2"):
-            sample.append(block.x_ND[::every])
+            sample.append(block.x_ND[::every].copy())  # a view would keep the whole block in memory
             yield block.x_ND
 
     scale = scale_of(table, kind, sampled())
