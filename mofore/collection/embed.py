@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from mofore.collection.embed_file import PASSING, FileTask, embed_part, read_part
 from mofore.collection.encoder import SHIPPED, EncoderFacts, describe_encoder
+from mofore.collection.output import check_not_read
 from mofore.collection.table import Recipe, read_recipe, read_rows, read_videos, write_table
 from mofore.errors import UserError
 from mofore.frames.child import end_child
@@ -147,8 +148,7 @@ def embed_to_table(
     _check_device(device)
     recipe = Recipe(facts.source, facts.hash, window, step, asdict(facts.clip))
     out = out.absolute()
-    if any(out.exists() and video.exists() and out.samefile(video) for video in videos if video.name == out.name):
-        raise UserError(f"{out}: is one of the videos: give another --out")
+    check_not_read(out, videos)
     _check_out(out, recipe)  # before any work, and again when no other run writes it
     folder = out.with_name(f".{out.name}.parts")
     with folder_until_done(folder, f"embedding into {out}"):

@@ -1,7 +1,7 @@
 """Writes what a command has found, without harm to what is there."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -41,6 +41,17 @@ def check_output(path: Path, suffix: str, *inputs: Path) -> None:
         raise UserError(f"{path}: this file would be of kind {suffix}: give a name that ends in {suffix}")
     if path.is_dir():
         raise UserError(f"{path}: is a folder: give the name of a file")
+    check_not_read(path, inputs)
+
+
+def check_not_read(path: Path, inputs: Iterable[Path]) -> None:
+    """Refuse to write to a file that is read.
+
+    Raises:
+        UserError: the output is one of the inputs.
+    """
+    if not path.exists():
+        return
     for one in inputs:
-        if path.exists() and one.exists() and path.samefile(one):
+        if one.exists() and path.samefile(one):
             raise UserError(f"{path}: is read and would be overwritten: give another name for the output")

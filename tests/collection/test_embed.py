@@ -241,7 +241,7 @@ def test_a_file_that_is_no_table_is_not_overwritten(videos: Path, tmp_path: Path
 def test_the_output_may_be_no_video(tmp_path: Path) -> None:
     video = write_video(tmp_path / "a.avi", 60)
     before = video.read_bytes()
-    with pytest.raises(UserError, match=r"a\.avi: is one of the videos: give another --out"):
+    with pytest.raises(UserError, match=r"a\.avi: is read and would be overwritten: give another name"):
         embed_to_table([tmp_path], video)
     assert video.read_bytes() == before
 
