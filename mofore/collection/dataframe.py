@@ -1,6 +1,7 @@
 """`mofore.embed`: embeddings of videos as a table in memory; and as a file for NumPy."""
 
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from mofore.collection.embed import Embedded, embed_to_table, find_videos
 from mofore.collection.encoder import SHIPPED
 from mofore.collection.output import check_output, replacing
 from mofore.collection.table import GRID
+from mofore.errors import UserError
 
 
 def embed(paths: str | Path | Sequence[str | Path], encoder: str | Path = SHIPPED, **options: Any) -> pd.DataFrame:
@@ -45,6 +47,7 @@ def embed_to_npz(paths: Sequence[str | Path], out: Path, encoder: str | Path = S
     `cells` has zeros for windows.
     """
     check_output(out, ".npz", *find_videos(paths))
+    _check_replaced(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.absolute().parent) as folder:
         done = embed_to_table(paths, Path(folder, "t"), encoder, **options)
@@ -62,3 +65,16 @@ def embed_to_npz(paths: Sequence[str | Path], out: Path, encoder: str | Path = S
         with replacing(out) as file:
             np.savez(file, embedding=embedding_ND, cells=cells_NE, **arrays)
     return Embedded(out, done.added, done.kept, done.dropped, done.unreadable, done.seconds)
+
+
+def _check_replaced(out: Path) -> None:
+    """Raise UserError if there is a file that `embed_to_npz` has not written."""
+    if not out.exists():
+        return
+    try:
+        with np.load(out) as arrays:
+            own = {"path", "kind", "embedding", "cells"} <= set(arrays.files)
+    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile):  # TypeError: of a single array
+        own = False
+    if not own:
+        raise UserError(f"{out}: is there, but `mofore embed` did not write it: give another --out")

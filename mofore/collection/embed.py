@@ -46,7 +46,8 @@ class Embedded:
 
     Attributes:
         table: the Parquet file.
-        added, kept, dropped: numbers of videos: embedded now; as they were in the table; no longer on the disk.
+        added, kept, dropped: numbers of videos: embedded now; as they were in the table, embedded; no longer on the
+            disk.
         unreadable: of the videos that were named: those without embedding, with reasons.
         seconds: time it took.
     """
@@ -172,7 +173,7 @@ def embed_to_table(
         name, reason = next(iter(unreadable.items()))
         raise UserError(f"none of {counted(len(videos), 'video')} can be used: {name}: {reason}: give other videos")
     added = sum(str(task.file) not in unreadable for task in tasks)
-    kept = len(videos) - len(tasks)
+    kept = len(videos) - len(unreadable) - added
     return Embedded(out, added, kept, len(gone), unreadable, time.monotonic() - began)
 
 

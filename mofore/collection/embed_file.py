@@ -26,7 +26,7 @@ from mofore.frames.outcome import Decoded
 from mofore.utils.files import writing
 
 FloatArray = npt.NDArray[np.float32]
-TOO_SHORT, TOO_LATE = "shorter than a clip", "ends at"  # how reasons begin
+SHORT_PART, LATE_PART = "this part is", "ends at"  # how reasons begin that another part of the video may not have
 PASSING = ("^no frame for .* s, given up", "^the decoder crashed", "Permission denied")  # reasons that may pass
 
 
@@ -146,8 +146,8 @@ def _answer_mean(reply: Reply, task: FileTask, part: tuple[float, float]) -> Non
     """
     decoded, mean, _, _ = _embed(reply, task, lambda: None, lambda found: None, part)
     if mean is None:
-        longer = ", or another part of it" if decoded.reason.startswith((TOO_SHORT, TOO_LATE)) else ""
-        raise UserError(f"{task.file}: {decoded.reason}: give another file{longer}")
+        other = ", or another part of it" if decoded.reason.startswith((SHORT_PART, LATE_PART)) else ""
+        raise UserError(f"{task.file}: {decoded.reason}: give another file{other}")
     reply.answer(mean.x_GD[0])
 
 
@@ -191,9 +191,11 @@ def _embed(
         finally:
             sink.close()
         if mean is None:
-            reason = f"{TOO_SHORT} of {clip_span(encoder.clip)} frames"
+            reason = f"shorter than a clip of {clip_span(encoder.clip)} frames"
+            if part != (0.0, math.inf):
+                reason = f"{SHORT_PART} {reason}"
             if 0 < seconds <= part[0]:
-                reason = f"{TOO_LATE} {seconds:.1f} s, before the part that starts at {part[0]:g} s"
+                reason = f"{LATE_PART} {seconds:.2f} s, before the part that starts at {part[0]:g} s"
             return Decoded(0, decoded.fps, decoded.width, decoded.height, reason), None, b"", 0.0
         return decoded, mean, picture, seconds
 

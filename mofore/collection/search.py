@@ -140,7 +140,7 @@ def _query_in_table(table: Path, query: Path, start_s: float | None, end_s: floa
     if not windows and start < whole["end_s"]:
         return None  # between two windows, or after the last
     if not windows:
-        raise UserError(f"{query}: ends at {whole['end_s']:.1f} s, before the part that starts at {start:g} s")
+        raise UserError(f"{query}: ends at {whole['end_s']:.2f} s, before the part that starts at {start:g} s")
     overlap_N = np.array([min(row["end_s"], end) - max(row["start_s"], start) for row in windows])
     x_ND = np.array([row["embedding"] for row in windows])
     return (overlap_N @ x_ND / overlap_N.sum()).astype(np.float32)

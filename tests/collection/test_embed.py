@@ -79,9 +79,11 @@ def test_a_query_has_the_vector_of_the_table(videos: Path, table: Path) -> None:
     np.testing.assert_allclose(embed_query(videos / "a" / "one.avi", encoder), whole.x_NE[0], rtol=1e-5, atol=1e-5)
     part = embed_query(videos / "b" / "two ü.avi", encoder, 1.0, 3.0)
     np.testing.assert_allclose(part, windows.x_NE[2], rtol=1e-4, atol=1e-4)
-    with pytest.raises(UserError, match="shorter than a clip of 25 frames: give another file, or another part"):
+    with pytest.raises(
+        UserError, match="this part is shorter than a clip of 25 frames: give another file, or another part"
+    ):
         embed_query(videos / "a" / "one.avi", encoder, 1.0, 1.5)
-    with pytest.raises(UserError, match=r"ends at 2\.4 s, before the part that starts at 9 s: give another file, or"):
+    with pytest.raises(UserError, match=r"ends at 2\.40 s, before the part that starts at 9 s: give another file, or"):
         embed_query(videos / "a" / "one.avi", encoder, 9.0)
     with pytest.raises(UserError, match=r"none\.mp4: not a video"):
         embed_query(videos / "none.mp4", encoder)
@@ -96,9 +98,9 @@ def test_only_what_is_new_is_embedded_and_the_bytes_are_those_of_one_run(videos:
     assert embed_to_table([own], out, workers=1).added == 1
     aside.rename(last)
     again = embed_to_table([own], out, workers=1)
-    assert (again.added, again.kept) == (1, 3)
+    assert (again.added, again.kept) == (1, 1)
     assert len(again.unreadable) == 2, "those of before are named, too"
-    assert str(again).endswith(f", 3 already there, {out}")
+    assert str(again).endswith(f", 1 already there, {out}")
     embed_to_table([own], fresh, workers=2)
     assert out.read_bytes() == fresh.read_bytes()
     before = out.stat().st_mtime_ns
@@ -274,6 +276,29 @@ def test_as_a_library(videos: Path, tmp_path: Path) -> None:
         assert arrays["embedding"].shape == (len(arrays["path"]), 384)
         assert arrays["cells"].shape[1] == 9 * 384
         assert set(arrays["kind"]) == {"video", "window"}
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04", b"array", None])
+def test_a_file_that_is_not_of_embed_is_not_replaced_by_arrays(
+    content: bytes | None, videos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "mine.npz"
+    if content is None:
+        np.savez(out, mine=np.arange(3))
+    elif content == b"array":
+        np.save(tmp_path / "one.npy", np.arange(3))
+        (tmp_path / "one.npy").rename(out)
+    else:
+        out.write_bytes(content)
+    before = out.read_bytes()
+    with pytest.raises(
+        UserError, match=r"mine\.npz: is there, but `mofore embed` did not write it: give another --out"
+    ):
+        embed_to_npz([videos / "a"], out, workers=1)
+    assert out.read_bytes() == before
+    out.unlink()
+    for _ in range(2):
+        embed_to_npz([videos / "a"], out, workers=1)
 
 
 def test_a_video_that_is_gone_during_the_run_is_named(videos: Path, tmp_path: Path) -> None:

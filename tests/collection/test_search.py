@@ -143,7 +143,7 @@ def test_bad_questions_get_one_line(table: Path, tmp_path: Path) -> None:
         ("/videos/bad.mp4", (None, None), "bad.mp4: has no embedding: not a video"),
         (FILES[0], (3, 3), "the start must be at least 0 and before the end"),
         (FILES[0], (-1, 3), "the start must be at least 0"),
-        (FILES[0], (60, None), "a.mp4: ends at 7.0 s, before the part that starts at 60 s"),
+        (FILES[0], (60, None), "a.mp4: ends at 7.00 s, before the part that starts at 60 s"),
     ]:
         with pytest.raises(UserError, match=message) as caught:
             search(table, Path(query), *part)
