@@ -42,8 +42,9 @@ import torch
 from one_stream import one_stream_params
 from torch import nn
 
-from mofore.clips.dataset import EpochSampler, ForecastDataset, Sample, to_device
+from mofore.clips.dataset import EpochSampler, ForecastDataset, Sample
 from mofore.clips.loader import load_batches
+from mofore.clips.transfer import to_device
 from mofore.config import Params
 from mofore.embedding.inference import UniformClips, embed_clips
 from mofore.embedding.store import Embeddings

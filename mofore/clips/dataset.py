@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from mofore.clips.augment import IDENTITY_34, ClipFrames, eval_crop, random_colour, random_crop
@@ -131,9 +130,3 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
                 if epoch * self.steps_per_epoch + step >= self.first_step:
                     batch = order[step * self.batch_size : (step + 1) * self.batch_size]
                     yield [(epoch, video) for video in self.processes.shard(batch)]
-
-
-def to_device(batch: Sample, device: Any) -> Sample:
-    """Copy a batch to `device`; asynchronously if its memory is pinned."""
-    fields: list[Tensor] = [tensor.to(device, non_blocking=device.type == "cuda") for tensor in batch]
-    return Sample(*fields)

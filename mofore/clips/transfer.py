@@ -1,6 +1,6 @@
-"""Copies batches to a GPU while it computes the step before, from memory that the loader's processes fill."""
+"""Copies batches to a device; to a GPU while it computes the step before, from memory that the loader fills."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,9 +15,14 @@ def fields_of(batch: Any) -> tuple[Any, ...]:
     return batch if isinstance(batch, tuple) else (batch,)
 
 
-def like(batch: Any, fields: list[Tensor]) -> Any:
+def like(batch: Any, fields: Sequence[Tensor]) -> Any:
     """A batch of the type of `batch` with other fields."""
     return type(batch)(*fields) if isinstance(batch, tuple) else fields[0]
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """A batch on `device`. CUDA does not wait for copies from pinned memory, nor does a batch that is there already."""
+    return like(batch, [field.to(device, non_blocking=device.type == "cuda") for field in fields_of(batch)])
 
 
 def transferred(batches: Iterable[Any], device: torch.device) -> Iterator[Any]:
@@ -33,15 +38,15 @@ def transferred(batches: Iterable[Any], device: torch.device) -> Iterator[Any]:
     ahead = None
     for batch in batches:
         with backend.stream(stream):
-            copy = [field.to(device, non_blocking=True) for field in fields_of(batch)]
+            copy = to_device(batch, device)
         if ahead is not None:
             yield ahead
         compute = backend.current_stream(device)
         compute.wait_stream(stream)
-        for field in copy:
+        for field in fields_of(copy):
             field.record_stream(compute)  # else its memory could be given to the next copy too early
         stream.synchronize()
-        ahead = like(batch, copy)
+        ahead = copy
     if ahead is not None:
         yield ahead
 

@@ -46,11 +46,12 @@ def embed_to_npz(paths: Sequence[str | Path], out: Path, encoder: str | Path = S
     Rows without embedding are left out. Array `path` is column `file`, since NumPy keeps that name for itself. Array
     `cells` has zeros for windows.
     """
-    check_output(out, ".npz", *find_videos(paths))
+    videos = find_videos(paths)
+    check_output(out, ".npz", *videos)
     _check_replaced(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.absolute().parent) as folder:
-        done = embed_to_table(paths, Path(folder, "t"), encoder, **options)
+        done = embed_to_table(videos, Path(folder, "t"), encoder, **options)
         table = pq.read_table(done.table)
         table = table.filter(table["embedding"].is_valid())
         embedding_ND = np.stack(table["embedding"].to_numpy())

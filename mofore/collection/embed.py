@@ -26,11 +26,11 @@ from mofore.collection.table import Recipe, read_recipe, read_rows, read_videos,
 from mofore.errors import UserError
 from mofore.frames.child import end_child
 from mofore.frames.parallel import make_packs
-from mofore.utils.progress import progress
+from mofore.utils.progress import progress, tell
 from mofore.utils.scratch import folder_until_done
-from mofore.utils.text import counted
+from mofore.utils.text import counted, some_names
 from mofore.utils.workers import worker_count
-from mofore.videos.folder import SUFFIXES, find_files
+from mofore.videos.folder import SUFFIXES, is_utf8, walk_files
 
 FloatArray = npt.NDArray[np.float32]
 WINDOW, STEP = 2.0, 1.0  # seconds
@@ -85,24 +85,31 @@ def find_videos(paths: Sequence[str | Path]) -> list[Path]:
             raise UserError(f"{path}: no such file or folder, and no file matches it: check the name")
         for match in matches:
             if match.is_dir():
-                videos = [match / name for name in find_files(match) if Path(name).suffix.lower() in SUFFIXES]
+                videos = _videos_below(match)
                 if not videos and len(matches) == 1:
                     raise UserError(f"{match}: this folder has no video: put videos there, or give another one")
+                found.update(_absolute(video) for video in videos)
             else:
-                videos = [match]
-            found.update(_absolute(video) for video in videos)
+                found.add(_absolute(match))
     if not found:
         raise UserError("no video: give files, folders or patterns, such as 'videos/**/*.mp4'")
     return sorted(found, key=str)  # as rows are merged
 
 
+def _videos_below(folder: Path) -> list[Path]:
+    """The videos of a folder. Those that a table cannot hold are left out and told, as the user did not name them."""
+    names = [name for name in walk_files(folder) if Path(name).suffix.lower() in SUFFIXES]
+    others = sorted(ascii(name) for name in names if not is_utf8(name))
+    if others:
+        what = counted(len(others), "video")
+        tell(f"warning: {folder}: {what} left out, whose names are not UTF-8: rename {some_names(others)}")
+    return [folder / name for name in names if is_utf8(name)]
+
+
 def _absolute(video: Path) -> Path:
     path = os.path.abspath(video)  # without `..`: each video has one name
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        name = ascii(path)
-        raise UserError(f"{name}: this name is not UTF-8, which a table cannot hold: rename the file") from None
+    if not is_utf8(path):
+        raise UserError(f"{path!a}: this name is not UTF-8, which a table cannot hold: rename the file")
     return Path(path)
 
 

@@ -17,6 +17,7 @@ from torch.optim.swa_utils import update_bn
 
 from mofore.clips.augment import to_input
 from mofore.clips.loader import load_batches
+from mofore.clips.transfer import to_device
 from mofore.config import Params
 from mofore.embedding.inference import UniformClips, video_batches
 from mofore.frames.store import FrameStore
@@ -53,6 +54,4 @@ def calibrate(encoder: nn.Module, videos: FrameStore, params: Params, device: to
 def _inputs(samples: UniformClips, params: Params, device: torch.device) -> Iterator[Tensor]:
     with closing(load_batches(samples, video_batches(len(samples)), params.runtime.workers, device)) as loaded:
         for frames_VKTHWC in loaded:
-            yield to_input(
-                frames_VKTHWC.flatten(0, 1).to(device, non_blocking=device.type == "cuda"), params.clip.input
-            )
+            yield to_input(to_device(frames_VKTHWC, device).flatten(0, 1), params.clip.input)

@@ -22,6 +22,7 @@ from torch.utils.data import Dataset
 from mofore.clips.augment import eval_crop, to_input
 from mofore.clips.loader import load_batches
 from mofore.clips.sampling import clip_offsets, clip_span, uniform_starts
+from mofore.clips.transfer import to_device
 from mofore.config import Clip, Runtime
 from mofore.embedding.feature_files import Batch, FeatureFiles
 from mofore.frames.store import FrameStore
@@ -308,7 +309,7 @@ def _embed(
     loaded = load_batches(samples, own_batches, runtime.workers, device)
     for frames_VKTHWC in progress(loaded, len(own_batches), "embed", "batch", hidden=not processes.is_main):
         with torch.inference_mode(), autocast(runtime, device):
-            clips_BTHWC = frames_VKTHWC.flatten(0, 1).to(device, non_blocking=device.type == "cuda")
+            clips_BTHWC = to_device(frames_VKTHWC, device).flatten(0, 1)
             inputs = {
                 (view, stream): view_to_input(clips_BTHWC, view, samples.clip.input, seed, stream)
                 for view, stream in {(job.view, job.stream) for job in jobs}

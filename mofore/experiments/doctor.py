@@ -25,9 +25,10 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from mofore.clips.augment import IDENTITY_34
-from mofore.clips.dataset import EpochSampler, ForecastDataset, Sample, to_device
+from mofore.clips.dataset import EpochSampler, ForecastDataset, Sample
 from mofore.clips.loader import load_batches
 from mofore.clips.sampling import clip_offsets
+from mofore.clips.transfer import to_device
 from mofore.config import PARAMS_FILE, Params, load_params
 from mofore.errors import UserError
 from mofore.experiments.machine import describe_machine

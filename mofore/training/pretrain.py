@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import pandas as pd
 from torch.optim import AdamW
 
-from mofore.clips.dataset import EpochSampler, ForecastDataset, to_device
+from mofore.clips.dataset import EpochSampler, ForecastDataset
 from mofore.clips.loader import Samples, load_batches, loader_worker_count
 from mofore.clips.sampling import clip_span
+from mofore.clips.transfer import to_device
 from mofore.config import MIN_BATCH, Params, Pretrain
 from mofore.errors import UserError
 from mofore.frames.store import FrameStore

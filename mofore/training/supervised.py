@@ -20,6 +20,7 @@ from mofore.clips.augment import random_colour, random_crop, to_input
 from mofore.clips.dataset import EpochSampler
 from mofore.clips.loader import load_batches
 from mofore.clips.sampling import clip_offsets, clip_span
+from mofore.clips.transfer import to_device
 from mofore.config import Params
 from mofore.errors import UserError
 from mofore.frames.store import FrameStore
@@ -113,7 +114,7 @@ def train_on_labels(params: Params, videos: FrameStore, device: torch.device, pr
         for step, host_batch in enumerate(bar, start=1):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(p, step / batches.steps)
-            batch = Labelled(*(field.to(device, non_blocking=device.type == "cuda") for field in host_batch))
+            batch = to_device(host_batch, device)
             clip_BCTHW = to_input(batch.clip_THWC, params.clip.input, batch.colour_34)  # in float32, as in pretraining
             with autocast(params.runtime, device):
                 logits_BL = network(clip_BCTHW)

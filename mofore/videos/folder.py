@@ -96,15 +96,27 @@ def look_alike(names: Iterable[str]) -> list[list[str]]:
 
 
 def find_files(root: Path) -> list[str]:
-    """List all files of a folder and its sub-folders, as sorted POSIX paths relative to it.
+    """List all files of a folder and its sub-folders, as sorted POSIX paths relative to it. See `walk_files`.
+
+    Raises:
+        UserError: a folder cannot be read, or a name is not UTF-8.
+    """
+    files = sorted(walk_files(root))
+    for file in files:
+        if not is_utf8(file):
+            raise UserError(f"{root}: the name {os.fsencode(file)!r} is not UTF-8: rename it")
+    return files
+
+
+def walk_files(root: Path) -> Iterator[str]:
+    """Yield all files of a folder and its sub-folders, as POSIX paths relative to it, which may not be UTF-8.
 
     Hidden files and folders are left out. Links are followed. A folder that several links lead to is read only once, so
     loops end and no folder is listed twice; its path without a link is preferred.
 
     Raises:
-        UserError: a folder cannot be read, or a name is not UTF-8.
+        UserError: a folder cannot be read.
     """
-    files = []
     seen = set()
     folders, links = [root], list[Path]()
     while folders or links:
@@ -123,17 +135,16 @@ def find_files(root: Path) -> list[str]:
             if os.path.isdir(entry.path):
                 (links if entry.is_symlink() else folders).append(Path(entry.path))
             elif entry.is_symlink() or entry.is_file():  # dangling links are listed too; extract_frames reports them
-                files.append(_relative(Path(entry.path), root))
-    return sorted(files)
+                yield Path(entry.path).relative_to(root).as_posix()
 
 
-def _relative(file: Path, root: Path) -> str:
-    path = file.relative_to(root).as_posix()
+def is_utf8(path: str) -> bool:
+    """Whether the bytes of a path are UTF-8; Python holds others as surrogates."""
     try:
         path.encode()
     except UnicodeEncodeError:
-        raise UserError(f"{root}: the name {os.fsencode(path)!r} is not UTF-8: rename it") from None
-    return path
+        return False
+    return True
 
 
 def _is_video(path: str) -> bool:

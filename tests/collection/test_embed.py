@@ -227,6 +227,17 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
         find_videos([name])
 
 
+def test_videos_of_a_folder_whose_names_are_not_utf8_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.mp4").touch()
+    below = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(below)
+    Path(os.fsdecode(below + b"/b.mp4")).touch()
+    assert find_videos([tmp_path]) == [tmp_path / "a.mp4"]
+    assert r"1 video left out, whose names are not UTF-8: rename 'caf\udce9/b.mp4'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"text", None])
 def test_a_file_that_is_no_table_is_not_overwritten(videos: Path, tmp_path: Path, content: bytes | None) -> None:
     out = tmp_path / "t.parquet"

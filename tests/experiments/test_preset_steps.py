@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mofore.clips.dataset import EpochSampler, ForecastDataset, to_device
+from mofore.clips.dataset import EpochSampler, ForecastDataset
 from mofore.clips.loader import load_batches
+from mofore.clips.transfer import to_device
 from mofore.experiments.presets import preset_params
 from mofore.frames.store import FrameStore
 from mofore.runtime.distributed import SINGLE
