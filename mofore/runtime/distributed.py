@@ -107,24 +107,6 @@ class Processes:
         """Whether the launcher has ended, for instance because it was killed, and this process should stop."""
         return self.count > 1 and os.getppid() != self.launcher
 
-    @contextmanager
-    def exit_together(self) -> Iterator[None]:
-        """If a UserError is raised in this block in one process, all processes exit. Only that process prints it.
-
-        Raises:
-            UserError: the one of this process.
-            SystemExit: another process has raised a UserError.
-        """
-        error = None
-        try:
-            yield
-        except UserError as raised:
-            error = raised
-        if self.any(error is not None):
-            if error:
-                raise error
-            self.exit_silently()
-
     def exit_silently(self) -> NoReturn:
         """Exit without a message, because another process prints the error."""
         time.sleep(EXIT_DELAY)  # the launcher kills all processes once one has ended: let the other one print first

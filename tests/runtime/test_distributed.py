@@ -93,24 +93,6 @@ def test_results_are_in_the_order_of_ranks(count: int, tmp_path: Path) -> None:
         assert results["processes"].is_main == (rank == 0)
 
 
-def fail(processes: Processes, failing: list[int]) -> str:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mofore.runtime.distributed.EXIT_DELAY", 0)
-        try:
-            with processes.exit_together():
-                if processes.rank in failing:
-                    raise UserError("bad params")
-        except (UserError, SystemExit) as error:
-            return repr(error)
-    return "continues"
-
-
-@pytest.mark.parametrize("failing", [[], [0], [1], [0, 1]])
-def test_a_user_error_in_one_process_ends_all(failing: list[int], tmp_path: Path) -> None:
-    ends = ["UserError('bad params')" if rank in failing else "SystemExit(1)" for rank in range(2)]
-    assert run_distributed(2, tmp_path / "many", fail, failing) == (ends if failing else ["continues"] * 2)
-
-
 def write_slowly(processes: Processes, file: Path) -> None:
     if processes.is_main:
         time.sleep(2)
