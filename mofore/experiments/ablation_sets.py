@@ -48,6 +48,10 @@ ABLATIONS: Sections = {
         "contrast only": {"forecast.weight": 0},
         "both, forecasting with weight 1": {"forecast.weight": 1},
     },
+    "infonce compares with the future": {
+        "the context": {"contrast.anchor": "context"},
+        "the forecast": {"contrast.anchor": "forecast"},
+    },
     "gap, in video frames": GAPS,
     "gap distribution": {name: {"forecast.gap_distribution": name} for name in ("uniform", "log", "decreasing")},
     "gap conditioning": {name: {"forecast.gap_conditioning": name} for name in ("gap", "none", "shuffled")},

@@ -94,15 +94,15 @@ def make_stream(stream: str, packs: Path, families: int, steps: int, out: Path, 
 def stream_params(params: Params, kind: str) -> Params:
     """Parameters of the run: those of params.yaml, for one stream, from random weights.
 
-    Programs of a family are negatives of each other. The predictor gives the forecast itself, as it did by default when
-    the weights of the package were made.
+    Programs of a family are negatives of each other. The predictor gives the forecast itself, and InfoNCE compares it
+    with the future, as they did by default when the weights of the package were made.
     """
     return replace(
         params,
         seed=SEED,
         clip=replace(params.clip, input=kind),
         forecast=replace(params.forecast, residual=False),
-        contrast=replace(params.contrast, mask_groups=False),
+        contrast=replace(params.contrast, anchor="forecast", mask_groups=False),
         encoder=replace(params.encoder, name="small", start="random", keep="online"),
         pretrain=replace(params.pretrain, batch_size=BATCH_SIZE, knn_every=0),
     )

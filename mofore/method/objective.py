@@ -6,8 +6,8 @@
     L_contrast       mean over forecasts n of  -log( exp(a_n . t_n / tau) / sum_m exp(a_n . t_m / tau) )
     L_decorrelation  mean over features i of   sum over j != i of corr(h_i, h_j)^2
 
-f_n and t_n are forecast and target n, scaled to length 1. The anchor a_n is f_n or, with `contrast.anchor` context, the
-projection of the context of n, scaled to length 1. tau is the temperature. h_i is feature i of the contexts over the
+f_n and t_n are forecast and target n, scaled to length 1. The anchor a_n is the projection of the context of n, scaled
+to length 1, or with `contrast.anchor` forecast f_n. tau is the temperature. h_i is feature i of the contexts over the
 batch. The candidates m are target n itself (the positive), the targets of videos of other groups, from this batch and
 from the memory bank, and the target of the time-reversed future n.
 

@@ -66,5 +66,6 @@ def test_it_is_trained_from_random_weights_with_the_projects_parameters(params: 
     made = stream_params(params, "rgb")
     assert (made.clip.input, made.encoder.start, made.contrast.mask_groups) == ("rgb", "random", False)
     assert made.forecast == replace(params.forecast, residual=False)
+    assert made.contrast == replace(params.contrast, anchor="forecast", mask_groups=False)
     assert params.forecast.residual
     assert params.clip.input == "residual", "the given parameters stay as they are"
