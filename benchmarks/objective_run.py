@@ -22,8 +22,9 @@ import torch
 from objective_models import Settings, apply_settings, make_trainer
 from sklearn.model_selection import GroupShuffleSplit
 
-from mofore.clips.dataset import EpochSampler, ForecastDataset, Sample, to_device
+from mofore.clips.dataset import EpochSampler, ForecastDataset, Sample
 from mofore.clips.loader import load_batches, loader_worker_count
+from mofore.clips.transfer import to_device
 from mofore.config import Params, load_params
 from mofore.embedding.inference import UniformClips, embed_videos
 from mofore.embedding.store import Embeddings, FloatArray
