@@ -1,6 +1,8 @@
 """The index against the exact search, and when it is made anew."""
 
 import errno
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from mofore.collection import index
 from mofore.collection import search as module
 from mofore.collection.search import Hit, search
 from mofore.collection.table import VIDEO, WINDOW
+from mofore.collection.vectors import Block, read_blocks
 from mofore.errors import UserError
 from tests.helpers.collections import write_collection
 
@@ -104,6 +107,25 @@ def test_reads_all_rows_if_the_table_is_replaced_meanwhile(table: Path, monkeypa
 
     monkeypatch.setattr(index, "_places", replaced)
     assert search(table, Path(FILES[0])) == search(table, Path(FILES[0]), exact=True)
+
+
+def test_making_it_keeps_few_blocks_of_the_table_in_memory(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 0
+    seen: list[weakref.ref[npt.NDArray[np.float32]]] = []
+
+    def watched(*given: Any) -> Iterator[Block]:
+        nonlocal most
+        for block in read_blocks(*given):
+            for rows in np.array_split(np.arange(len(block.row_N)), 10):
+                part = Block(block.row_N[rows], block.place.take(rows), block.x_ND[rows])
+                seen.append(weakref.ref(part.x_ND))
+                most = max(most, sum(reference() is not None for reference in seen))
+                yield part
+
+    monkeypatch.setattr(index, "read_blocks", watched)
+    search(table, Path(FILES[0]), k=10)
+    assert len(seen) >= 20
+    assert most <= 3
 
 
 def test_is_made_anew_when_the_table_has_changed(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
