@@ -13,6 +13,6 @@ seconds = json.loads(Path("results/pretrain.json").read_text())["seconds"]
 print(f"R@1 {knn['mofore']['r_at_1']:.3f}, of a random init {knn['random_init']['r_at_1']:.3f}")
 print(f"linear {linear['mofore']['top1']:.3f}; pretraining took {seconds:.0f} s")
 
-assert 0.83 <= knn["mofore"]["r_at_1"] < 0.97, "retrieval at 1 on the demo"
+assert 0.83 <= knn["mofore"]["r_at_1"] < 1, "retrieval at 1 on the demo, which must leave room for something better"
 assert knn["mofore"]["r_at_1"] >= knn["random_init"]["r_at_1"] + 0.08, "retrieval at 1 above a calibrated random init"
 assert linear["mofore"]["top1"] >= 0.87, "linear accuracy on the demo"
