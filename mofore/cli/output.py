@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results, warnings and errors only.")]
 TableFile = Annotated[Path, typer.Option("--in", metavar="TABLE", help="The table that mofore embed wrote.")]
 
 TABLE = Path("embeddings.parquet")

@@ -73,10 +73,12 @@ def find_videos(paths: Sequence[str | Path]) -> list[Path]:
         paths: a file is taken whatever its suffix; of a folder and of those in it, files with the suffix of a video are
             taken; a pattern as in a shell, where ** stands for any folders.
 
+    What a table cannot hold, since its path is not UTF-8, is told and left out if a folder or a pattern has it.
+
     Raises:
-        UserError: nothing is found under one of them, or there are none.
+        UserError: nothing is found under one of them, or there are none, or the path of a file is not UTF-8.
     """
-    found: set[Path] = set()
+    found: set[str] = set()
     for path in paths:
         matches = (
             [Path(path)] if os.path.lexists(path) else [Path(name) for name in glob.glob(str(path), recursive=True)]
@@ -85,32 +87,24 @@ def find_videos(paths: Sequence[str | Path]) -> list[Path]:
             raise UserError(f"{path}: no such file or folder, and no file matches it: check the name")
         for match in matches:
             if match.is_dir():
-                videos = _videos_below(match)
+                videos = [match / name for name in walk_files(match) if Path(name).suffix.lower() in SUFFIXES]
                 if not videos and len(matches) == 1:
                     raise UserError(f"{match}: this folder has no video: put videos there, or give another one")
-                found.update(_absolute(video) for video in videos)
             else:
-                found.add(_absolute(match))
-    if not found:
+                videos = [match]
+                if str(match) == str(path) and not is_utf8(os.path.abspath(match)):
+                    raise UserError(f"{_shown(match)}: this path is not UTF-8, as a table needs it: rename it")
+            found.update(os.path.abspath(video) for video in videos)  # without `..`: each video has one name
+    if left_out := sorted(_shown(path) for path in found if not is_utf8(path)):
+        tell(f"warning: {counted(len(left_out), 'path')} left out, not UTF-8: rename them: {some_names(left_out)}")
+    if len(left_out) == len(found):
         raise UserError("no video: give files, folders or patterns, such as 'videos/**/*.mp4'")
-    return sorted(found, key=str)  # as rows are merged
+    return [Path(path) for path in sorted(found) if is_utf8(path)]  # as rows are merged
 
 
-def _videos_below(folder: Path) -> list[Path]:
-    """The videos of a folder. Those that a table cannot hold are left out and told, as the user did not name them."""
-    names = [name for name in walk_files(folder) if Path(name).suffix.lower() in SUFFIXES]
-    others = sorted(ascii(name) for name in names if not is_utf8(name))
-    if others:
-        what = counted(len(others), "video")
-        tell(f"warning: {folder}: {what} left out, whose names are not UTF-8: rename {some_names(others)}")
-    return [folder / name for name in names if is_utf8(name)]
-
-
-def _absolute(video: Path) -> Path:
-    path = os.path.abspath(video)  # without `..`: each video has one name
-    if not is_utf8(path):
-        raise UserError(f"{path!a}: this name is not UTF-8, which a table cannot hold: rename the file")
-    return Path(path)
+def _shown(path: str | Path) -> str:
+    """A path that can be printed: bytes that are not UTF-8 as \\xff."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def embed_to_table(

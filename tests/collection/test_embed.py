@@ -223,19 +223,21 @@ def test_wrong_input_is_one_line(
 def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mp4")
     Path(name).write_bytes(b"x")
-    with pytest.raises(UserError, match="this name is not UTF-8"):
+    with pytest.raises(UserError, match=r"\\xff\.mp4: this path is not UTF-8"):
         find_videos([name])
 
 
-def test_videos_of_a_folder_whose_names_are_not_utf8_are_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("given", [[""], ["**/*.mp4"], ["a.mp4", "caf\udce9"]])
+def test_paths_that_are_not_utf8_are_left_out_unless_the_user_names_the_file(
+    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.mp4").touch()
-    below = os.fsencode(tmp_path) + b"/caf\xe9"
-    os.mkdir(below)
-    Path(os.fsdecode(below + b"/b.mp4")).touch()
-    assert find_videos([tmp_path]) == [tmp_path / "a.mp4"]
-    assert r"1 video left out, whose names are not UTF-8: rename 'caf\udce9/b.mp4'" in capsys.readouterr().err
+    (tmp_path / "caf\udce9").mkdir()
+    (tmp_path / "caf\udce9" / "é.mp4").touch()
+    assert find_videos([tmp_path / path for path in given]) == [tmp_path / "a.mp4"]
+    assert rf"1 path left out, not UTF-8: rename them: {tmp_path}/caf\xe9/é.mp4" in capsys.readouterr().err
+    with pytest.raises(UserError, match="no video: give files, folders or patterns"):
+        find_videos([tmp_path / "caf\udce9"])
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"text", None])
