@@ -132,23 +132,39 @@ def _prepare() -> None:
         Path.cwd()
     except FileNotFoundError:
         raise UserError("this folder has been deleted: change to another one") from None
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
-            signal.signal(number, _stop)
     for word in sys.argv[1:]:
         if not word.isascii() and any("\udc80" <= letter <= "\udcff" for letter in word):
             raise UserError(f"{word!a}: this name is not UTF-8: rename the file or folder")
 
 
-def _stop(number: int, _: object) -> None:
-    """End as Ctrl-C does, so that temporary files are removed."""
-    raise SystemExit(128 + number)  # which no `except Exception` of a library takes for its own
+class Stop:
+    """Ends a verb that a signal stops, so that its temporary files are removed on the way out."""
+
+    def __init__(self) -> None:
+        self.status = 0  # that the process shall end with, as soon as a signal has come
+
+    def heed(self) -> None:
+        """From now on, end when SIGINT, SIGTERM or SIGHUP comes, unless the parent ignores it, as nohup does."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                signal.signal(number, self._raise)
+
+    def _raise(self, number: int, _: object) -> None:
+        self.status = 128 + number
+        raise SystemExit(self.status)  # which no `except Exception` of a library takes for its own
 
 
 def main() -> None:
     """Run the verb that the command line names."""
     run_stage(_prepare)
-    run_stage(make_app())
+    stop = Stop()
+    stop.heed()
+    try:
+        run_stage(make_app())
+    except Exception:
+        if stop.status:  # Python itself raises TypeError if a signal comes while it makes an ImportError's message
+            sys.exit(stop.status)
+        raise
 
 
 if __name__ == "__main__":

@@ -228,3 +228,24 @@ def test_a_stopped_verb_removes_its_temporary_files(tmp_path: Path, number: sign
         out, err = running.communicate(timeout=120)
     assert (running.returncode, out, err) == (128 + number, "", "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stop_that_a_library_turns_into_an_error_is_quiet(number: signal.Signals) -> None:
+    code = """
+import os, sys
+import mofore.cli.main as module
+
+def verb():
+    try:
+        os.kill(os.getpid(), int(sys.argv[1]))
+        raise AssertionError("the signal was ignored")
+    except BaseException:
+        raise TypeError("expected a message argument") from None
+
+module.make_app = lambda: verb
+module.main()
+"""
+    command = [sys.executable, "-c", code, str(int(number))]
+    run = subprocess.run(command, cwd=ROOT, preexec_fn=heed_signals, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (128 + number, "", "")

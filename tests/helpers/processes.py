@@ -58,6 +58,15 @@ def has_ended(pid: int) -> bool:
         return True
 
 
+def has_locked(pid: int, path: Path) -> bool:
+    """Return whether a process holds an flock on a file."""
+    for link in Path(f"/proc/{pid}/fd").glob("*"):
+        with suppress(OSError):
+            if link.readlink() == path and "FLOCK" in Path(f"/proc/{pid}/fdinfo/{link.name}").read_text():
+                return True
+    return False
+
+
 def open_files(pid: int) -> list[str]:
     """Return the targets of a process's open file descriptors."""
     files = []

@@ -14,7 +14,7 @@ import pytest
 from mofore.errors import UserError
 from mofore.utils import scratch as module
 from mofore.utils.scratch import delete_if_idle, folder_until_done, keyed_folder, locked, scratch, try_lock
-from tests.helpers.processes import needs_proc, open_files, wait_until
+from tests.helpers.processes import has_locked, needs_proc, wait_until
 
 
 def names(folder: Path) -> list[str]:
@@ -171,9 +171,9 @@ def test_runs_that_need_the_same_wait_and_take_the_result(waiting: int, tmp_path
 
 
 def waits(folder: Path, process: "multiprocessing.process.BaseProcess") -> bool:
-    """Whether a process has the file `waiting` open."""
+    """Whether a process has locked the file `waiting`. From then on, the folder is not deleted."""
     assert process.pid
-    return str(folder / "waiting") in open_files(process.pid)
+    return has_locked(process.pid, folder / "waiting")
 
 
 def test_what_a_stopped_run_left_is_found_by_the_run_that_waits(tmp_path: Path) -> None:
