@@ -51,7 +51,7 @@ VERBS: dict[str, tuple[ModuleType, ...]] = {  # by the panel of `mofore --help` 
     "Machine": (doctor, clean),
 }
 PLACE_ERRORS = {  # what is wrong with a place that the user has named
-    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT),
     *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
 }
 READER_GONE = 128 + 13  # as a shell reports a program that SIGPIPE ended

@@ -115,6 +115,7 @@ def test_a_wrong_command_line_ends_with_status_2(words: list[str], said: str) ->
     [
         (UserError("a: b\nc"), 1, "error: a: b c\n"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 1, "error: /x/y: Permission denied: name another"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/proc/y"), 1, "error: /proc/y: No such file: name another"),
         (OSError(errno.ENOSPC, "No space left", "/x/y"), 1, "error: /x/y: no space left on the device: free some"),
         (KeyboardInterrupt(), 130, ""),
     ],

@@ -24,7 +24,7 @@ from mofore.runtime.distributed import SINGLE, Processes
 from mofore.training.checkpoint import Checkpoint, checkpoint, stage_key
 from mofore.utils import scratch as scratch_module
 from tests.helpers.launched import run_distributed
-from tests.helpers.processes import wait_until
+from tests.helpers.processes import descendants, has_locked, needs_proc, wait_until
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
@@ -269,12 +269,14 @@ def wait_as_rank(processes: Processes, folder: Path) -> int:
         return int((saved.load(CPU) or {"step": 0})["step"])
 
 
+@needs_proc
 def test_all_ranks_of_a_second_run_wait(project: Path, tmp_path: Path) -> None:
     params = load_params(ROOT / "params.yaml")
     with ThreadPoolExecutor() as threads:
         with checkpoint("pretrain", params, SINGLE) as saved:
             waiting = threads.submit(run_distributed, 2, tmp_path / "ranks", wait_as_rank, project)
-            wait_until((saved.file.parent / "waiting").exists, 60)
+            lock = saved.file.parent / "waiting"
+            wait_until(lambda: any(has_locked(pid, lock) for pid in descendants(os.getpid())), 60)
             time.sleep(0.3)
             assert not waiting.done()
             saved.save(state(5))
