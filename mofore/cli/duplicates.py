@@ -34,7 +34,7 @@ def duplicates(
     split: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="CSV|FOLDER", help="A CSV with columns path and split, or --split twice, with two folders."
+            metavar="CSV|FOLDER", help="A CSV with columns path and split, or --split for each of two folders or more."
         ),
     ] = None,
     as_json: Json = False,
