@@ -51,7 +51,7 @@ VERBS: dict[str, tuple[ModuleType, ...]] = {  # by the panel of `mofore --help` 
     "Machine": (doctor, clean),
 }
 PLACE_ERRORS = {  # what is wrong with a place that the user has named
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT),
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
 }
 READER_GONE = 128 + 13  # as a shell reports a program that SIGPIPE ended
@@ -161,10 +161,9 @@ def main() -> None:
     stop.heed()
     try:
         run_stage(make_app())
-    except Exception:
-        if stop.status:  # Python itself raises TypeError if a signal comes while it makes an ImportError's message
+    finally:
+        if stop.status:  # else Python's own errors would show, as TypeError if a signal comes during an ImportError
             sys.exit(stop.status)
-        raise
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from mofore.utils.progress import tell
 
 PREFETCH_BATCHES = 4  # batches made ahead, by all workers together
 MAX_BYTES = 2e9  # of the batches made ahead
-FORKS = sys.platform == "linux"  # elsewhere, processes start anew, and share memory by name
+START = "fork" if sys.platform == "linux" else "spawn"  # how processes start; new ones share memory by name
 WORKER_NICENESS = 10  # of the worker processes: below the training, but not starved by other programs
 ORPHAN_CHECK_SECONDS = 0.5  # time between two checks that the parent lives; an orphan holds its locks until then
 
@@ -154,8 +154,8 @@ class _Worker:
         """Start the process; `index`: 0 to n_workers - 1, decides which rows it fills."""
         self.index, self.lost = index, False
         self.pipe, worker_end = multiprocessing.Pipe()
-        arguments = (samples, buffers, index, n_workers, worker_end, os.getpid())
-        processes = multiprocessing.get_context("fork" if FORKS else None)
+        arguments = (samples, buffers, index, n_workers, worker_end, os.getpid() if START == "fork" else None)
+        processes = multiprocessing.get_context(START)
         self.process = processes.Process(target=_worker_loop, args=arguments, daemon=True)
         self.process.start()
         worker_end.close()
@@ -200,19 +200,22 @@ def _allocate_batch(sample: Any, batch_size: int) -> Any:
 
 def _shared_tensor(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
     """A tensor that worker processes share; where they fork, without /dev/shm, which is small in containers."""
-    if not FORKS:
+    if START != "fork":
         return torch.empty(shape, dtype=dtype).share_memory_()
     return torch.frombuffer(mmap.mmap(-1, math.prod(shape) * dtype.itemsize), dtype=dtype).view(shape)
 
 
 def _worker_loop(
-    samples: Samples, buffers: list[Any], index: int, n_workers: int, pipe: Connection, parent: int
+    samples: Samples, buffers: list[Any], index: int, n_workers: int, pipe: Connection, parent: int | None
 ) -> None:
-    """Fill rows as requested through the pipe, until the parent sends None or has ended."""
+    """Fill rows as requested through the pipe, until the caller sends None or has ended.
+
+    `parent`: id of the caller if this process was forked from it. The process then holds a copy of the caller's end of
+    the pipe, which stays open when the caller dies; so it asks who its parent is.
+    """
     ignore_stop_signals()
     os.nice(WORKER_NICENESS)
-    # A dead parent does not close the pipe, because this process holds a copy of the parent's end. So ask for its id.
-    while os.getppid() == parent:
+    while parent in (None, os.getppid()):
         if not pipe.poll(ORPHAN_CHECK_SECONDS):
             continue
         try:

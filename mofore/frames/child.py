@@ -6,6 +6,7 @@ nothing for too long is killed. The next work then gets a new one.
 
 import contextlib
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -183,9 +184,13 @@ def serve(pipe: int) -> None:
     with contextlib.suppress(ConnectionError):  # the supervisor has ended
         connection.send(None)
         while True:
-            function, args = connection.recv()
+            request, reply = connection.recv_bytes(), Reply(connection)
+            with reply.busy():  # loading what the work needs takes seconds on a busy machine
+                import mofore.frames.probe  # noqa: F401 # with PyAV
+
+                function, args = pickle.loads(request)
             try:
-                function(Reply(connection), *args)
+                function(reply, *args)
                 connection.send(Done())
             except ConnectionError:
                 raise

@@ -72,12 +72,12 @@ def _on_dask(packs: Iterable[Task]) -> Iterator[int]:
     try:
         from distributed import Client
     except ImportError:
-        raise UserError("params.yaml: runtime.backend is dask, but Dask is missing: pip install distributed") from None
+        raise UserError("the backend is dask, but Dask is missing: pip install distributed") from None
     address = os.environ.get("DASK_SCHEDULER_ADDRESS")
     if not address:
         raise UserError(
-            "params.yaml: runtime.backend is dask, but DASK_SCHEDULER_ADDRESS is not set: set it to your cluster's "
-            "scheduler, as tcp://host:8786, or set runtime.backend to loky"
+            "the backend is dask, but DASK_SCHEDULER_ADDRESS is not set: set it to your cluster's scheduler, as "
+            "tcp://host:8786, or work on this machine (runtime.backend in params.yaml: loky)"
         )
     try:
         client = Client(address)

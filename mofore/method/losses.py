@@ -109,8 +109,9 @@ def sigreg_loss(projection_BP: Tensor) -> Tensor:
     samples give about 1.
     """
     z_BP = projection_BP.float()
-    # Drawn on the CPU, whose generator has the same state on all ranks, also after a resume.
-    direction_PS = F.normalize(torch.randn(z_BP.shape[1], DIRECTIONS), dim=0).to(z_BP.device, non_blocking=True)
+    # Drawn on the CPU, whose generator has the same state on all ranks, also after a resume. Pinned, so no GPU waits.
+    direction_PS = torch.randn(z_BP.shape[1], DIRECTIONS, pin_memory=z_BP.is_cuda).to(z_BP.device, non_blocking=True)
+    direction_PS = F.normalize(direction_PS, dim=0)
     point_K = torch.linspace(0, FARTHEST, POINTS, device=z_BP.device)
     normal_K = torch.exp(-point_K.square() / 2)
     angle_BSK = (z_BP @ direction_PS)[:, :, None] * point_K

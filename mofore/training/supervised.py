@@ -6,6 +6,7 @@ heads and losses of pretraining. The weights after the last epoch are used, with
 Shapes: B clips of this process, T frames, H = W side of a clip, C = 3 colours, V videos, L classes.
 """
 
+from collections import deque
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -107,7 +108,7 @@ def train_on_labels(params: Params, videos: FrameStore, device: torch.device, pr
     model = nn.Sequential(encoder, classifier).to(device).train()
     network = processes.replicate(model, device)
     optimizer = adamw(model, p.lr, p.weight_decay)
-    accuracies: list[Tensor] = []  # one per step
+    accuracies: deque[Tensor] = deque(maxlen=batches.steps_per_epoch)  # of the last steps
 
     with closing(load_batches(clips, batches, params.runtime.workers, device)) as loaded:
         bar = progress(loaded, batches.steps, "supervised", "step", hidden=not processes.is_main)
@@ -126,5 +127,5 @@ def train_on_labels(params: Params, videos: FrameStore, device: torch.device, pr
 
     if not all(bool(weight.isfinite().all()) for weight in model.parameters()):
         raise UserError("params.yaml: supervised training diverged, its weights are not finite: lower pretrain.lr")
-    last_epoch = processes.gather(torch.stack(accuracies[-batches.steps_per_epoch :]))
+    last_epoch = processes.gather(torch.stack(list(accuracies)))
     return Trained(encoder.eval(), classifier, clips.classes_L, float(last_epoch.mean()))

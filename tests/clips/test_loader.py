@@ -19,6 +19,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mofore.clips import loader
 from mofore.clips.dataset import EpochSampler, ForecastDataset
 from mofore.clips.loader import PREFETCH_BATCHES, WORKER_NICENESS, load_batches
 from mofore.config import Params
@@ -32,7 +33,9 @@ KEYS = [[(epoch, (epoch + i) % 5) for i in range(5)] for epoch in range(6)]
 ORPHANED = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
+from mofore.clips import loader
 from tests.clips.test_loader import CPU, KEYS, MadeByPid, worker_processes, load_batches
+loader.START = sys.argv[2]
 for _ in load_batches(MadeByPid(), KEYS, 3, CPU):
     print(*[worker.pid for worker in worker_processes()], flush=True)
     time.sleep(60)
@@ -262,6 +265,32 @@ def test_training_samples_are_right_after_a_worker_is_killed(samples: ForecastDa
     assert same(found, slow(samples, keys))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["spawn", "forkserver"])
+@pytest.mark.parametrize("device", [CPU, ELSEWHERE])
+def test_batches_are_the_same_if_processes_start_anew(
+    samples: ForecastDataset, start: str, device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a Mac, and by default elsewhere from Python 3.14 on."""
+    monkeypatch.setattr(loader, "START", start)
+    keys, found = list(EpochSampler(7, 3, epochs=3, seed=1)), []
+    for i, batch in enumerate(load_batches(samples, keys, 2, device)):
+        found += copies([batch])
+        if i == 1:
+            assert len(worker_processes()) == 2
+            os.kill(worker_processes()[0].pid, signal.SIGKILL)
+    assert same(found, slow(samples, keys))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["spawn", "forkserver"])
+def test_processes_that_start_anew_make_all_samples(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "START", start)
+    makers = {maker for batch in load_batches(MadeByPid(), KEYS, 2, CPU) for maker in batch.maker.tolist()}
+    assert len(makers) == 2
+    assert os.getpid() not in makers
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
 def test_workers_ignore_stop_signals(number: int) -> None:
     for i, _ in enumerate(load_batches(MadeByPid(), KEYS, 3, CPU)):
@@ -344,8 +373,9 @@ def test_workers_end_when_the_generator_is_closed() -> None:
 
 @pytest.mark.slow
 @needs_proc
-def test_workers_end_when_their_parent_is_killed() -> None:
-    command = [sys.executable, "-c", ORPHANED, str(Path(__file__).parents[2])]
+@pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"])
+def test_workers_end_when_their_parent_is_killed(start: str) -> None:
+    command = [sys.executable, "-c", ORPHANED, str(Path(__file__).parents[2]), start]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout
         started = [int(pid) for pid in parent.stdout.readline().split()]

@@ -15,9 +15,8 @@ ROOT = Path(__file__).parents[2]
 def test_every_cell_runs(tmp_path: Path) -> None:
     read: Any = nbformat.read  # has no types
     notebook = read(ROOT / "notebooks" / "own_videos.ipynb", as_version=4)
-    client = NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-    )
+    options: dict[str, Any] = {"timeout": 600, "startup_timeout": 300, "iopub_timeout": 60, "kernel_name": "python3"}
+    client = NotebookClient(notebook, **options, resources={"metadata": {"path": str(tmp_path)}})
     client.execute(env={**os.environ, "PYTHONPATH": str(ROOT)})
     outputs = [str(cell.get("outputs", [])) for cell in notebook.cells if cell.cell_type == "code"]
     assert "start_s" in outputs[1], "the table"

@@ -38,7 +38,7 @@ def run_distributed(count: int, folder: Path, work: Callable[..., Any], *args: A
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(300)
     assert [process.exitcode for process in processes] == [0] * count
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(count)]
 

@@ -11,8 +11,8 @@ import pytest
 needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until a condition holds; fail after `seconds`."""
+def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
+    """Wait until a condition holds; fail after `seconds`, which are many, since machines may be slow or busy."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"the condition was still false after {seconds} seconds"
@@ -28,7 +28,7 @@ def heed_signals() -> None:
 def descendants(pid: int) -> list[int]:
     """Return the ids of all child processes of a process, and of their children."""
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*"):
+    for task in _list(f"/proc/{pid}/task"):
         try:
             children = [int(child) for child in (task / "children").read_text().split()]
         except OSError:
@@ -36,6 +36,14 @@ def descendants(pid: int) -> list[int]:
         for child in children:
             found += [child, *descendants(child)]
     return found
+
+
+def _list(folder: str) -> list[Path]:
+    """What is in a folder of a process; nothing if the process has just ended."""
+    try:
+        return list(Path(folder).iterdir())
+    except OSError:
+        return []
 
 
 def decoders(pid: int) -> list[int]:
@@ -60,7 +68,7 @@ def has_ended(pid: int) -> bool:
 
 def has_locked(pid: int, path: Path) -> bool:
     """Return whether a process holds an flock on a file."""
-    for link in Path(f"/proc/{pid}/fd").glob("*"):
+    for link in _list(f"/proc/{pid}/fd"):
         with suppress(OSError):
             if link.readlink() == path and "FLOCK" in Path(f"/proc/{pid}/fdinfo/{link.name}").read_text():
                 return True
@@ -70,7 +78,7 @@ def has_locked(pid: int, path: Path) -> bool:
 def open_files(pid: int) -> list[str]:
     """Return the targets of a process's open file descriptors."""
     files = []
-    for link in Path(f"/proc/{pid}/fd").glob("*"):
+    for link in _list(f"/proc/{pid}/fd"):
         with suppress(OSError):
             files.append(str(link.readlink()))
     return files

@@ -14,7 +14,7 @@ import pytest
 from tests.helpers.processes import wait_until
 from tests.helpers.two_nodes import NODES, TwoNodes, two_nodes
 
-SERVICES = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol")
+SERVICES = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "pkill")
 
 CONFIG = """
 ClusterName=test
@@ -36,6 +36,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SlurmdParameters=config_overrides
 ReturnToService=2
+MessageTimeout=100
 SchedulerParameters=sched_interval=2,batch_sched_delay=1
 MpiDefault=none
 NodeName=node[1-2] CPUs={cores} State=UNKNOWN
@@ -91,7 +92,7 @@ def slurm_cluster() -> Iterator[Slurm]:
                 for node in NODES:
                     nodes.start(node, "slurmd", "-D", "-N", node, env=env, stdout=log, stderr=log)
             try:
-                wait_until(lambda: idle_nodes(cluster) == len(NODES), 60)
+                wait_until(lambda: idle_nodes(cluster) == len(NODES), 120)
             except AssertionError:
                 pytest.skip(f"SLURM does not start here: {(folder / 'services.log').read_text().strip()[-300:]}")
             yield cluster

@@ -94,10 +94,10 @@ def test_processes_whose_launcher_is_killed_save_and_stop(
     with subprocess.Popen(
         command, cwd=project, env=environment(project), stderr=subprocess.PIPE, text=True
     ) as torchrun:
-        wait_until(lambda: bool(checkpoints(project)), 120)
+        wait_until(lambda: bool(checkpoints(project)))
         torchrun.send_signal(number)
         stderr = torchrun.communicate()[1]
-    wait_until(lambda: not stage_processes(), 60)
+    wait_until(lambda: not stage_processes())
     (stopped,) = re.findall(
         r"stopped by SIGTERM after step (\d+) of \d+: saved, run the same command to resume", stderr
     )
@@ -114,7 +114,7 @@ def test_a_run_is_resumed_after_a_fresh_byte_compile(project: Path) -> None:
     command = (str(Path(sys.executable).parent / "python"), "stages/pretrain.py")
     shutil.rmtree(project / "mofore/method/__pycache__", ignore_errors=True)
     with subprocess.Popen(command, cwd=project, env=environment(project), stderr=subprocess.PIPE, text=True) as stage:
-        wait_until(lambda: bool(checkpoints(project)), 60)
+        wait_until(lambda: bool(checkpoints(project)))
         stage.terminate()
         stderr = stage.communicate()[1]
     (stopped,) = re.findall(r"stopped by SIGTERM after step (\d+) of \d+: saved", stderr)
@@ -138,7 +138,7 @@ def finish(project: Path, mode: str) -> str:
     if mode == "queue":
         run(*PRETRAIN[mode], cwd=project)
         run("dvc", "queue", "start", "-j", "1", cwd=project)
-        wait_until(lambda: bool(set(experiments(project)) - before), 120)
+        wait_until(lambda: bool(set(experiments(project)) - before))
     else:
         run(*PRETRAIN[mode], cwd=project)
     if mode in ("repro", "exp run"):
@@ -163,7 +163,7 @@ def test_a_killed_run_resumes_and_yields_the_same_encoder(project: Path, kill: i
 
     dvc = start(project, mode)
     try:
-        wait_until(lambda: bool(checkpoints(project)), 120)
+        wait_until(lambda: bool(checkpoints(project)))
         time.sleep(rng.uniform(0, 1.5))
         running = stage_processes()
         age = time.time() - max((file.stat().st_mtime for file in checkpoints(project)), default=0)
@@ -172,7 +172,7 @@ def test_a_killed_run_resumes_and_yields_the_same_encoder(project: Path, kill: i
         else:
             for process in running if number == signal.SIGINT else running[:1]:
                 os.kill(process, number)
-        wait_until(lambda: not stage_processes(), 60)
+        wait_until(lambda: not stage_processes())
         dvc.communicate(timeout=120)
         wait_until(lambda: not descendants(dvc.pid))
     finally:

@@ -265,7 +265,14 @@ def test_every_cell_of_the_notebook_runs_and_shows_the_scores(project: Path) -> 
     notebook = read(ROOT / NOTEBOOK, as_version=4)
     folder = project / NOTEBOOK.parent
     folder.mkdir(exist_ok=True)
-    client = NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        startup_timeout=300,
+        iopub_timeout=60,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+    )
     client.execute(env=environment(project))
 
     shown = "\n".join(str(output) for cell in notebook.cells for output in cell.get("outputs", []))

@@ -19,7 +19,7 @@ def test_what_two_queued_runs_need_is_trained_once(tmp_path: Path) -> None:
     for number in (1, 2):
         run("dvc", "exp", "run", "--queue", "-n", f"run-{number}", "-S", f"knn.k={number}", "knn", cwd=project)
     run("dvc", "queue", "start", "-j", "2", cwd=project)
-    wait_until(lambda: run("dvc", "queue", "status", cwd=project).stdout.count("Success") == 2, 240)
+    wait_until(lambda: run("dvc", "queue", "status", cwd=project).stdout.count("Success") == 2, 600)
     logs = [run("dvc", "queue", "logs", f"run-{number}", cwd=project).stdout for number in (1, 2)]
     assert sum("another run is running stage pretrain" in log for log in logs) == 1, logs
     assert sum("pretrain: resumed from step" in log for log in logs) == 1, logs

@@ -89,11 +89,11 @@ def test_if_a_node_is_lost_the_other_ends_with_a_line_and_the_run_resumes(
     before = outputs(project)
     command = ("dvc", "repro", "--force", "--single-item", "pretrain")
     running = start(nodes, project, *command)
-    wait_until(lambda: bool(list((project / ".scratch/pretrain").glob("*/last.pt"))), 120)
+    wait_until(lambda: bool(list((project / ".scratch/pretrain").glob("*/last.pt"))))
     time.sleep(random.Random(kill).uniform(0, 1.5))
     lost, other = ("node2", "node1") if kill % 2 == 0 else ("node1", "node2")
     nodes.kill_all(lost)
-    wait_until(lambda: not nodes.pids(other), 60)
+    wait_until(lambda: not nodes.pids(other))
     text, _ = running.communicate()
     print(text)  # docs/distributed.md shows both
     assert running.returncode

@@ -235,6 +235,7 @@ def test_key_depends_on_the_length_of_long_packs(project: Path, params: Params) 
     assert stage_key("pretrain", params) != before
 
 
+@needs_proc
 @pytest.mark.usefixtures("project")
 def test_a_second_run_waits_unless_its_parameters_differ(
     params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -248,7 +249,8 @@ def test_a_second_run_waits_unless_its_parameters_differ(
     with ThreadPoolExecutor() as threads:
         with checkpoint("pretrain", params, SINGLE) as saved:
             waiting = threads.submit(second)
-            wait_until(lambda: "another run is running stage pretrain with the same param" in capsys.readouterr().err)
+            wait_until(lambda: has_locked(os.getpid(), saved.file.parent / "waiting"))
+            assert "another run is running stage pretrain with the same param" in capsys.readouterr().err
             other_params = deepcopy(params)
             other_params.seed += 1
             with checkpoint("pretrain", other_params, SINGLE) as other:
@@ -256,7 +258,7 @@ def test_a_second_run_waits_unless_its_parameters_differ(
                 assert other.load(CPU) is None
             assert not waiting.done()
             saved.save(state(5))
-        assert waiting.result(30) == 5, "it has the result of the first"
+        assert waiting.result(300) == 5, "it has the result of the first"
     assert not saved.file.parent.exists()
 
 
@@ -276,11 +278,11 @@ def test_all_ranks_of_a_second_run_wait(project: Path, tmp_path: Path) -> None:
         with checkpoint("pretrain", params, SINGLE) as saved:
             waiting = threads.submit(run_distributed, 2, tmp_path / "ranks", wait_as_rank, project)
             lock = saved.file.parent / "waiting"
-            wait_until(lambda: any(has_locked(pid, lock) for pid in descendants(os.getpid())), 60)
+            wait_until(lambda: any(has_locked(pid, lock) for pid in descendants(os.getpid())))
             time.sleep(0.3)
             assert not waiting.done()
             saved.save(state(5))
-        assert waiting.result(60) == [5, 5]
+        assert waiting.result(300) == [5, 5]
 
 
 @pytest.mark.usefixtures("project")

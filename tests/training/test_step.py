@@ -334,6 +334,7 @@ def test_twenty_steps_are_reproducible_bit_for_bit(pack: Packer, pinned: Params)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_compiled_networks_compute_the_same(precision: str, tiny: Params) -> None:
     tiny.runtime.precision = precision
+    tiny.pretrain.lr = 1e-4  # AdamW makes differences of rounding large
     losses = []
     for tiny.runtime.compile in (False, True):
         state = make_train_state(tiny, CPU, SINGLE)

@@ -164,7 +164,7 @@ def test_runs_that_need_the_same_wait_and_take_the_result(waiting: int, tmp_path
         wait_until(lambda: all(waits(folder, other) for other in others))
         (folder / "result").touch()
     for other in others:
-        other.join(10)
+        other.join(300)
         assert other.exitcode == 0
     assert sorted(log.read_text().splitlines()) == [f"other {index} took" for index in range(waiting)]
     assert not folder.exists(), "the last run deletes the folder"
@@ -183,7 +183,7 @@ def test_what_a_stopped_run_left_is_found_by_the_run_that_waits(tmp_path: Path) 
         other.start()
         wait_until((folder / "waiting").exists)
         raise ZeroDivisionError
-    other.join(10)
+    other.join(300)
     assert log.read_text() == "other made\n"
 
 
