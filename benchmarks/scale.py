@@ -14,6 +14,7 @@ import mofore.runtime.openmp  # noqa: F401 # must come before anything that impo
 
 # isort: split
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -34,7 +35,7 @@ from mofore.embedding.store import EMBEDDINGS
 from mofore.embedding.views import write_representations
 from mofore.frames.store import FrameStore
 from mofore.runtime.distributed import SINGLE
-from mofore.training.checkpoint import BLOCK_BYTES
+from mofore.training.checkpoint import stage_key
 from mofore.training.pretrain import leave_out_short
 
 FRAMES = Path("data/frames")
@@ -105,9 +106,9 @@ def plan_pretraining(epochs: int) -> None:
     samples = ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed)
     batches = EpochSampler(len(videos), 1024, epochs, params.seed)
     next(iter(batches))
-    with (FRAMES / "packs/index.npy").open("rb") as index:  # as for the checkpoint's key
-        while index.read(BLOCK_BYTES):
-            pass
+    spec = {"stages": {"pretrain": {"params": ["clip", "pretrain"], "deps": [FRAMES.as_posix()]}}}
+    Path("dvc.yaml").write_text(json.dumps(spec))  # which is YAML, too
+    stage_key("pretrain", params)
     gap_shares(sampled_gaps(samples, batches))
 
 

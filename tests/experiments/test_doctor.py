@@ -36,7 +36,9 @@ def test_it_says_what_it_measured_and_ends_with_a_verdict(capsys: pytest.Capture
     doctor.main()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "cores      2"
-    assert lines[2] == "losses of 5 steps on cpu differ from the CPU's in float32 by 0.00%", "the same device twice"
+    assert lines[2] == "losses of 5 steps on cpu differ from the CPU's in float32 by 0.00% (at most 1%)", (
+        "the same device twice"
+    )
     assert lines[3].startswith("training: ")
     assert lines[4] == "loader: not measured: data/frames has no frames for a batch"
     assert [line.split()[0] for line in lines[6:9]] == ["preset", "one", "two"]
