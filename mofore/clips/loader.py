@@ -155,7 +155,7 @@ class _Worker:
         self.index, self.lost = index, False
         self.pipe, worker_end = multiprocessing.Pipe()
         arguments = (samples, buffers, index, n_workers, worker_end, os.getpid() if START == "fork" else None)
-        processes = multiprocessing.get_context(START)
+        processes: Any = multiprocessing.get_context(START)
         self.process = processes.Process(target=_worker_loop, args=arguments, daemon=True)
         self.process.start()
         worker_end.close()
