@@ -18,6 +18,7 @@ from mofore.runtime.distributed import SINGLE
 from mofore.training.checkpoint import Checkpoint
 from mofore.training.monitor import Monitor
 from mofore.training.pretrain import pretrain
+from mofore.training.step import make_train_state, train_step
 
 Packer = Callable[..., Path]
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -49,6 +50,20 @@ def test_batches_arrive_whole(workers: int, videos: FrameStore, tiny: Params) ->
         for field, value in zip(batch, wanted, strict=True):
             assert field.device.type == "cuda"
             assert torch.equal(field.cpu(), value)
+
+
+@pytest.mark.parametrize("loss", ["infonce", "sigreg"])
+def test_a_step_does_not_wait_for_the_gpu(loss: str, videos: FrameStore, tiny: Params) -> None:
+    tiny.runtime.device, tiny.contrast.loss = "cuda", loss
+    state = make_train_state(tiny, pick_device(tiny.runtime), SINGLE)
+    samples = ForecastDataset(videos, tiny.clip, tiny.forecast, tiny.augment, tiny.seed)
+    for number, batch in enumerate(load_batches(samples, EpochSampler(len(videos), 4, epochs=3, seed=1), 0, GPU)):
+        if number:  # the first step chooses algorithms
+            torch.cuda.set_sync_debug_mode("error")
+        try:
+            train_step(state, batch, tiny, momentum=0.99)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize("loss", ["infonce", "sigreg"])
