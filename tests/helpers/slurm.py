@@ -71,7 +71,8 @@ def slurm_cluster() -> Iterator[Slurm]:
     """Start the cluster; stop it at the end. Skip the test where SLURM is not installed or may not run."""
     missing = [service for service in SERVICES if shutil.which(service) is None]
     if missing:
-        pytest.skip(f"SLURM is not installed: no {', '.join(missing)}; apt install slurmctld slurmd slurm-client munge")
+        packages = "slurmctld slurmd slurm-client munge procps"
+        pytest.skip(f"SLURM is not installed: no {', '.join(missing)}; apt install {packages}")
     # Not in pytest's folder: the path of a socket may have 107 characters.
     with tempfile.TemporaryDirectory(prefix="slurm-") as name, two_nodes(Path(name)) as nodes:
         folder = Path(name)
