@@ -38,7 +38,7 @@ class Samples(Protocol):
     def __getitem__(self, key: Any) -> Any: ...
 
     def video(self, key: Any) -> int | None:
-        """Index of the video that a sample comes from, if a worker that has made others of it is faster; else None."""
+        """Index of the sample's video if its frames are cached, so that one worker makes all its samples; else None."""
         ...
 
 

@@ -131,7 +131,7 @@ class Blocks(Generic[T]):
         return self._read()
 
 
-# Takes network input of B clips, or of one that stands for all of them, and B; returns arrays with a row per video.
+# (network input, B) -> arrays with a row per video. The input has B clips, or one that stands for all of them.
 Embedder = Callable[[Tensor, int], tuple[Tensor, ...]]
 
 

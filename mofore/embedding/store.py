@@ -97,7 +97,7 @@ def read_representations() -> dict[str, Embeddings]:
 
 
 def write_few_labels(predicted: pd.DataFrame) -> None:
-    """Write what networks predict that were trained on few labels; see `training.few_labels.predictions`."""
+    """Write the predictions of networks that were trained on few labels; see `training.few_labels.predictions`."""
     write_csv(FEW_LABELS_PREDICTED, predicted)
 
 

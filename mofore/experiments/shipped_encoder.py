@@ -21,6 +21,7 @@ from mofore.errors import UserError, run_stage
 from mofore.experiments.generated.packs import PROGRAMS, draw_packs
 from mofore.experiments.generated.pairs import FamilySampler, GeneratedPairs
 from mofore.method.shipped import FOLDER, STREAM_OF
+from mofore.runtime.device import pick_device
 from mofore.training.checkpoint import Checkpoint
 from mofore.training.pretrain import train
 from mofore.utils.files import write_json
@@ -81,7 +82,8 @@ def make_stream(stream: str, packs: Path, families: int, steps: int, out: Path, 
     needed = asdict(replace(params, runtime=None))  # type: ignore[arg-type] # settings of the machine change no result
     folder = scratch("shipped_encoder") / _key(stream, families, batches.steps, needed)
     with folder_until_done(folder, f"training the stream {stream}"):
-        run = train(params, pairs, batches, checkpoint=Checkpoint(folder, params.runtime.checkpoint))
+        saved = Checkpoint(folder, params.runtime.checkpoint)
+        run = train(params, pairs, batches, pick_device(params.runtime), checkpoint=saved)
         out.mkdir(parents=True, exist_ok=True)
         # Half precision halves the file; scores do not change.
         state = run.model.encoder.state_dict()

@@ -10,9 +10,9 @@ VIDEO_CHUNK = re.compile(rb"[0-9A-Za-z]{2}d[bc]")  # number of the stream, then 
 
 
 def is_plain_avi(file: Path) -> bool:
-    """Whether a file is an AVI with one video stream, of a codec that has no colours and no direction of its own.
+    """Whether a file is an AVI with one video stream, whose codec stores neither colours nor a rotation.
 
-    OpenCV decodes such a file rightly, or complains. Saves opening it twice; most old data sets consist of them.
+    OpenCV decodes such a file correctly, or logs an error. Saves opening it twice; most old data sets consist of them.
 
     Raises:
         OSError: the file cannot be read.

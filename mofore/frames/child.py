@@ -174,6 +174,7 @@ def serve(pipe: int) -> None:
         pipe: file descriptor of the child's end of the pipe.
     """
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
+    import mofore.frames.probe  # noqa: F401 # with PyAV, which takes time to load
     from mofore.frames.opencv import configure_opencv
 
     configure_opencv()
@@ -186,8 +187,6 @@ def serve(pipe: int) -> None:
         while True:
             request, reply = connection.recv_bytes(), Reply(connection)
             with reply.busy():  # loading what the work needs takes seconds on a busy machine
-                import mofore.frames.probe  # noqa: F401 # with PyAV
-
                 function, args = pickle.loads(request)
             try:
                 function(reply, *args)

@@ -125,7 +125,7 @@ def decode_frames(file: Path, sink: FrameSink, short_side: int, on_frame: Callab
                 return _give(file, open_with_opencv(file), facts, sink, short_side, on_frame)
             except (UndecodableError, ComplaintError):
                 pass
-        from mofore.frames.pyav import open_with_pyav  # here, since few files need PyAV, which takes time to load
+        from mofore.frames.pyav import open_with_pyav  # here, as PyAV takes time to load
 
         video = open_with_pyav(file, facts.stream)
         try:

@@ -34,8 +34,7 @@ def make_packs(packs: Iterable[Task], workers: int, backend: str) -> Iterator[in
     Args:
         packs: read one at a time, as workers become free.
         workers: number of worker processes of `loky`, or of threads where it does not work, each with a process that
-            decodes; with 0 or 1 this process makes the packs. A Dask cluster uses
-            all its workers.
+            decodes; with 0 or 1 this process makes the packs. A Dask cluster uses all its workers.
         backend: `loky` for processes of this machine, or `dask` for the cluster whose scheduler is at the address in
             the environment variable DASK_SCHEDULER_ADDRESS. Its workers must have mofore installed and share the file
             system with this process: they read the videos and write the packs under the same absolute paths.

@@ -4,7 +4,7 @@ A saved encoder consists of two files. `encoder.safetensors` holds the weights, 
 name of the network and the clip parameters. Together they suffice to rebuild the encoder and to prepare its input.
 
 Shapes: B batch, C channels, T frames, H = W side of a clip, N = B T frames of a batch, D feature dimensions, G parts of
-the frame. A dash marks the sizes of a feature map, such as H'.
+the frame. A prime marks the sizes of a feature map, such as H'.
 """
 
 import json

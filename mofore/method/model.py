@@ -100,10 +100,10 @@ class MoFore(nn.Module):
         p_dim, hidden, batch_norm = forecast.projection_dim or dim, forecast.hidden_dim, forecast.batch_norm
         self.projection_dim = p_dim * self.streams
         self.gap = None if forecast.gap_conditioning == "none" else GapEmbedding()
-        each, g_dim = range(self.streams), GAP_FEATURES if self.gap else 0
-        projectors = PerStream(mlp(dim, hidden, p_dim, batch_norm) for _ in each)
+        g_dim = GAP_FEATURES if self.gap else 0
+        projectors = PerStream(mlp(dim, hidden, p_dim, batch_norm) for _ in range(self.streams))
         self.online = nn.Sequential(encoder, projectors if forecast.projection_dim else nn.Identity())
-        self.predictor = PerStream(mlp(p_dim + g_dim, hidden, p_dim, batch_norm) for _ in each)
+        self.predictor = PerStream(mlp(p_dim + g_dim, hidden, p_dim, batch_norm) for _ in range(self.streams))
         self.ema = copy.deepcopy(self.online).requires_grad_(False)
 
     @property

@@ -27,8 +27,10 @@ from mofore.utils.progress import tell
 from mofore.utils.workers import worker_count
 
 T = TypeVar("T")
-PATIENCE = timedelta(hours=6)  # for processes that are slow or, if their node vanishes, silent; an end is told at once
-SAVING_SECONDS = "300"  # that torchrun gives processes to save, after a signal, before it kills them
+# How long a process waits for the others, which may be slow. One that exits is noticed at once; one whose node
+# vanishes, only after this time.
+COLLECTIVE_TIMEOUT = timedelta(hours=6)
+SHUTDOWN_SECONDS = "300"  # from torchrun's signal to its kill; processes save in between
 EXIT_DELAY = 2.0  # seconds that a process waits before it exits because another one has failed
 
 
@@ -145,7 +147,7 @@ def launch(launcher: str) -> None:
     if launcher == "none" or "WORLD_SIZE" in os.environ:
         return
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # else torchrun warns; `init_distributed` sets threads
-    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", SAVING_SECONDS)  # 30 by default
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", SHUTDOWN_SECONDS)  # 30 by default
     try:
         words = shlex.split(os.path.expandvars(launcher))
         os.execvp(words[0], [*words, *sys.argv])
@@ -181,7 +183,7 @@ def init_distributed() -> Iterator[Processes]:
             f"the environment has WORLD_SIZE={count}, but no {' and no '.join(missing)}: start processes with torchrun "
             "(params.yaml: runtime.launcher), or unset WORLD_SIZE for a single one"
         )
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=COLLECTIVE_TIMEOUT)
     local_rank, local_count = (int(os.environ[name]) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE"))
     torch.set_num_threads(max(1, worker_count(-1) // local_count))
     processes = Processes(distributed.get_rank(), count, local_rank, local_count)

@@ -27,10 +27,9 @@ from mofore.utils.files import writing
 from mofore.utils.progress import tell
 from mofore.utils.scratch import folder_until_done, poll, scratch
 
-BLOCK_BYTES = (
-    1 << 20
-)  # files are hashed in blocks; of a pack only the first, as the index has the lengths of its frames
-MAX_SHARE = 0.02  # of the time that saving may take
+# Files are hashed in blocks. Of a pack only the first block is hashed: the index has the lengths of its frames.
+BLOCK_BYTES = 1 << 20
+MAX_SHARE = 0.02  # saving takes at most this fraction of the run
 
 
 class Checkpoint:

@@ -42,7 +42,8 @@ class Monitor:
             yield batch
 
     def _stop(self, number: signal.Signals | None) -> NoReturn:
-        saved, number = self.save(), number or signal.SIGTERM
+        saved = self.save()
+        number = number or signal.SIGTERM
         self.run.train_state.processes.any(False)  # a launcher may kill the others once one has ended
         state = "saved, run the same command to resume" if saved else f"not saved, {self._last_checkpoint()}"
         message = f"pretrain: stopped by {number.name} after step {self.run.step} of {self.steps}: {state}"
@@ -96,6 +97,7 @@ class Monitor:
             "loss": f"{run.log.loss:.3f}",
             "rank": f"{health['effective_rank']:.1f}",
             "spread": f"{health['spread']:.2f}",
+            # `seconds` does not include the step that is being taken.
             "clips/s": f"{clips_per_step(run.params) * (steps - 1) / max(seconds, 1e-9):.0f}",
             "data wait": f"{run.waited / max(run.seconds, 1e-9):.1%}",
         }

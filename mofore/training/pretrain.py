@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 import pandas as pd
+import torch
 from torch.optim import AdamW
 
 from mofore.clips.dataset import EpochSampler, ForecastDataset
@@ -62,28 +63,29 @@ def pretrain(
     params = trained_part(params)
     p, runtime = params.pretrain, params.runtime
     _check_batch(len(videos), p.batch_size, processes)
+    device = pick_device(runtime, processes)
     # On a CPU, each video is always decoded by the same worker. On other devices any worker may decode any video, so
     # that each would cache all videos: no cache there.
-    cache_bytes = runtime.cache * 1e9 if pick_device(runtime, processes).type == "cpu" else 0
+    cache_bytes = runtime.cache * 1e9 if device.type == "cpu" else 0
     loaders = max(1, loader_worker_count(runtime.workers)) * processes.local_count
     samples = ForecastDataset(videos, params.clip, params.forecast, params.augment, params.seed, cache_bytes / loaders)
     epochs = epochs_of(p, len(videos))
     batches = EpochSampler(len(videos), p.batch_size, epochs, params.seed, processes=processes)
     knn = OnlineKnn(videos, params) if p.knn_every and processes.is_main else None
-    return train(params, samples, batches, knn, processes, checkpoint)
+    return train(params, samples, batches, device, knn, processes, checkpoint)
 
 
 def train(
     params: Params,
     samples: Samples,
     batches: EpochSampler,
+    device: torch.device,
     knn: OnlineKnn | None = None,
     processes: Processes = SINGLE,
     checkpoint: Checkpoint | None = None,
 ) -> Pretrained:
     """The loop, for any samples and batches of them; otherwise as `pretrain`."""
     p, runtime = params.pretrain, params.runtime
-    device = pick_device(runtime, processes)
     keep_freed_memory()
     run = TrainingRun(params, device, processes)
     if checkpoint and (state := checkpoint.load(device)):

@@ -1,8 +1,8 @@
 """Cores and memory that this process may use: those of the machine, or less where its container has limits.
 
-Docker, Kubernetes, systemd and SLURM set limits of cgroups. Both versions of cgroups are read. The limits of all groups
-above the process's own count, too. A container sees its own group as the topmost one, but may find the host's path of
-it in /proc, which then does not exist.
+Docker, Kubernetes, systemd and SLURM set limits of cgroups. Both versions of cgroups are read. The limits of the
+groups above the process's own apply, too. A container sees its own group as the topmost one, but may find
+the host's path of it in /proc, which then does not exist.
 """
 
 import math
@@ -48,9 +48,8 @@ def _own_groups(controller: str) -> Iterator[tuple[Path, int]]:
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
-        top = (
-            CGROUPS / controller if controllers else CGROUPS
-        )  # version 1 has a tree for each controller, 2 one for all
+        # Version 1 has a tree for each controller, version 2 one for all.
+        top = CGROUPS / controller if controllers else CGROUPS
         own = top / path.lstrip("/")
         for group in (own, *own.parents):
             yield group, 1 if controllers else 2

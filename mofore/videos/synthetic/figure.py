@@ -154,9 +154,8 @@ def figure_limbs(joints: Array, appearance: Appearance, camera: Camera) -> list[
     ]
     trunk_depth = depth(NECK, *HIP)
     limbs.append(Limb(trunk, trunk_depth))
-    limbs.append(
-        Limb(head, np.maximum(depth(HEAD), trunk_depth + 1e-3))
-    )  # the trunk, with the neck, never hides the face
+    # The trunk, with the neck, never hides the face.
+    limbs.append(Limb(head, np.maximum(depth(HEAD), trunk_depth + 1e-3)))
     return limbs
 
 
