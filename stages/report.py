@@ -8,6 +8,7 @@ from mofore.frames.store import FrameStore
 from mofore.report.headline import headline_metrics, score_table
 from mofore.report.page import write_report
 from mofore.report.results import read_results
+from mofore.report.training_gain import training_gain
 from mofore.report.warnings import cautions
 from mofore.utils.files import write_csv, write_json
 from mofore.utils.text import counted, some_names
@@ -22,6 +23,8 @@ def main() -> None:
     write_report(page, results, params, FrameStore(Path("data/frames")))
     found = [caution.what for caution in cautions(results)]
     print(f"report: {page}, {page.stat().st_size / 1e6:.1f} MB, {counted(len(found), 'warning')}")
+    if gain := training_gain(results):
+        print(f"report: {gain}")
     if found:
         print(f"report: warnings: {some_names(found, most=10)}")
 

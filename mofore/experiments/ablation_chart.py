@@ -1,8 +1,6 @@
 """Draw the scores of all ablations on one page: one row per ablation, one panel per score."""
 
-from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
 
 import matplotlib.style
 import numpy as np
@@ -13,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
+from mofore.report.comparisons import Answer, decide
 from mofore.report.style import BLUE, GREEN, INK, RED, SOFT, STYLE
 from mofore.utils.files import writing
 
@@ -23,12 +22,16 @@ LEFT, RIGHT, PANEL_GAP = 0.235, 0.985, 0.025  # edges of the panels and space be
 # rest of the panel.
 MIN_DRAWN = -1.0
 
-NO_DIFFERENCE, BETTER, WORSE = ("o", BLUE), (">", GREEN), ("<", RED)  # marker and colour
+MARKS: dict[Answer, tuple[str, str]] = {  # marker and colour, by whether an ablation is better than the default
+    "not clear": ("o", BLUE),
+    "yes": (">", GREEN),
+    "no": ("<", RED),
+}
 LEGEND = {
     "the default": ("o", INK),
-    "no difference beyond noise": NO_DIFFERENCE,
-    "better": BETTER,
-    "worse": WORSE,
+    "no difference beyond noise": MARKS["not clear"],
+    "better": MARKS["yes"],
+    "worse": MARKS["no"],
 }
 HOW_TO_READ = """\
 Mark: mean over seeds. Small dots: each seed. Bar: 95 % interval over test groups, mean over seeds. Vertical: default.
@@ -97,7 +100,8 @@ def _draw_score(ax: Axes, score: str, table: pd.DataFrame, seeds: pd.DataFrame) 
     """Draw one panel: for each ablation its mean, its runs and the interval over test groups; a line at the default."""
     ax.axvline(table[score].iloc[0], color=INK, lw=1, alpha=0.6)
     for row in table.to_dict("records"):
-        y, (marker, colour) = row["y"], LEGEND["the default"] if row["first_in_section"] else _verdict(row, score)
+        y, answer = row["y"], decide(row[f"delta_{score}_low"], row[f"delta_{score}_high"])
+        marker, colour = LEGEND["the default"] if row["first_in_section"] else MARKS[answer]
         if row[score] < MIN_DRAWN:
             at = ax.get_yaxis_transform()
             ax.text(0, y, f"\N{LEFTWARDS ARROW} {row[score]:.1f}", transform=at, va="center", fontsize=9, color=colour)
@@ -107,10 +111,3 @@ def _draw_score(ax: Axes, score: str, table: pd.DataFrame, seeds: pd.DataFrame) 
         ax.plot(own[score], [y] * len(own), "o", color=colour, ms=3.5, alpha=0.6, mew=0)
         ax.plot(row[score], y, marker, color=colour, ms=7.5, mew=0)
     ax.set_xlim(left=max(ax.get_xlim()[0], MIN_DRAWN))
-
-
-def _verdict(row: dict[Hashable, Any], score: str) -> tuple[str, str]:
-    """Marker and colour: "better" or "worse" if the interval of the difference from the default excludes 0."""
-    if row[f"delta_{score}_low"] > 0:
-        return BETTER
-    return WORSE if row[f"delta_{score}_high"] < 0 else NO_DIFFERENCE

@@ -1,73 +1,30 @@
 """Decide by fixed rules what the results show: the verdict, and each claim of the paper.
 
-A lead is MoFore's score minus the control's on the same videos. MoFore beats a control if the whole 95 % interval of
-its lead is above 0. The control beats MoFore if the whole interval is below 0. Otherwise nothing is decided.
+`mofore.report.comparisons` has the rule by which MoFore beats a control.
 """
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from mofore.embedding.geometry import collapse
 from mofore.embedding.store import Embeddings, train_test
 from mofore.evaluation.bootstrap import FEW_GROUPS
+from mofore.report.comparisons import (
+    MAIN_SCORES,
+    WITHOUT_MOTION,
+    Answer,
+    Comparison,
+    decide,
+    weakest,
+    with_controls,
+)
 from mofore.report.results import ROW_NAMES, Results
+from mofore.report.training_gain import training_gain
 from mofore.utils.text import counted
 
-Answer = Literal["yes", "no", "not clear", "not measured"]
-MAIN_SCORES = {  # by file of results/: key of the score, and its name in the report
-    "linear": ("top1", "linear top-1"),
-    "knn": ("r_at_1", "retrieval R@1"),
-}
 NEEDS_LABELS = "that needs training videos of two classes, and test videos with a label"
-IF_NOT_BEATEN = {  # the conclusion if a control scores as well as MoFore
-    "random_init": "training has added nothing that this score sees",
-    "mofore_shuffled": "the order of frames is not used",
-    "mofore_still": "motion is not used",
-    "metadata": "frame size, length and frame rate alone reveal the class",
-    "appearance": "the appearance of a video alone reveals its class",
-    "motion": "simple measures of motion do the same without learning",
-    "motion_appearance": "simple measures of motion and the mean frame do the same without learning",
-}
-
-
-WITHOUT_MOTION = {  # controls that see no motion, or not its order
-    "mofore_shuffled": "from shuffled frames",
-    "mofore_still": "from a still frame",
-    "appearance": "by look alone",
-}
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """MoFore against one control in one score.
-
-    Attributes:
-        row: the control, a key of ROW_NAMES.
-        measure: name of the score in the report.
-        mofore, control: the two scores, 0 to 1.
-        lead, low, high: MoFore's lead and its 95 % interval, -1 to 1.
-    """
-
-    row: str
-    measure: str
-    mofore: float
-    control: float
-    lead: float
-    low: float
-    high: float
-
-    @property
-    def answer(self) -> Answer:
-        """Whether MoFore is better."""
-        return decide(self.low, self.high)
-
-    def __str__(self) -> str:
-        lead, low, high = (f"{100 * value:+.1f}" for value in (self.lead, self.low, self.high))
-        shares = f"{self.control:.1%} against MoFore's {self.mofore:.1%}"
-        return f"{self.measure} {shares}, a lead of {lead} points ({low} to {high})"
 
 
 @dataclass(frozen=True)
@@ -79,37 +36,10 @@ class Claim:
     evidence: str
 
 
-def decide(low: float, high: float, threshold: float = 0) -> Answer:
-    """Whether a number with the interval from `low` to `high` is above a threshold."""
-    if low > threshold:
-        return "yes"
-    return "no" if high < threshold else "not clear"
-
-
 def with_interval(scores: dict[str, float], name: str, form: str = ".2f") -> str:
     """Format a score with its interval, such as `0.91 (0.88 to 0.94)`."""
     value, low, high = (format(scores[name + end], form) for end in ("", "_low", "_high"))
     return f"{value} ({low} to {high})"
-
-
-def comparisons(results: Results) -> list[Comparison]:
-    """Compare MoFore with every control in every main score. Empty if there are no labels to score with.
-
-    Controls with the same embedding for all videos are left out, because they cannot win. Stills are an example if the
-    input is frame differences.
-    """
-    return [found for row in IF_NOT_BEATEN for found in _comparisons_with(results, row)]
-
-
-def _comparisons_with(results: Results, row: str) -> list[Comparison]:
-    found = []
-    for file, (score, measure) in MAIN_SCORES.items():
-        scores = getattr(results, file)
-        if scores.get(row) and not scores[row].get("constant"):
-            control = scores[row]
-            lead = control["lead"], control["lead_low"], control["lead_high"]
-            found.append(Comparison(row, measure, scores["mofore"][score], control[score], *lead))
-    return found
 
 
 def chance(videos: Embeddings) -> dict[str, float]:
@@ -133,7 +63,8 @@ def verdict(results: Results) -> list[str]:
     """Summarise the run in a few sentences, the most important first.
 
     Returns:
-        MoFore against its controls, its scores, a warning if training collapsed, and its forecasts.
+        MoFore against its controls; what training has made of the shipped encoder, before that if it is harm; MoFore's
+        scores, its streams, a warning if training collapsed, and its forecasts.
     """
     forecast = _forecast_in_words(results)
     if not results.linear["mofore"]:
@@ -144,28 +75,19 @@ def verdict(results: Results) -> list[str]:
     n_groups = len(np.unique(test.group))
     few = f" With {counted(n_groups, 'held-out group')}, that is not settled." if n_groups < FEW_GROUPS else ""
     sentences = [
-        _against_controls(comparisons(results)) + few,
+        _against_controls(with_controls(results)),
         f"A linear classifier on its frozen embeddings names {top1} of {len(test.label):,} held-out videos right, by "
         f"chance {chance_scores['top1']:.0%}; the nearest training video is of the right class for {r_at_1}, by chance "
         f"{chance_scores['r_at_1']:.0%}. (In brackets: 95 % intervals.)",
     ]
+    if gain := training_gain(results):
+        sentences.insert(0 if gain.harm else 1, str(gain))
+    sentences[0] += few
     if results.streams:
         sentences.append(f"The embeddings have {results.streams}.")
-    if results.linear.get("shipped") and not results.linear["shipped"].get("constant"):
-        sentences.append(_over_shipped(results))
     if collapsed(results):
         sentences.append("The training collapsed.")
     return [*sentences, forecast]
-
-
-def _over_shipped(results: Results) -> str:
-    """What training on these videos has made of the shipped encoder, score by score."""
-    words: dict[Answer, str] = {"yes": "better", "no": "worse", "not clear": "not clear"}
-    changes = [
-        f"{c.measure} from {c.control:.0%} to {c.mofore:.0%} ({words[c.answer]})"
-        for c in _comparisons_with(results, "shipped")
-    ]
-    return f"Training on these videos has changed the shipped encoder's {' and '.join(changes)}."
 
 
 def _against_controls(compared: list[Comparison]) -> str:
@@ -206,7 +128,7 @@ def collapsed(results: Results) -> str:
 
 def claims(results: Results) -> list[Claim]:
     """Check each claim of the paper."""
-    compared = comparisons(results)
+    compared = with_controls(results)
     without_motion = [c for c in compared if c.measure == "retrieval R@1" and c.row in WITHOUT_MOTION]
     ways = " and ".join(WITHOUT_MOTION[c.row] for c in without_motion) or "without motion"
     return [
@@ -237,7 +159,7 @@ def _forecast_claim(results: Results) -> Claim:
         return Claim(claim, "not measured", "no video has room for two clips that do not overlap")
     answers = [decide(scores[f"{name}_low"], scores[f"{name}_high"]) for name in names]
     evidence = "; ".join(f"skill against {name.removeprefix('skill_')} {with_interval(scores, name)}" for name in names)
-    return Claim(claim, _weakest(answers), evidence)
+    return Claim(claim, weakest(answers), evidence)
 
 
 def _stability_claim(results: Results) -> Claim:
@@ -271,9 +193,3 @@ def _structure_claim(results: Results) -> Claim:
         evidence += f"; by group within a class {mofore['silhouette_group']:.2f}"
         answer = "no" if mofore["silhouette_group"] >= trained else answer
     return Claim(claim, answer, evidence)
-
-
-def _weakest(answers: list[Answer]) -> Answer:
-    """The answer that supports a claim least."""
-    order: list[Answer] = ["no", "not clear", "not measured", "yes"]
-    return min(answers, key=order.index)

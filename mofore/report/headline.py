@@ -1,6 +1,6 @@
 """Select the headline numbers by which experiments are compared.
 
-`dvc exp show` and `dvc metrics diff` print every number of `results/metrics.json`, so there are only twelve.
+`dvc exp show` and `dvc metrics diff` print every number of `results/metrics.json`, so there are few.
 `results/scores.csv` has the main scores of every representation with their intervals. Sweeps and ablations read it
 from the commits of experiments.
 """
@@ -23,7 +23,8 @@ def headline_metrics(results: Results) -> dict[str, float]:
     Returns:
         linear: top-1 accuracy of the linear probe, 0 to 1;
         lin-rand, lin-motion: its lead over random weights and over hand-made motion, -1 to 1;
-        R@1, R@1-rand, R@1-motion: retrieval at 1 and the same leads;
+        lin-shipped: its lead over the shipped encoder, -1 to 1; absent if training started with random weights;
+        R@1, R@1-rand, R@1-motion, R@1-shipped: retrieval at 1 and the same leads;
         skill: forecast skill against persistence, at most 1;
         gap_use: skill against the same forecast with a shuffled gap, at most 1;
         margin: temporal stability, in standard deviations of the similarity of unlike clips;
@@ -35,9 +36,11 @@ def headline_metrics(results: Results) -> dict[str, float]:
         "linear": _score_of(results.linear, "mofore", "top1"),
         "lin-rand": _score_of(results.linear, "random_init", "lead"),
         "lin-motion": _score_of(results.linear, "motion", "lead"),
+        "lin-shipped": _score_of(results.linear, "shipped", "lead"),
         "R@1": _score_of(results.knn, "mofore", "r_at_1"),
         "R@1-rand": _score_of(results.knn, "random_init", "lead"),
         "R@1-motion": _score_of(results.knn, "motion", "lead"),
+        "R@1-shipped": _score_of(results.knn, "shipped", "lead"),
         "skill": _score_of(results.forecast, "mofore", "skill_persistence"),
         "gap_use": _score_of(results.forecast, "mofore", "gap_use"),
         "margin": _score_of(results.temporal, "mofore", "margin_in_sd"),

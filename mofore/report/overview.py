@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
+from mofore.report.comparisons import Answer, decide, weakest
 from mofore.report.fonts import families, legible
 from mofore.report.style import (
     BLACK,
@@ -53,6 +54,7 @@ PAIR_DASHES = {
     "other videos": (0, (1, 1.5)),
 }
 
+NOTES: dict[Answer, str] = {"yes": "", "no": "\nbeats mofore", "not clear": "\nno clear lead"}
 MAX_NAMED_CLASSES = 24  # names that can be read in one panel
 
 NO_LABELS = (
@@ -164,23 +166,27 @@ def _draw_scores(ax: Axes, linear: dict[str, Any], knn: dict[str, Any]) -> None:
             y = index + shift
             ax.plot([scores[f"{key}_low"], scores[f"{key}_high"]], [y, y], color=colour)
             ax.plot(scores[key], y, "o", color=colour, markersize=7, markerfacecolor=face, markeredgewidth=1.8)
-        # Supervised training is an upper reference, which may score above MoFore.
-        verdict = "" if row == "supervised" else _verdict(linear[row], knn[row])
+        note, is_fault = _note(row, linear[row], knn[row])
         label_at_right(
-            ax, index, f"{linear[row]['top1']:.2f}  {knn[row]['r_at_1']:.2f}{verdict}", RED if verdict else INK
+            ax, index, f"{linear[row]['top1']:.2f}  {knn[row]['r_at_1']:.2f}{note}", RED if is_fault else INK
         )
     ax.set(xlabel="share of test videos", xlim=(0, 1.01), ylim=(len(linear) - 0.5, -0.5))
     ax.set_yticks(range(len(linear)), list(linear))
     ax.grid(visible=False, axis="y")
 
 
-def _verdict(linear: dict[str, float], knn: dict[str, float]) -> str:
-    """A note on a control that MoFore does not clearly beat, or that has one embedding for all videos; else empty."""
+def _note(row: str, linear: dict[str, float], knn: dict[str, float]) -> tuple[str, bool]:
+    """A note on a row that MoFore does not clearly beat, and whether it is drawn as a fault; empty for other rows.
+
+    Supervised training is an upper reference, which may score above MoFore. The shipped encoder is where training
+    starts: it is a fault if that is better, but not if training adds nothing beyond doubt.
+    """
     if linear.get("constant"):
-        return "\nthe same for all"
-    if any(scores.get("lead_high", 1) < 0 for scores in (linear, knn)):
-        return "\nbeats mofore"
-    return "\nno clear lead" if any(scores.get("lead_low", 1) <= 0 for scores in (linear, knn)) else ""
+        return "\nthe same for all", True
+    if row in ("mofore", "supervised"):
+        return "", False
+    answer = weakest(decide(scores["lead_low"], scores["lead_high"]) for scores in (linear, knn))
+    return NOTES[answer], answer == "no" or (answer == "not clear" and row != "shipped")
 
 
 def _draw_similarity(ax: Axes, temporal: pd.DataFrame) -> list[Text]:

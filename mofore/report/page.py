@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from mofore.config import Params
+from mofore.config import Embed, Params
 from mofore.frames.store import FrameStore
-from mofore.report.claims import Answer, chance, claims, decide, verdict
+from mofore.report.claims import chance, claims, verdict
 from mofore.report.clips import clips_section
+from mofore.report.comparisons import Answer, decide
 from mofore.report.line_charts import (
     accuracy_figure,
     few_labels_figure,
@@ -134,12 +135,9 @@ def _protocol(params: Params) -> list[str]:
         split = "The split is random, so videos of one recording may be on both sides."
     else:
         split = "No group is on both sides of the split."
-    embed = params.embed
-    deviations = f", beside {embed.spread:g} times their standard deviation" if embed.spread else ""
-    scaled = ", each feature scaled by the training videos" if embed.standardise else ""
     return [
-        f"Every video is embedded as the mean of {embed.clips} uniformly spaced clips of {clip.frames} frames, "
-        f"{crop}{deviations}{scaled}; by the encoder alone, frozen and in evaluation mode.",
+        f"Every video is embedded by the encoder alone, frozen and in evaluation mode, from {params.embed.clips} "
+        f"uniformly spaced clips of {clip.frames} frames, {crop}. {_embedding_in_words(params.embed)}",
         "Retrieval and kNN: cosine similarity, test videos among training videos. R@k: is one of the k nearest of the "
         f"same class? kNN: {knn.k} neighbours vote, weighted by exp(similarity / {knn.temperature:g}). Centred: the "
         "mean of the training videos is subtracted first.",
@@ -151,6 +149,18 @@ def _protocol(params: Params) -> list[str]:
         "A lead is decided if its whole interval lies on one side of 0.",
         f"{split} Scores are those of the last epoch, not of the best one.",
     ]
+
+
+def _embedding_in_words(embed: Embed) -> str:
+    """Which features an embedding has, and what their weights change."""
+    cells = embed.grid**2
+    parts = f" and of each cell of a {embed.grid}x{embed.grid} grid, {cells} of {cells + 1} parts" if cells else ""
+    deviations = f", and their standard deviation with weight {embed.spread:g}" if embed.spread else ""
+    scaled = ", each scaled by the training videos" if embed.standardise else ""
+    words = f"An embedding has the mean over the clips of features of the whole frame{parts}{deviations}{scaled}."
+    if embed.spread:
+        words += " The weight counts in similarities, not in linear and few labels, which scale features themselves."
+    return words
 
 
 def _structure_table(results: Results) -> Table:

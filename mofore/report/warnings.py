@@ -7,8 +7,10 @@ import numpy as np
 
 from mofore.evaluation.bootstrap import FEW_GROUPS
 from mofore.frames.outcome import SIMILAR_FPS
-from mofore.report.claims import IF_NOT_BEATEN, MAIN_SCORES, chance, collapsed, comparisons, decide, with_interval
+from mofore.report.claims import chance, collapsed, with_interval
+from mofore.report.comparisons import IF_NOT_BEATEN, MAIN_SCORES, decide, with_controls, with_shipped
 from mofore.report.results import ROW_NAMES, Results
+from mofore.report.training_gain import training_gain
 from mofore.utils.text import counted
 
 FEW_VIDEOS = 100  # with fewer, the interval of an accuracy of 50 % reaches 10 points or more to either side
@@ -32,6 +34,7 @@ def cautions(results: Results) -> list[Caution]:
         _collapse,
         _alike_by_collapse,
         _random_split,
+        _harm,
         _controls,
         _chance,
         _forecast,
@@ -107,9 +110,15 @@ def _frame_rates(results: Results) -> Iterator[Caution]:
         )
 
 
+def _harm(results: Results) -> Iterator[Caution]:
+    gain = training_gain(results)
+    if gain and gain.harm:
+        yield Caution(gain.what, f"{gain.by_how_much}. {gain.advice}")
+
+
 def _controls(results: Results) -> Iterator[Caution]:
     """Warn of every control that beats MoFore in a score, or that MoFore does not clearly beat."""
-    compared = comparisons(results)
+    compared = with_controls(results)
     for answer, words in (("no", "is beaten by"), ("not clear", "does not clearly beat")):
         for row, meaning in IF_NOT_BEATEN.items():
             found = [c for c in compared if c.row == row and c.answer == answer]
@@ -180,7 +189,8 @@ def _few_test_videos(results: Results) -> Iterator[Caution]:
 
 
 def _small_lead(results: Results) -> Iterator[Caution]:
-    small = [c for c in comparisons(results) if c.answer == "yes" and c.lead < SMALL_LEAD]
+    compared = [*with_controls(results), *with_shipped(results)]
+    small = [c for c in compared if c.answer == "yes" and c.lead < SMALL_LEAD]
     if small:
         yield Caution(
             f"A lead below {SMALL_LEAD:.0%} from one run",

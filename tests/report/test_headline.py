@@ -5,7 +5,7 @@ from mofore.report.results import Scores
 from tests.helpers.made_results import make_results
 
 NAMES = [
-    *("linear", "lin-rand", "lin-motion", "R@1", "R@1-rand", "R@1-motion"),
+    *("linear", "lin-rand", "lin-motion", "lin-shipped", "R@1", "R@1-rand", "R@1-motion", "R@1-shipped"),
     *("skill", "gap_use", "margin", "rank", "seconds", "clips/s"),
 ]
 
@@ -14,10 +14,13 @@ def test_each_number_comes_from_its_results() -> None:
     results = make_results()
     results.pretrain |= {"seconds": 71.23456, "clips_per_second": 600.0}
     results.linear["random_init"]["lead"], results.knn["motion"]["lead"] = 0.12345, -0.04
+    results.linear["shipped"], results.knn["shipped"] = {"lead": 0.0056}, {"lead": -0.02}
     found = headline_metrics(results)
     assert list(found) == NAMES
     assert found["linear"] == results.linear["mofore"]["top1"]
     assert found["lin-rand"] == 0.123
+    assert found["lin-shipped"] == 0.006
+    assert found["R@1-shipped"] == -0.02
     assert found["R@1"] == results.knn["mofore"]["r_at_1"]
     assert found["R@1-motion"] == -0.04
     assert found["skill"] == results.forecast["mofore"]["skill_persistence"]
@@ -25,6 +28,10 @@ def test_each_number_comes_from_its_results() -> None:
     assert found["margin"] == results.temporal["mofore"]["margin_in_sd"]
     assert found["rank"] == results.pretrain["effective_rank"]
     assert (found["seconds"], found["clips/s"]) == (71.235, 600)
+
+
+def test_leads_over_the_shipped_encoder_are_absent_after_a_random_start() -> None:
+    assert not [name for name in headline_metrics(make_results()) if "shipped" in name]
 
 
 def test_numbers_that_need_labels_or_pairs_are_absent_without_them() -> None:

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from mofore.report.overview import compose, draw_overview
-from mofore.report.style import STYLE
+from mofore.report.style import INK, RED, STYLE, darker
+from tests.helpers.made_results import with_intervals
 from tests.helpers.synthetic_results import CLASSES, write_map, write_results
 
 
@@ -110,6 +111,22 @@ def test_controls_that_are_not_clearly_worse_are_marked(results: Path) -> None:
     change(results / "knn.json", "metadata", lead=-0.2, lead_low=-0.3, lead_high=-0.1)
     notes = [word.split("\n") for word in words(panel(figure_of(results), "Scores")) if "\n" in word]
     assert notes == [["0.11  0.09", "beats mofore"], ["0.63  0.61", "no clear lead"]]
+
+
+def test_the_shipped_encoder_is_marked_as_a_fault_only_if_it_is_better(results: Path) -> None:
+    for name, score in (("linear", "top1"), ("knn", "r_at_1")):
+        table = json.loads((results / f"{name}.json").read_text())
+        table["shipped"] = with_intervals(**{score: 0.8, "lead": 0.1})
+        (results / f"{name}.json").write_text(json.dumps(table))
+    for low, high, words, colour in (
+        (0.01, 0.1, "", INK),
+        (-0.1, 0.1, "\nno clear lead", INK),
+        (-0.1, -0.01, "\nbeats mofore", RED),
+    ):
+        change(results / "knn.json", "shipped", lead_low=low, lead_high=high)
+        texts = panel(figure_of(results), "Scores").texts
+        (found,) = [text for text in texts if text.get_text().startswith("0.80  0.80")]
+        assert (found.get_text(), found.get_color()) == (f"0.80  0.80{words}", darker(colour))
 
 
 def test_supervised_ceiling_is_not_marked(results: Path) -> None:

@@ -13,8 +13,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.helpers.made_results import with_intervals
 from tests.helpers.report_pages import KINDS, NASTY, page_of, report, run_report
 from tests.helpers.report_project import make_project
+from tests.helpers.small_project import edit
 from tests.helpers.synthetic_results import CLASSES
 
 ROOT = Path(__file__).parents[2]
@@ -170,6 +172,36 @@ def test_verdict_names_a_control_that_beats_mofore(labelled: Path, tmp_path: Pat
     words = "MoFore is beaten by a control: file metadata (linear top-1 99% against MoFore's 91%)."
     assert f'<p class="verdict"><b>{words}' in text
     assert "MoFore is beaten by file metadata" in run.stdout
+
+
+@pytest.mark.slow
+def test_harm_by_training_is_told_on_the_page_and_in_the_terminal(labelled: Path, tmp_path: Path) -> None:
+    project = shutil.copytree(labelled.parents[1], tmp_path / "copy")
+    for name, score in (("linear", "top1"), ("knn", "r_at_1")):
+        path = project / "results" / f"{name}.json"
+        shipped = with_intervals(**{score: 0.97, "lead": -0.06})
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"shipped": shipped}))
+    run = run_report(project)
+    text = html.unescape((project / "results" / "report.html").read_text("utf-8"))
+    words = "Training on these videos has harmed the shipped encoder"
+    assert f'<p class="verdict"><b>{words}: linear top-1 from 97.0%' in text
+    assert f"<li><b>{words}.</b> linear top-1 from 97.0%" in text
+    assert f"report: {words}: linear top-1 from 97.0%" in run.stdout
+    assert run.stdout.count("(mofore embed PATH --encoder shipped)") == 1
+    assert json.loads((project / "results" / "metrics.json").read_text())["lin-shipped"] == -0.06
+
+
+@pytest.mark.slow
+def test_protocol_says_which_features_an_embedding_has(labelled: Path, tmp_path: Path) -> None:
+    weight = "The weight counts in similarities, not in linear and few labels"
+    (line,) = [text for text in Parsed(labelled).texts("li") if text.startswith("Every video")]
+    assert "of the whole frame and of each cell of a 3x3 grid, 9 of 10 parts, and their standard deviation" in line
+    assert "with weight 0.7, each scaled by the training videos" in line
+    assert weight in line
+    project = shutil.copytree(labelled.parents[1], tmp_path / "copy")
+    edit(project, {"embed.grid": 0, "embed.spread": 0.0, "embed.standardise": False})
+    (line,) = [text for text in Parsed(page_of(project)).texts("li") if text.startswith("Every video")]
+    assert line.endswith("An embedding has the mean over the clips of features of the whole frame.")
 
 
 def test_hostile_names_are_shown_unchanged(nasty: Path) -> None:

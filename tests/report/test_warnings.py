@@ -6,7 +6,7 @@ import pytest
 
 from mofore.report.results import ROW_NAMES, Results
 from mofore.report.warnings import cautions
-from tests.helpers.made_results import CONTROLS, make_results, make_videos
+from tests.helpers.made_results import CONTROLS, make_results, make_videos, with_intervals
 
 TINY = 1e-9
 
@@ -110,6 +110,18 @@ def test_control_that_wins_one_score_and_is_undecided_in_another_gives_both_warn
     assert titles(results) == ["MoFore is beaten by file metadata", "MoFore does not clearly beat file metadata"]
 
 
+def test_harm_by_training() -> None:
+    results = make_results()
+    results.linear["shipped"] = with_intervals(top1=0.9, lead=0.0)
+    results.knn["shipped"] = with_intervals(r_at_1=0.95, lead=-0.05)
+    (one,) = cautions(results)
+    assert one.what == "Training on these videos has harmed the shipped encoder"
+    assert "retrieval R@1 from 95.0% to 90.0%, -5.0 points (-7.0 to -3.0), worse" in one.why
+    assert "mofore embed PATH --encoder shipped" in one.why
+    results.knn["shipped"] |= {"lead_high": 0.0}
+    assert titles(results) == [], "not beyond doubt"
+
+
 @pytest.mark.parametrize(("file", "name"), [("linear", "top1"), ("knn", "r_at_1")])
 def test_chance(file: str, name: str) -> None:
     results = make_results()
@@ -167,6 +179,10 @@ def test_small_lead_of_one_run() -> None:
     assert "one run" in what
     results.linear["motion"] |= {"lead": 0.03}
     assert titles(results) == []
+    results.linear["shipped"] = with_intervals(0.01, top1=0.88, lead=0.02)
+    results.knn["shipped"] = with_intervals(0.01, r_at_1=0.8, lead=0.1)
+    (one,) = cautions(results)
+    assert one.why.startswith("shipped encoder: linear top-1 88.0% against MoFore's 90.0%")
 
 
 def test_unlabelled_videos() -> None:
