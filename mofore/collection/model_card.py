@@ -16,7 +16,8 @@ import pandas as pd
 import yaml
 
 import mofore
-from mofore.collection.encoder import LoadedEncoder
+from mofore.collection.encoder import SHIPPED_FOLDER, LoadedEncoder
+from mofore.config import STREAMS
 from mofore.embedding.store import REPRESENTATIONS
 from mofore.report.markup import NO_VALUE
 from mofore.report.results import ROW_NAMES
@@ -61,7 +62,8 @@ def model_card(
         encoder: that was exported.
         config: content of `config.json`, see `export.describe`.
         shipped: whether these are the shipped weights.
-        cosines: by exported format, the smallest cosine with the encoder's own embeddings.
+        cosines: by exported format, the smallest cosine with the encoder's own embeddings. Empty for the card in the
+            package, see `mofore.collection.shipped_card`.
         license: the hub's name of a licence.
     """
     environment = jinja2.Environment(  # no escaping: Markdown
@@ -76,6 +78,7 @@ def model_card(
         clip=encoder.clip,
         weights=sum(value.numel() for value in encoder.network.parameters()),
         shipped=shipped,
+        made={name: json.loads((SHIPPED_FOLDER / f"{name}.json").read_text()) for name in STREAMS} if shipped else None,
         record=None if shipped else read_record(Path(encoder.source)),
         cosines=cosines,
         license=license,

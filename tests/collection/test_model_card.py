@@ -14,6 +14,7 @@ import yaml
 from mofore.collection.encoder import SHIPPED_CLIP, open_encoder
 from mofore.collection.export import describe
 from mofore.collection.model_card import hash_folder, model_card
+from mofore.collection.shipped_card import CARD, shipped_card
 from mofore.method.encoders import build_encoder, save_encoder
 from tests.helpers.video_files import write_video
 
@@ -27,7 +28,7 @@ SCORES = [
 ]
 
 
-def shipped_card(**cosines: float) -> str:
+def exported_card(**cosines: float) -> str:
     encoder = open_encoder()
     return model_card(encoder, describe(encoder), True, cosines, "mit")
 
@@ -69,15 +70,32 @@ def md5(file: Path) -> str:
 
 def test_figures_of_the_shipped_encoder_are_those_of_the_docs() -> None:
     lines = (ROOT / "docs/results.md").read_text().replace("**", "").splitlines()
-    rows = re.findall(r"^\| (.+?) (\| \d.* \|)$", shipped_card(onnx=1.0).replace("**", ""), re.MULTILINE)
+    rows = re.findall(r"^\| (.+?) (\| \d.* \|)$", exported_card(onnx=1.0).replace("**", ""), re.MULTILINE)
     assert len(rows) == 11
     for name, scores in rows:
         in_docs = "the shipped encoder, untouched" if name == "this encoder" else name
         assert any(line.startswith(f"| {in_docs}") and line.endswith(scores) for line in lines), name
 
 
+def test_the_card_in_the_package_is_that_of_the_weights() -> None:
+    assert CARD.read_text("utf-8") == shipped_card(), "write it anew: python -m mofore.collection.shipped_card"
+    assert "python -m mofore.experiments.shipped_encoder --out mofore/method/shipped" in shipped_card()
+    assert "with seed 202: 12,012 steps of the motion stream, 3,120 of the appearance stream" in shipped_card()
+    for only_of_exports in ("Exported by", "config.json", "model.onnx", "model.pt2", "this folder"):
+        assert only_of_exports not in shipped_card()
+
+
+def test_code_of_the_card_in_the_package_runs() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", CARD.read_text("utf-8"), re.DOTALL)
+    subprocess.run([sys.executable, "-c", f"{block}assert encoder.source == 'shipped'"], check=True)
+
+
+def test_dvc_runs_nothing_anew_if_the_card_in_the_package_changes() -> None:
+    assert CARD.relative_to(ROOT).as_posix() in (ROOT / ".dvcignore").read_text().splitlines()
+
+
 def test_the_hub_reads_the_card(tmp_path: Path) -> None:
-    card = shipped_card(onnx=1.0, torch=1.0)
+    card = exported_card(onnx=1.0, torch=1.0)
     head = yaml.safe_load(card.split("---\n")[1])
     assert head["license"] == "mit"
     assert head["library_name"] == "mofore"
