@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
-from mofore.report.comparisons import Answer, decide
+from mofore.report.decide import Answer, decide
 from mofore.report.style import BLUE, GREEN, INK, RED, SOFT, STYLE
 from mofore.utils.files import writing
 

@@ -1,6 +1,6 @@
 """Decide by fixed rules what the results show: the verdict, and each claim of the paper.
 
-`mofore.report.comparisons` has the rule by which MoFore beats a control.
+`mofore.report.decide` has the rule by which MoFore beats a control.
 """
 
 from collections import Counter
@@ -11,15 +11,8 @@ import numpy as np
 from mofore.embedding.geometry import collapse
 from mofore.embedding.store import Embeddings, train_test
 from mofore.evaluation.bootstrap import FEW_GROUPS
-from mofore.report.comparisons import (
-    MAIN_SCORES,
-    WITHOUT_MOTION,
-    Answer,
-    Comparison,
-    decide,
-    weakest,
-    with_controls,
-)
+from mofore.report.comparisons import MAIN_SCORES, WITHOUT_MOTION, Comparison, with_controls
+from mofore.report.decide import Answer, decide, weakest
 from mofore.report.results import ROW_NAMES, Results
 from mofore.report.training_gain import training_gain
 from mofore.utils.text import counted

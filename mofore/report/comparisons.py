@@ -1,17 +1,14 @@
-"""Compare MoFore with its controls, and with the encoder that training started from, by one fixed rule.
+"""Compare MoFore with its controls, and with the encoder that training started from.
 
-A lead is MoFore's score minus that of another row on the same videos. MoFore is clearly better if the whole 95 %
-interval of its lead is above 0. The other is clearly better if the whole interval is below 0. Otherwise nothing is
-decided.
+A lead is MoFore's score minus that of another row on the same videos; `mofore.report.decide` has the rule by which it
+is clear.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
+from mofore.report.decide import Answer, decide
 from mofore.report.results import Results
 
-Answer = Literal["yes", "no", "not clear", "not measured"]
 MAIN_SCORES = {  # by file of results/: key of the score, and its name in the report
     "linear": ("top1", "linear top-1"),
     "knn": ("r_at_1", "retrieval R@1"),
@@ -63,19 +60,6 @@ class Comparison:
 
     def __str__(self) -> str:
         return f"{self.measure} {self.control:.1%} against MoFore's {self.mofore:.1%}, a lead of {self.points()}"
-
-
-def decide(low: float, high: float, threshold: float = 0) -> Answer:
-    """Whether a number with the interval from `low` to `high` is above a threshold."""
-    if low > threshold:
-        return "yes"
-    return "no" if high < threshold else "not clear"
-
-
-def weakest(answers: Iterable[Answer]) -> Answer:
-    """The answer that supports a claim least."""
-    order: list[Answer] = ["no", "not clear", "not measured", "yes"]
-    return min(answers, key=order.index)
 
 
 def with_controls(results: Results) -> list[Comparison]:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
-from mofore.report.comparisons import Answer, decide, weakest
+from mofore.report.decide import Answer, decide, weakest
 from mofore.report.fonts import families, legible
 from mofore.report.style import (
     BLACK,

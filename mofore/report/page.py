@@ -11,7 +11,7 @@ from mofore.config import Embed, Params
 from mofore.frames.store import FrameStore
 from mofore.report.claims import chance, claims, verdict
 from mofore.report.clips import clips_section
-from mofore.report.comparisons import Answer, decide
+from mofore.report.decide import Answer, decide
 from mofore.report.line_charts import (
     accuracy_figure,
     few_labels_figure,

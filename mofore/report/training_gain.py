@@ -6,7 +6,8 @@ it as it is.
 
 from dataclasses import dataclass
 
-from mofore.report.comparisons import Answer, Comparison, with_shipped
+from mofore.report.comparisons import Comparison, with_shipped
+from mofore.report.decide import Answer
 from mofore.report.results import Results
 
 USE_SHIPPED = "the shipped encoder as it is (mofore embed PATH --encoder shipped)"

@@ -8,7 +8,8 @@ import numpy as np
 from mofore.evaluation.bootstrap import FEW_GROUPS
 from mofore.frames.outcome import SIMILAR_FPS
 from mofore.report.claims import chance, collapsed, with_interval
-from mofore.report.comparisons import IF_NOT_BEATEN, MAIN_SCORES, decide, with_controls, with_shipped
+from mofore.report.comparisons import IF_NOT_BEATEN, MAIN_SCORES, with_controls, with_shipped
+from mofore.report.decide import decide
 from mofore.report.results import ROW_NAMES, Results
 from mofore.report.training_gain import training_gain
 from mofore.utils.text import counted
