@@ -1,4 +1,4 @@
-"""Splits videos by group: into train and test, and into folds for cross-validation. Draws videos to be labelled.
+"""Splits videos by group: into train and test, and into folds for cross-validation. Draws samples of videos.
 
 All videos of one group (recording, actor or scene) go to the same split or fold.
 
@@ -76,6 +76,18 @@ def split_by_group(labels: Sequence[str], groups: Sequence[str], held_out: int, 
     return ["test" if test else "train" for test in test_N]
 
 
+def these_or_all(chosen_N: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """A mask of videos, such as the training videos; if it chooses none, all are chosen."""
+    return chosen_N if chosen_N.any() else np.ones(len(chosen_N), bool)
+
+
+def sample_rows(rows: npt.NDArray[np.int64], most: int, seed: int) -> npt.NDArray[np.int64]:
+    """At most so many row numbers, drawn at random if there are more; in the order of a rising input."""
+    if len(rows) <= most:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+
+
 FEW_LABELS = (1, 2, 5, 10)  # labels of each class
 
 
@@ -118,6 +130,18 @@ def few_label_draws(
     }
 
 
+def groups_on_both_sides(group_N: npt.ArrayLike, split_N: npt.ArrayLike) -> list[str]:
+    """The groups with videos in both train and test, sorted.
+
+    Args:
+        group_N: group of each video.
+        split_N: `train` or `test` for each video.
+    """
+    group, split = np.asarray(group_N), np.asarray(split_N)
+    both: list[str] = np.intersect1d(group[split == "train"], group[split == "test"]).tolist()
+    return both
+
+
 def check_split(path: Path, group_N: npt.ArrayLike, split_N: npt.ArrayLike) -> None:
     """Check that no group has videos in both train and test.
 
@@ -131,9 +155,8 @@ def check_split(path: Path, group_N: npt.ArrayLike, split_N: npt.ArrayLike) -> N
     Raises:
         UserError: a group is in both; the message names it.
     """
-    group, split = np.asarray(group_N), np.asarray(split_N)
-    both = np.intersect1d(group[split == "train"], group[split == "test"])
-    if len(both):
+    both = groups_on_both_sides(group_N, split_N)
+    if both:
         more = f" (and {len(both) - 1} more)" if len(both) > 1 else ""
         raise UserError(
             f"{path}: group '{both[0]}'{more} is in train and in test, which inflates the scores: put all videos of a "

@@ -10,7 +10,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mofore.errors import UserError
-from mofore.splits import check_split, draw_labelled, few_label_draws, fold_count, group_folds, split_by_group
+from mofore.splits import (
+    check_split,
+    draw_labelled,
+    few_label_draws,
+    fold_count,
+    group_folds,
+    groups_on_both_sides,
+    sample_rows,
+    split_by_group,
+    these_or_all,
+)
 
 LABELS_AND_GROUPS = st.lists(
     st.tuples(st.sampled_from(["", "run", "jump", "wave"]), st.integers(0, 9).map(str)), min_size=2, max_size=40
@@ -66,6 +76,26 @@ def test_the_split_depends_on_the_seed() -> None:
 @pytest.mark.parametrize(("groups", "folds"), [("a", 1), ("ab", 2), ("abc", 3), ("abcde", 4), ("aaabb", 2)])
 def test_fewer_groups_make_fewer_folds(groups: str, folds: int) -> None:
     assert fold_count(list(groups)) == folds
+
+
+def test_groups_on_both_sides() -> None:
+    groups, split = ["b", "a", "b", "c", "a", "d"], ["train", "train", "test", "test", "test", "train"]
+    assert groups_on_both_sides(groups, split) == ["a", "b"]
+    assert groups_on_both_sides(groups, ["train"] * 6) == []
+
+
+def test_these_or_all() -> None:
+    mask = np.array([False, True, False])
+    assert these_or_all(mask).tolist() == [False, True, False]
+    assert these_or_all(mask & False).tolist() == [True] * 3
+
+
+def test_a_sample_of_rows_is_sorted_and_depends_on_the_seed() -> None:
+    rows = np.arange(100, 200)
+    assert sample_rows(rows, 100, 1).tolist() == rows.tolist()
+    drawn = [sample_rows(rows, 10, seed).tolist() for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert drawn[0] == sorted(np.random.default_rng(1).choice(rows, 10, replace=False)), "the draws of earlier versions"
 
 
 def test_a_group_in_both_splits_is_named() -> None:

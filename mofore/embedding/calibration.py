@@ -23,6 +23,7 @@ from mofore.embedding.inference import UniformClips, video_batches
 from mofore.frames.store import FrameStore
 from mofore.method.encoders import Encoder, TwoStream, build_encoder
 from mofore.runtime.device import autocast
+from mofore.splits import sample_rows, these_or_all
 
 MAX_VIDEOS = 256
 CLIPS_PER_VIDEO = 4
@@ -42,10 +43,8 @@ def untrained_encoder(videos: FrameStore, params: Params, device: torch.device) 
 
 def calibrate(encoder: nn.Module, videos: FrameStore, params: Params, device: torch.device) -> None:
     """Set the statistics of all BatchNorm layers to the mean over batches of training clips."""
-    train = np.flatnonzero(videos.table.split == "train")
-    chosen = train if len(train) else np.arange(len(videos))
-    if len(chosen) > MAX_VIDEOS:
-        chosen = np.sort(np.random.default_rng(params.seed).choice(chosen, MAX_VIDEOS, replace=False))
+    train = np.flatnonzero(these_or_all((videos.table.split == "train").to_numpy()))
+    chosen = sample_rows(train, MAX_VIDEOS, params.seed)
     samples = UniformClips(videos.select(chosen), params.clip, CLIPS_PER_VIDEO)
     with torch.no_grad(), autocast(params.runtime, device):
         update_bn(_inputs(samples, params, device), encoder)

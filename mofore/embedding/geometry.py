@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from mofore.splits import these_or_all
+
 Float = TypeVar("Float", bound=np.floating)
 Floats = npt.NDArray[np.floating]
 MIN_RANK = 5.0  # a lower effective rank counts as collapse
@@ -55,7 +57,7 @@ def fit_scale(blocks: Iterable[Floats], train_N: npt.NDArray[np.bool_]) -> Scale
         blocks: is iterated over twice.
         train_N: True for training rows, of all blocks together.
     """
-    used_N = train_N if train_N.any() else np.ones(len(train_N), bool)
+    used_N = these_or_all(train_N)
     count = used_N.sum()
     mean_D: Any = sum(rows_UD.sum(axis=0) for rows_UD in _used(blocks, used_N)) / count
     std_D = np.sqrt(sum(np.square(rows_UD - mean_D).sum(axis=0) for rows_UD in _used(blocks, used_N)) / count)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mofore.errors import UserError
-from mofore.splits import check_split
+from mofore.splits import check_split, these_or_all
 from mofore.utils.files import write_csv, writing
 from mofore.utils.tables import read_table
 
@@ -58,8 +58,7 @@ class Embeddings:
 
     def held_out(self) -> npt.NDArray[np.bool_]:
         """Mask [N] of the test videos. If there are none, all videos count as held out."""
-        test_N: npt.NDArray[np.bool_] = self.split == "test"
-        return test_N if test_N.any() else np.ones(len(test_N), bool)
+        return these_or_all(self.split == "test")
 
     def labelled(self, split: str) -> "Embeddings":
         """Select the labelled videos of one split."""

@@ -23,6 +23,7 @@ import pandas as pd
 from mofore.config import STREAMS
 from mofore.embedding.geometry import unit
 from mofore.embedding.store import ClipEmbeddings, FloatArray, read_clip_embeddings
+from mofore.splits import sample_rows, these_or_all
 from mofore.utils.files import write_json
 
 NEIGHBOURS = 10
@@ -100,10 +101,8 @@ def choose_streams(blocks: Iterable[FloatArray], group_V: pd.Series, split_V: pd
         group_V, split_V: group and split of each video.
         seed: of the sample of videos that is used, if there are more than MAX_VIDEOS.
     """
-    train = np.flatnonzero(split_V == "train")
-    used = train if len(train) else np.arange(len(split_V))
-    if len(used) > MAX_VIDEOS:
-        used = np.sort(np.random.default_rng(seed).choice(used, MAX_VIDEOS, replace=False))
+    train = np.flatnonzero(these_or_all((split_V == "train").to_numpy()))
+    used = sample_rows(train, MAX_VIDEOS, seed)
     motion_VE, appearance_VE = np.split(_rows(blocks, used), len(STREAMS), axis=1)
     found = agreement(motion_VE, appearance_VE, group_V.to_numpy(str)[used])
     return StreamChoice([0, 1] if found >= MIN_AGREEMENT else [0], round(found, 3))

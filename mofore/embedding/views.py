@@ -22,6 +22,7 @@ from mofore.frames.store import FrameStore
 from mofore.method.encoders import Encoder, TwoStream
 from mofore.method.model import MoFore
 from mofore.method.shipped import shipped_encoder
+from mofore.splits import sample_rows
 
 VIEWS: dict[str, View] = {"mofore_shuffled": "shuffled", "mofore_still": "still"}
 CLIMATOLOGY_VIDEOS = 100  # training videos of which the mean target is taken: 1,000 clips at 10 clips per video
@@ -87,8 +88,8 @@ def target_videos(split_V: pd.Series, seed: int) -> npt.NDArray[np.int64]:
         Row numbers, sorted.
     """
     train, test = np.flatnonzero(split_V == "train"), np.flatnonzero(split_V != "train")
-    if len(test) and len(train) > CLIMATOLOGY_VIDEOS:
-        train = np.random.default_rng(seed).choice(train, CLIMATOLOGY_VIDEOS, replace=False)
+    if len(test):
+        train = sample_rows(train, CLIMATOLOGY_VIDEOS, seed)
     return np.sort(np.concatenate([train, test]))
 
 

@@ -19,6 +19,7 @@ import pandas as pd
 
 from mofore.embedding.geometry import unit
 from mofore.embedding.store import ClipEmbeddings, Embeddings, FloatArray
+from mofore.splits import these_or_all
 
 IntArray = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
@@ -120,8 +121,7 @@ def common_clips(features: ClipEmbeddings, targets: ClipEmbeddings, videos: Embe
 
 def in_split(clips: pd.DataFrame, split: str) -> npt.NDArray[np.bool_]:
     """Which clips are in this split; all clips, if none is."""
-    chosen_X = (clips.split == split).to_numpy()
-    return chosen_X if chosen_X.any() else np.ones(len(clips), bool)
+    return these_or_all((clips.split == split).to_numpy())
 
 
 def clip_pairs(clips: pd.DataFrame, span: int) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from mofore.catalog import GROUPED_SPLIT
 from mofore.embedding.store import Embeddings, train_test
+from mofore.splits import groups_on_both_sides
 from mofore.utils.tables import read_table
 
 
@@ -51,5 +52,4 @@ def divided_groups(videos: Embeddings, grouped: Embeddings) -> int:
         videos: with the split in question.
         grouped: the same videos with the groups of their source, as from `with_grouped_split`.
     """
-    sides = {side: set(grouped.group[videos.split == side]) for side in ("train", "test")}
-    return len(sides["train"] & sides["test"])
+    return len(groups_on_both_sides(grouped.group, videos.split))

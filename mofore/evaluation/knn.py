@@ -18,8 +18,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from mofore.config import Knn
-from mofore.embedding.geometry import is_constant
 from mofore.embedding.store import Embeddings, FloatArray, train_test
+from mofore.evaluation.beside_first import beside_first
 from mofore.evaluation.bootstrap import group_interval, with_interval
 from mofore.evaluation.cross_validation import labelled_folds, over_folds
 from mofore.evaluation.nearest import nearest
@@ -80,25 +80,18 @@ def evaluate_rows(rows: dict[str, Embeddings], knn: Knn, folds: int, seed: int) 
         Results by name; empty if the split has no labelled test videos or fewer than two classes for training. The
         scores are those of `evaluate_knn`, and:
         cv_r_at_1, cv_r_at_1_std: mean and standard deviation of R@1 over the folds;
-        lead, lead_low, lead_high (not for the first): `r_at_1` of the first representation minus that of this one on
-            the same test videos, with the 95 % interval over groups of the difference;
-        constant (only where so): 1, the embedding is the same for all videos, so it is no control.
+        lead, lead_low, lead_high, constant: see `beside_first`, of `r_at_1`.
     """
     first = next(iter(rows.values()))
     if train_test(first) is None:
         return {}
-    group_N = first.labelled("test").group
     test_folds = labelled_folds(first, folds, seed)
     results: dict[str, KnnResult] = {}
     for name, row in rows.items():
-        result = evaluate_knn(row.labelled("test"), row.labelled("train"), knn)
-        result.scores |= _cross_validate(row.rows(row.label != ""), test_folds, knn.index)
-        if results:
-            first_hit_N = next(iter(results.values())).hit_NR[:, 0]
-            result.scores |= with_interval("lead", first_hit_N.astype(float) - result.hit_NR[:, 0], group_N)
-        if is_constant(row.x_ND):
-            result.scores["constant"] = 1.0
-        results[name] = result
+        results[name] = evaluate_knn(row.labelled("test"), row.labelled("train"), knn)
+        results[name].scores |= _cross_validate(row.rows(row.label != ""), test_folds, knn.index)
+    for name, scores in beside_first(rows, {name: result.hit_NR[:, 0] for name, result in results.items()}):
+        results[name].scores |= scores
     return results
 
 

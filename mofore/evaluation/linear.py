@@ -20,8 +20,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from mofore.embedding.geometry import is_constant
 from mofore.embedding.store import Embeddings, train_test
+from mofore.evaluation.beside_first import beside_first
 from mofore.evaluation.bootstrap import with_interval
 from mofore.evaluation.cross_validation import labelled_folds, over_folds
 from mofore.splits import group_folds
@@ -123,14 +123,11 @@ def evaluate_rows(
         scores are those of `evaluate_linear`, and:
         cv_top1, cv_top1_std: mean and standard deviation of `top1` over the folds. The encoder may have been
             pretrained, without labels, on test videos of a fold;
-        lead, lead_low, lead_high (not for the first): `top1` of the first representation minus that of this one on the
-            same test videos, with the 95 % interval over groups of the difference;
-        constant (only where so): 1, the embedding is the same for all videos, so it is no control.
+        lead, lead_low, lead_high, constant: see `beside_first`, of `top1`.
     """
     first = next(iter(rows.values()))
     if train_test(first) is None:
         return {}
-    group_N = first.labelled("test").group
     test_folds = labelled_folds(first, folds, seed)
     jobs = []
     for row in rows.values():
@@ -142,14 +139,10 @@ def evaluate_rows(
 
     results: dict[str, LinearResult] = {}
     for i, name in enumerate(rows):
-        result, *of_folds = done[i * (1 + len(test_folds)) : (i + 1) * (1 + len(test_folds))]
-        result.scores |= over_folds("cv_top1", [fold.scores["top1"] for fold in of_folds])
-        if results:
-            first_hit_N = next(iter(results.values())).hit_N
-            result.scores |= with_interval("lead", first_hit_N.astype(float) - result.hit_N, group_N)
-        if is_constant(rows[name].x_ND):
-            result.scores["constant"] = 1.0
-        results[name] = result
+        results[name], *of_folds = done[i * (1 + len(test_folds)) : (i + 1) * (1 + len(test_folds))]
+        results[name].scores |= over_folds("cv_top1", [fold.scores["top1"] for fold in of_folds])
+    for name, scores in beside_first(rows, {name: result.hit_N for name, result in results.items()}):
+        results[name].scores |= scores
     return results
 
 

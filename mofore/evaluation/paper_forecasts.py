@@ -13,6 +13,7 @@ from mofore.evaluation.paper_measures import forecasting_error
 from mofore.method.encoders import load_encoder
 from mofore.method.initial_model import first_targets, fit_normalisation, initial_model
 from mofore.method.saved_model import forecast_clips, load_forecaster
+from mofore.splits import these_or_all
 
 
 def trained_error(folder: Path, videos: Embeddings, span: int) -> dict[str, float]:
@@ -55,7 +56,7 @@ def untrained_error(
     features = replace(features, x_ND=features.x_ND[:, : model.encoder.dim])
     features = features.rows(np.isin(features.video, read_clip_embeddings(EMBEDDINGS, "targets").video))
     train_N = np.isin(features.video, videos.video[videos.split == "train"])
-    train_ND = features.x_ND[train_N] if train_N.any() else features.x_ND
+    train_ND = features.x_ND[these_or_all(train_N)]
     if len(train_ND) == 1:
         return {}
     gap_N = np.random.default_rng(seed).integers(forecast.gap_min, forecast.gap_max, len(train_ND), endpoint=True)

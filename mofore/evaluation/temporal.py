@@ -30,6 +30,7 @@ from mofore.evaluation.across_groups import (
     with_intervals,
 )
 from mofore.evaluation.bootstrap import group_interval, with_interval
+from mofore.splits import these_or_all
 
 ROUNDING = 1e-6  # relative rounding error of float32
 MIN_STD = 1e-3  # lower bound of the standard deviation of similarities; smaller values are rounding errors
@@ -95,7 +96,7 @@ def evaluate_temporal(clips: ClipEmbeddings, videos: Embeddings, span: int, bins
     """
     x_VKD = clips.x_ND.reshape(len(videos.video), -1, clips.x_ND.shape[1])
     test_V = videos.held_out()
-    train_V = videos.split == "train" if (videos.split == "train").any() else test_V
+    train_V = these_or_all(videos.split == "train")
     mean_D = x_VKD[train_V].mean(axis=(0, 1), dtype=np.float64)
     x_VKD, start_VK = x_VKD[test_V], clips.start.reshape(len(videos.video), -1)[test_V]
     label_V, group_V = videos.label[test_V], np.unique(videos.group[test_V], return_inverse=True)[1]

@@ -13,6 +13,7 @@ from pathlib import Path
 from mofore.catalog import GROUPED_SPLIT, PACKS, Video, csv_bytes, read_video_list
 from mofore.config import Params
 from mofore.errors import UserError
+from mofore.splits import groups_on_both_sides
 from mofore.utils.files import writing
 from mofore.utils.text import counted, some_names
 from mofore.videos.assign import assign
@@ -64,17 +65,15 @@ def write_manifest(params: Params) -> str:
 
 
 def _recordings(videos: list[Video], grouped: list[Video]) -> str:
-    sides: dict[str, set[str]] = {}
-    for video, source in zip(videos, grouped, strict=True):
-        sides.setdefault(source.group, set()).add(video.split)
-    both = sum(len(splits) > 1 for splits in sides.values())
-    if len(sides) == len(videos):
+    groups = [video.group for video in grouped]
+    number, both = len(set(groups)), len(groups_on_both_sides(groups, [video.split for video in videos]))
+    if number == len(videos):
         return (
             "warning: data.split is random, and no two videos have a group in common, so it is not known whether "
             "recordings are in train and in test: for comparison with the paper only"
         )
     return (
-        f"warning: data.split is random, so {both} of {len(sides)} recordings (groups) are in train and in test, which "
+        f"warning: data.split is random, so {both} of {number} recordings (groups) are in train and in test, which "
         "makes scores too high: for comparison with the paper only"
     )
 

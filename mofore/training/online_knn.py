@@ -14,6 +14,7 @@ from torch import nn
 from mofore.config import Params
 from mofore.embedding.inference import UniformClips, embed_clips
 from mofore.frames.store import FrameStore
+from mofore.splits import sample_rows
 
 MAX_VIDEOS = 512
 CLIPS_PER_VIDEO = 2
@@ -24,11 +25,8 @@ class OnlineKnn:
 
     def __init__(self, videos: FrameStore, params: Params) -> None:
         """Use the labelled videos; a random sample of MAX_VIDEOS if there are more."""
-        labelled = (videos.table.label != "").to_numpy()
-        rows = np.flatnonzero(labelled)
-        if len(rows) > MAX_VIDEOS:
-            rows = np.random.default_rng(params.seed).choice(rows, MAX_VIDEOS, replace=False)
-        some = videos.select(np.sort(rows))
+        labelled = np.flatnonzero((videos.table.label != "").to_numpy())
+        some = videos.select(sample_rows(labelled, MAX_VIDEOS, params.seed))
         self.label, self.group = some.table.label.to_numpy(str), some.table.group.to_numpy(str)
         self.samples, self.runtime = UniformClips(some, params.clip, CLIPS_PER_VIDEO), params.runtime
 

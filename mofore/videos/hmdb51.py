@@ -15,13 +15,13 @@ divided into one group per class.
 
 import re
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from mofore.catalog import Video, write_video_table
 from mofore.errors import UserError, run_stage
+from mofore.splits import groups_on_both_sides
 from mofore.utils.text import counted, some_names
 from mofore.videos.folder import VIDEOS_CSV
 
@@ -70,19 +70,11 @@ def divide_groups(videos: list[Video]) -> tuple[list[Video], int]:
         lambda video: video.path,
     ]
     for smaller_group in smaller_groups:
-        on_both_sides = _on_both_sides(videos)
+        on_both_sides = set(groups_on_both_sides([v.group for v in videos], [v.split for v in videos]))
         videos = [
             replace(video, group=smaller_group(video)) if video.group in on_both_sides else video for video in videos
         ]
     return videos, sum(video.group != movie for video, movie in zip(videos, movies, strict=True))
-
-
-def _on_both_sides(videos: Iterable[Video]) -> set[str]:
-    """The groups with videos on both sides of the split."""
-    sides = defaultdict(set)
-    for video in videos:
-        sides[video.group].add(video.split)
-    return {group for group, found in sides.items() if len(found) > 1}
 
 
 def write_videos_csv(root: Path, splits: Path, split: int) -> str:
