@@ -1,6 +1,7 @@
 """Tell from the structure of an AVI file, without decoding it, whether it is plain, and where its frames break off."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 HEAD = 2**16  # bytes; with the header
@@ -26,11 +27,15 @@ def is_plain_avi(file: Path) -> bool:
     return len(codecs) == 1 and codecs[0].upper() in PLAIN_CODECS
 
 
-def frames_before_a_break(file: Path) -> int | None:
+def frames_before_a_break(file: Path, on_chunk: Callable[[], None] = lambda: None) -> int | None:
     """How many frames of an AVI file come before the place where its chunks do not follow one another.
 
     They do not where bytes are missing or overwritten. Demuxers go on at the next chunk that they find, without a word.
     The chunk before the break is not counted, as the damage often begins within it.
+
+    Args:
+        file: the file.
+        on_chunk: called at each chunk, since a long file has millions.
 
     Returns:
         The number of frames; None if nothing is broken, or if this is no AVI file with a list of frames.
@@ -46,6 +51,7 @@ def frames_before_a_break(file: Path) -> int | None:
         if head[:4] != b"RIFF" or head[8:] != b"AVI ":
             return None
         while at + 8 <= size:
+            on_chunk()
             opened.seek(at)
             name, length, kind = opened.read(4), int.from_bytes(opened.read(4), "little"), opened.read(4)
             if not CHUNK.fullmatch(name) or (end and at + 8 + length > end):

@@ -87,7 +87,7 @@ def decode_video(file: Path, out: BinaryIO, wanted: Frames, on_frame: Callable[[
         file: a path; it need not exist or be a video.
         out: open for writing, at its end.
         wanted: size, quality and frame rate of the stored frames.
-        on_frame: called after each decoded and each stored frame.
+        on_frame: called often, see `decode_frames`.
 
     Returns:
         What was stored, with the reason if frames are missing.
@@ -110,7 +110,7 @@ def decode_frames(file: Path, sink: FrameSink, short_side: int, on_frame: Callab
         file: a path; it need not exist or be a video.
         sink: takes the frames.
         short_side: of the images, in pixels; the aspect ratio is that in which a player shows them.
-        on_frame: called after each decoded frame and each that was given to the sink.
+        on_frame: called after each decoded frame, each that was given to the sink, and each packet that was read only.
 
     Returns:
         What was decoded, with the reason if frames are missing. Errors of the sink pass through.
@@ -118,7 +118,7 @@ def decode_frames(file: Path, sink: FrameSink, short_side: int, on_frame: Callab
     reason = _unreadable_reason(file)
     if reason:
         return Decoded(reason=reason)
-    facts = _facts(file)
+    facts = _facts(file, on_frame)
     try:
         if facts.suits_opencv:
             try:
@@ -139,14 +139,14 @@ def decode_frames(file: Path, sink: FrameSink, short_side: int, on_frame: Callab
         return Decoded(reason=f"cut off: {undecodable}" if _shows(is_cut_off, file) else str(undecodable))
 
 
-def _facts(file: Path) -> Facts:
+def _facts(file: Path, on_frame: Callable[[], None]) -> Facts:
     """What is known of a file before it is decoded; what is usual, if PyAV cannot read it."""
     try:
         if is_plain_avi(file):
             return Facts()
         from mofore.frames.probe import probe  # here: see above
 
-        return probe(file)
+        return probe(file, on_frame)
     except (UndecodableError, OSError):
         return Facts()  # OpenCV may read it all the same
 
@@ -179,9 +179,8 @@ def _give(
     """
     rate = sink.start(video.fps)
     width = height = decoded = given = 0
-    damage = ""
+    damage = reason = ""
     size = (0, 0)  # of the small images before they are turned
-    reason = ""
 
     def counted_frames() -> Iterator[tuple[float, MatLike]]:
         nonlocal decoded, damage
@@ -208,10 +207,11 @@ def _give(
             sink.add(stamp, facts.turn(resize(image, size)))
             given += 1
             on_frame()  # resampling may repeat a frame for minutes
-        if not damage and decoded < video.header_frames and _has_damaged_packets(file, facts.stream):
+        if not damage and decoded < video.header_frames and _has_damaged_packets(file, facts.stream, on_frame):
             damage = "damaged"
         reason = _incomplete_reason(file, decoded, video.header_frames, damage)
-        if not reason and decoded < video.header_frames and (sound := _frames_before_a_break(file)) is not None:
+        sound = _frames_before_a_break(file, on_frame) if not reason and decoded < video.header_frames else None
+        if sound is not None:
             reason = f"damaged: {sound} of {video.header_frames} frames decoded"
             given = min(given, int(sound * rate / video.fps) if rate and video.fps else sound)
             sink.keep(given)
@@ -258,18 +258,18 @@ def _incomplete_reason(file: Path, decoded: int, header_frames: int, damage: str
     return f"{what}: {decoded} of {header_frames} frames decoded" if missing else f"{what}: {decoded} frames decoded"
 
 
-def _has_damaged_packets(file: Path, stream: int) -> bool:
+def _has_damaged_packets(file: Path, stream: int, on_frame: Callable[[], None]) -> bool:
     from mofore.frames.probe import has_damaged_packets  # here: see above
 
     try:
-        return has_damaged_packets(file, stream)
+        return has_damaged_packets(file, stream, on_frame)
     except UndecodableError:
         return False
 
 
-def _frames_before_a_break(file: Path) -> int | None:
+def _frames_before_a_break(file: Path, on_frame: Callable[[], None]) -> int | None:
     try:
-        return frames_before_a_break(file)
+        return frames_before_a_break(file, on_frame)
     except OSError:
         return None
 

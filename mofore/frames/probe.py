@@ -4,6 +4,7 @@ PyAV tells what OpenCV does not: covers and further streams, mirrored pictures, 
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -59,8 +60,12 @@ def open_container(file: Path, measures_rate: bool = True) -> InputContainer:
     return container
 
 
-def probe(file: Path) -> Facts:
+def probe(file: Path, on_packet: Callable[[], None] = lambda: None) -> Facts:
     """Read the facts of a video file. It is opened, and its first frame is decoded if it may be turned.
+
+    Args:
+        file: the file. If its codec is one of WITHOUT_ZEROS, all of it is read, which may take minutes.
+        on_packet: called after each packet that is read meanwhile.
 
     Raises:
         UndecodableError: PyAV cannot read it, or it has no video.
@@ -86,7 +91,7 @@ def probe(file: Path) -> Facts:
         usual_colours = primaries in USUAL_PRIMARIES and not is_hdr
         suits_opencv = is_first and right_size and progressive and usual_colours and codec.name not in SILENT
         if suits_opencv and codec.name in WITHOUT_ZEROS:
-            suits_opencv = not has_damaged_packets(file, stream.index)
+            suits_opencv = not has_damaged_packets(file, stream.index, on_packet)
         return Facts(stream.index, suits_opencv, turn, note_of(container, stream))
 
 
@@ -133,8 +138,13 @@ def has_zeros(packet: "Packet[VideoStream]", codec: str) -> bool:
     return codec in WITHOUT_ZEROS and ZEROS_INSIDE.search(bytes(packet)) is not None
 
 
-def has_damaged_packets(file: Path, index: int) -> bool:
-    """Whether packets of a stream cannot be read, or have zeros inside. They are not decoded, which is fast.
+def has_damaged_packets(file: Path, index: int, on_packet: Callable[[], None]) -> bool:
+    """Whether packets of a stream cannot be read, or have zeros inside. They are read, but not decoded.
+
+    Args:
+        file: the file.
+        index: of the stream; that of a video.
+        on_packet: called after each packet, since a long file takes minutes on a slow disk.
 
     Raises:
         UndecodableError: PyAV cannot read the file.
@@ -143,7 +153,11 @@ def has_damaged_packets(file: Path, index: int) -> bool:
         stream = container.streams[index]
         assert isinstance(stream, VideoStream)
         try:
-            return any(has_zeros(packet, stream.codec_context.name) for packet in container.demux(stream))
+            for packet in container.demux(stream):
+                on_packet()
+                if has_zeros(packet, stream.codec_context.name):
+                    return True
+            return False
         except (av.FFmpegError, ValueError, MemoryError):
             return True
 

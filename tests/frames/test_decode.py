@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mofore.config import Frames
-from mofore.frames.decode import decode_video, resize
+from mofore.frames.decode import decode_frames, decode_video, resize
 from mofore.frames.opencv import MAX_FAILED_FRAMES
 from mofore.frames.outcome import Outcome
 from tests.helpers.video_files import SHARED, bound_by_permissions, write_video
@@ -111,6 +111,46 @@ def test_wrong_frame_count_in_the_header_is_not_believed(tmp_path: Path, claimed
     file.write_bytes(data)
     found = decode(file)
     assert (len(found.lengths), found.status) == (20, "ok")
+
+
+class Events:
+    """A sink that notes what happens, in order."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def start(self, fps: float) -> float:
+        self.names.append("start")
+        return 0.0
+
+    def add(self, seconds: float, image: MatLike) -> None:
+        self.names.append("frame")
+
+    def keep(self, frames: int) -> None:
+        self.names.append("keep")
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_a_file_that_is_read_before_its_first_frame_gives_signs_of_life(tmp_path: Path, codec: str) -> None:
+    """Reading 20 GB takes minutes on a slow disk, longer than a decoder may be silent."""
+    file = encode(tmp_path / "a.webm", range(60), codec=codec)
+    events = Events()
+    assert decode_frames(file, events, 16, lambda: events.names.append("alive")).status == "ok"
+    assert events.names.index("start") >= 60
+    assert events.names.count("frame") == 60
+
+
+@pytest.mark.parametrize("codec", ["MJPG", "XVID"])
+def test_a_file_that_is_read_after_its_last_frame_gives_signs_of_life(tmp_path: Path, codec: str) -> None:
+    file = write_video(tmp_path / "a.avi", 60, (64, 48), codec)
+    data = bytearray(file.read_bytes())
+    for at in (data.find(b"avih") + 24, data.find(b"strh") + 40):
+        data[at : at + 4] = struct.pack("<I", 5000)  # frames, so that some seem to be missing
+    file.write_bytes(data)
+    events = Events()
+    assert decode_frames(file, events, 16, lambda: events.names.append("alive")).status == "ok"
+    last = len(events.names) - events.names[::-1].index("frame")
+    assert events.names[last:].count("alive") > 2 * 60, "packets are read, then chunks"
 
 
 def test_a_cut_off_video_keeps_the_frames_before_the_cut(tmp_path: Path) -> None:
