@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from mofore.collection.duplicates import Pair, find_duplicates
-from mofore.collection.embed import find_videos
+from mofore.collection.find import find_videos
 
 KINDS = ("re-encoded", "cropped", "mirrored", "15 fps", "three at once")
 LEAST_SECONDS = 1.5

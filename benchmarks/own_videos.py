@@ -46,8 +46,8 @@ import numpy as np
 import torch
 
 from mofore.clips.augment import to_input
-from mofore.collection.embed import find_videos
 from mofore.collection.encoder import open_encoder
+from mofore.collection.find import find_videos
 from mofore.collection.stream import CLIPS_PER_BATCH
 from mofore.collection.table import GRID, read_videos
 from mofore.collection.windows import in_frames

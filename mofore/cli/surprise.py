@@ -44,7 +44,7 @@ def surprise(
     moment, beside persistence and frame difference as controls, and a picture with the frames of the peaks. Prints
     the peaks: file, seconds, and standard deviations above the mean of the video.
     """
-    from mofore.collection.embed import find_videos
+    from mofore.collection.find import find_videos
     from mofore.collection.surprise import surprise as measure
     from mofore.collection.surprise_chart import draw_surprise
     from mofore.utils.files import write_csv

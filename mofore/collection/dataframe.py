@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from mofore.collection.embed import Embedded, embed_to_table, find_videos
+from mofore.collection.embed import Embedded, embed_to_table
 from mofore.collection.encoder import SHIPPED
+from mofore.collection.find import find_videos
 from mofore.collection.output import check_output, replacing
 from mofore.collection.table import GRID
 from mofore.errors import UserError

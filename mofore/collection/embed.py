@@ -4,7 +4,6 @@ Each video is embedded by itself into a part of the table, in a folder beside it
 the parts that are there. At the end, the rows of the old table and of the parts are merged in the order of paths.
 """
 
-import glob
 import heapq
 import os
 import threading
@@ -21,16 +20,16 @@ import pyarrow as pa
 
 from mofore.collection.embed_file import PASSING, FileTask, embed_part, read_part
 from mofore.collection.encoder import SHIPPED, EncoderFacts, describe_encoder
+from mofore.collection.find import find_videos
 from mofore.collection.output import check_not_read
 from mofore.collection.table import Recipe, read_recipe, read_rows, read_videos, write_table
 from mofore.errors import UserError
 from mofore.frames.child import end_child
 from mofore.frames.parallel import make_packs
-from mofore.utils.progress import progress, tell
+from mofore.utils.progress import progress
 from mofore.utils.scratch import folder_until_done
-from mofore.utils.text import counted, some_names
+from mofore.utils.text import counted
 from mofore.utils.workers import worker_count
-from mofore.videos.folder import SUFFIXES, is_utf8, walk_files
 
 FloatArray = npt.NDArray[np.float32]
 WINDOW, STEP = 2.0, 1.0  # seconds
@@ -64,47 +63,6 @@ class Embedded:
         line += f", {self.kept:,} already there" if self.kept else ""
         line += f", {self.dropped:,} dropped that are gone from the disk" if self.dropped else ""
         return f"{line}, {self.table}"
-
-
-def find_videos(paths: Sequence[str | Path]) -> list[Path]:
-    """The videos that files, folders and patterns name: absolute paths, sorted, each once.
-
-    Args:
-        paths: a file is taken whatever its suffix; of a folder and of those in it, files with the suffix of a video are
-            taken; a pattern as in a shell, where ** stands for any folders.
-
-    What a table cannot hold, since its path is not UTF-8, is told and left out if a folder or a pattern has it.
-
-    Raises:
-        UserError: nothing is found under one of them, or there are none, or the path of a file is not UTF-8.
-    """
-    found: set[str] = set()
-    for path in paths:
-        matches = (
-            [Path(path)] if os.path.lexists(path) else [Path(name) for name in glob.glob(str(path), recursive=True)]
-        )
-        if not matches:
-            raise UserError(f"{path}: no such file or folder, and no file matches it: check the name")
-        for match in matches:
-            if match.is_dir():
-                videos = [match / name for name in walk_files(match) if Path(name).suffix.lower() in SUFFIXES]
-                if not videos and len(matches) == 1:
-                    raise UserError(f"{match}: this folder has no video: put videos there, or give another one")
-            else:
-                videos = [match]
-                if str(match) == str(path) and not is_utf8(os.path.abspath(match)):
-                    raise UserError(f"{_shown(match)}: this path is not UTF-8, as a table needs it: rename it")
-            found.update(os.path.abspath(video) for video in videos)  # without `..`: each video has one name
-    if left_out := sorted(_shown(path) for path in found if not is_utf8(path)):
-        tell(f"warning: {counted(len(left_out), 'path')} left out, not UTF-8: rename them: {some_names(left_out)}")
-    if len(left_out) == len(found):
-        raise UserError("no video: give files, folders or patterns, such as 'videos/**/*.mp4'")
-    return [Path(path) for path in sorted(found) if is_utf8(path)]  # as rows are merged
-
-
-def _shown(path: str | Path) -> str:
-    """A path that can be printed: bytes that are not UTF-8 as \\xff."""
-    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def embed_to_table(

@@ -108,14 +108,18 @@ def find_files(root: Path) -> list[str]:
     return files
 
 
-def walk_files(root: Path) -> Iterator[str]:
+def walk_files(root: Path, unreadable: dict[str, str] | None = None) -> Iterator[str]:
     """Yield all files of a folder and its sub-folders, as POSIX paths relative to it, which may not be UTF-8.
 
     Hidden files and folders are left out. Links are followed. A folder that several links lead to is read only once, so
     loops end and no folder is listed twice; its path without a link is preferred.
 
+    Args:
+        root: the folder.
+        unreadable: folders that cannot be read are left out and added here, path and reason; None: they are errors.
+
     Raises:
-        UserError: a folder cannot be read.
+        UserError: a folder cannot be read, and `unreadable` is None.
     """
     seen = set()
     folders, links = [root], list[Path]()
@@ -125,7 +129,10 @@ def walk_files(root: Path) -> Iterator[str]:
             status = folder.stat()
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            raise UserError(f"{folder}: cannot be read: {error.strerror}: make it readable or remove it") from None
+            if unreadable is None:
+                raise UserError(f"{folder}: cannot be read: {error.strerror}: make it readable or remove it") from None
+            unreadable[str(folder)] = str(error.strerror)
+            continue
         if (status.st_dev, status.st_ino) in seen:
             continue
         seen.add((status.st_dev, status.st_ino))

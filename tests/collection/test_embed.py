@@ -21,7 +21,7 @@ import pytest
 import mofore
 from mofore.collection import embed_file
 from mofore.collection.dataframe import embed_to_npz
-from mofore.collection.embed import embed_query, embed_to_table, find_videos
+from mofore.collection.embed import embed_query, embed_to_table
 from mofore.collection.embed_file import FileTask
 from mofore.collection.encoder import open_encoder
 from mofore.collection.table import read_collection, read_groups, read_recipe, read_videos
@@ -157,29 +157,6 @@ def test_a_video_whose_decoder_crashed_is_tried_again(videos: Path, tmp_path: Pa
     assert embed_to_table(both, out, workers=1).added == 0
 
 
-def test_rows_are_in_the_order_of_paths_as_text(tmp_path: Path) -> None:
-    for name in ("b/1.mp4", "b-2.mp4"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert find_videos([tmp_path]) == [tmp_path / "b-2.mp4", tmp_path / "b/1.mp4"]
-
-
-def test_patterns_files_and_folders(videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(videos)
-    one, two = videos / "a" / "one.avi", videos / "b" / "two ü.avi"
-    assert find_videos(["a", "a/one.avi", str(one)]) == [one]
-    assert find_videos(["**/*o*.avi"]) == [one, two, videos / "short.avi"]
-    assert find_videos(["notes.txt"]) == [videos / "notes.txt"], "a file that is named is tried"
-    (tmp_path / "[odd] name*.avi").write_bytes(b"")
-    assert find_videos([tmp_path / "[odd] name*.avi"]) == [tmp_path / "[odd] name*.avi"], "a name is no pattern"
-    for wrong, message in ((["gone.mp4"], "no such file"), ([], "no video: give files"), (["x*"], "no file matches")):
-        with pytest.raises(UserError, match=message):
-            find_videos(wrong)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="this folder has no video"):
-        find_videos([tmp_path / "empty"])
-
-
 def test_another_recipe_is_refused_and_nothing_is_lost(videos: Path, table: Path, tmp_path: Path) -> None:
     before = table.read_bytes()
     with pytest.raises(UserError, match="was made with --window 2 --step 1: give the same, or another --out"):
@@ -218,26 +195,6 @@ def test_wrong_input_is_one_line(
         embed_to_table(**given)  # type: ignore[arg-type]
     assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
-    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mp4")
-    Path(name).write_bytes(b"x")
-    with pytest.raises(UserError, match=r"\\xff\.mp4: this path is not UTF-8"):
-        find_videos([name])
-
-
-@pytest.mark.parametrize("given", [[""], ["**/*.mp4"], ["a.mp4", "caf\udce9"]])
-def test_paths_that_are_not_utf8_are_left_out_unless_the_user_names_the_file(
-    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "a.mp4").touch()
-    (tmp_path / "caf\udce9").mkdir()
-    (tmp_path / "caf\udce9" / "é.mp4").touch()
-    assert find_videos([tmp_path / path for path in given]) == [tmp_path / "a.mp4"]
-    assert rf"1 path left out, not UTF-8: rename them: {tmp_path}/caf\xe9/é.mp4" in capsys.readouterr().err
-    with pytest.raises(UserError, match="no video: give files, folders or patterns"):
-        find_videos([tmp_path / "caf\udce9"])
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"text", None])
@@ -343,10 +300,6 @@ def test_a_disk_that_is_not_there_drops_nothing(videos: Path, tmp_path: Path) ->
     disk.rename(tmp_path / "away")
     assert embed_to_table([videos / "b"], out, workers=1).dropped == 0
     assert len(read_videos(out)) == 2
-
-
-def test_one_video_by_several_names(videos: Path) -> None:
-    assert find_videos([videos / "a", videos / "b" / ".." / "a"]) == [videos / "a" / "one.avi"]
 
 
 def test_a_damaged_table_is_named(table: Path, tmp_path: Path) -> None:
