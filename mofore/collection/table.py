@@ -11,8 +11,9 @@ one of kind "video". Videos are in the order of their paths. Columns:
   Those of the motion stream come first.
 - `cells`: of rows of kind "video" only: features of the cells of a grid, float32 [GRID^2 D].
 - `picture`: JPEG of the middle frame, its short side 64 pixels.
-- `frames`, `fps`, `width`, `height`, `status`, `reason`, `size`, `modified`: of rows of kind "video" only. `status` is
-  "ok", "truncated" (its first part is used) or "unreadable"; `reason` says why. `size` is in bytes, `modified` in
+- `frames`, `fps`, `width`, `height`, `status`, `reason`, `size`, `modified`: of rows of kind "video" only. `frames` and
+  `fps` are those that were read: of a video that was resampled (see `windows`) not those of the file. `status` is "ok",
+  "truncated" (its first part is used) or "unreadable"; `reason` says why. `size` is in bytes, `modified` in
   nanoseconds, both of the file.
 
 A video that is unreadable, or shorter than a clip, has a row of kind "video" without embedding, with the reason. The
@@ -34,6 +35,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mofore.collection.regroup import regrouped
 from mofore.errors import UserError
 from mofore.utils.files import writing
 
@@ -271,26 +273,11 @@ def write_table(path: Path, recipe: Recipe, parts: Iterable[pa.Table]) -> None:
     temporary = path.with_name(path.name + ".part")
     try:
         with writing(temporary) as file, _writer(file, schema) as writer:
-            for table in _regrouped(parts):
+            for table in regrouped(parts, ROWS_PER_GROUP):
                 writer.write_table(table.replace_schema_metadata(schema.metadata), row_group_size=ROWS_PER_GROUP)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _regrouped(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in tables of ROWS_PER_GROUP rows; the last may have fewer."""
-    waiting: list[pa.Table] = []
-    rows = 0
-    for part in parts:
-        waiting.append(part)
-        rows += len(part)
-        while rows >= ROWS_PER_GROUP:
-            together = pa.concat_tables(waiting).combine_chunks()
-            yield together.slice(0, ROWS_PER_GROUP)
-            waiting, rows = [together.slice(ROWS_PER_GROUP)], rows - ROWS_PER_GROUP
-    if rows:
-        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def make_part(rows: dict[str, list[Any]], embedding_ND: FloatArray | None, cells: list[FloatArray | None]) -> pa.Table:
