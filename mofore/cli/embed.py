@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from mofore.cli.output import TABLE, Json, Quiet, print_json
+from mofore.cli.output import TABLE, Json, Quiet, print_json, print_note
 from mofore.errors import UserError
 
 FEW = 500  # videos among which near-duplicates are looked for at once, in half a minute or less
@@ -15,6 +15,7 @@ mofore embed /data/videos
 mofore embed /data/videos clip.mp4 'more/**/*.mkv' --out all.parquet
 mofore embed lecture.mp4 --window 10 --step 5 --out lecture.parquet
 mofore embed /data/videos --encoder data/model --out mine.npz
+mofore embed /data/videos --again
 """
 
 
@@ -40,6 +41,9 @@ def embed(
         typer.Option(help="Where processes run: here, or on the cluster at DASK_SCHEDULER_ADDRESS."),
     ] = "local",
     device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Where the encoder runs.")] = "cpu",
+    again: Annotated[
+        bool, typer.Option("--again", help="Also embed anew what could not be read, or only in part.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -48,8 +52,10 @@ def embed(
     Writes a table with the embeddings of videos and of windows of them. Videos may have any length. If the table
     exists, only videos are embedded that are new or have changed. A run that was stopped goes on where it was.
     """
+    from mofore.utils.text import counted, some_names
+
     options: dict[str, Any] = {"encoder": encoder, "window": window, "step": step, "workers": workers}
-    options |= {"backend": backend, "device": device, "quiet": quiet}
+    options |= {"backend": backend, "device": device, "again": again, "quiet": quiet}
     if out.suffix.lower() not in (".parquet", ".npz"):
         raise UserError(f"{out}: give --out a name that ends in .parquet, or in .npz for NumPy")
     if out.suffix.lower() == ".npz":
@@ -66,6 +72,10 @@ def embed(
         found = health(out, few, quiet) if as_json or not quiet else None
     if as_json:
         print_json(asdict(done) | ({"health": found.as_json()} if found else {}))
+    elif quiet and done.unreadable:
+        reasons = [f"{name} ({reason})" for name, reason in done.unreadable.items()]
+        bad = f"{len(reasons):,} of {counted(done.videos, 'video')}"
+        print_note(f"warning: {bad} could not be embedded: {some_names(reasons, 2)}", quiet=False)
     elif not quiet:
         print("\n".join([str(done), *(found.lines() if found else [])]))
         if not found:

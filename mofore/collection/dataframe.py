@@ -1,8 +1,10 @@
 """`mofore.embed`: embeddings of videos as a table in memory; and as a file for NumPy."""
 
+import json
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from mofore.collection.embed import Embedded, embed_to_table
 from mofore.collection.encoder import SHIPPED
 from mofore.collection.find import find_videos
 from mofore.collection.output import check_output, replacing
-from mofore.collection.table import GRID
+from mofore.collection.table import GRID, read_recipe
 from mofore.errors import UserError
 
 
@@ -24,35 +26,39 @@ def embed(paths: str | Path | Sequence[str | Path], encoder: str | Path = SHIPPE
     Args:
         paths: files, folders or patterns, one or several.
         encoder: "shipped", or the folder of a trained encoder, such as `data/model`.
-        options: window, step, workers, device: see `mofore.collection.embed.embed_to_table`. With `out`, the name of a
-            Parquet file, the table is kept there, and a later call embeds only what is new.
+        options: window, step, workers, device, again: see `mofore.collection.embed.embed_to_table`. With `out`, the
+            name of a Parquet file, the table is kept there, and a later call embeds only what is new.
 
     Returns:
-        The columns that `mofore.collection.table` describes. Those with vectors hold NumPy arrays, None where there is
-        none.
+        With `out`, the rows of all videos in that table, also of those that `paths` does not name. The columns are as
+        `mofore.collection.table` describes. Those with vectors hold NumPy arrays, None where there is none.
 
     Raises:
-        UserError: nothing is found, or no video can be used.
+        UserError: nothing is found, no video can be used, or the name of `out` does not end in .parquet.
     """
     several = [paths] if isinstance(paths, str | Path) else paths
     if "out" in options:
-        return pq.read_table(embed_to_table(several, Path(options.pop("out")), encoder, **options).table).to_pandas()
+        out = Path(options.pop("out"))
+        check_output(out, ".parquet")
+        return pq.read_table(embed_to_table(several, out, encoder, **options).table).to_pandas()
     with tempfile.TemporaryDirectory() as folder:
-        return pq.read_table(embed_to_table(several, Path(folder, "t"), encoder, **options).table).to_pandas()
+        done = embed_to_table(several, Path(folder, "t"), encoder, resumable=False, **options)
+        return pq.read_table(done.table).to_pandas()
 
 
 def embed_to_npz(paths: Sequence[str | Path], out: Path, encoder: str | Path = SHIPPED, **options: Any) -> Embedded:
     """As `embed_to_table`, into a NumPy file with one array for each column; all in memory, all embedded anew.
 
-    Rows without embedding are left out. Array `path` is column `file`, since NumPy keeps that name for itself. Array
-    `cells` has zeros for windows.
+    Rows without embedding are left out; arrays `left_out` and `left_out_reason` name these files. Array `path` is
+    column `file`, since NumPy keeps that name for itself. Array `cells` has zeros for windows. Array `recipe` is one
+    text, the `Recipe` as JSON, with the encoder's hash: `json.loads(str(arrays["recipe"]))`.
     """
     videos = find_videos(paths)
     check_output(out, ".npz", *videos)
     _check_replaced(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.absolute().parent) as folder:
-        done = embed_to_table(videos, Path(folder, "t"), encoder, **options)
+        done = embed_to_table(videos, Path(folder, "t"), encoder, resumable=False, **options)
         table = pq.read_table(done.table)
         table = table.filter(table["embedding"].is_valid())
         embedding_ND = np.stack(table["embedding"].to_numpy())
@@ -62,6 +68,9 @@ def embed_to_npz(paths: Sequence[str | Path], out: Path, encoder: str | Path = S
             name: np.array(table[column].fill_null("").to_pylist(), str)
             for name, column in (("path", "file"), ("kind", "kind"), ("status", "status"), ("reason", "reason"))
         }
+        arrays["recipe"] = np.array(json.dumps(asdict(read_recipe(done.table)), sort_keys=True))
+        arrays["left_out"] = np.array(list(done.unreadable), str)
+        arrays["left_out_reason"] = np.array(list(done.unreadable.values()), str)
         for name in ("start_s", "end_s", "motion", "contrast", "frames", "fps", "width", "height"):
             arrays[name] = table[name].to_numpy()
         with replacing(out) as file:

@@ -6,27 +6,27 @@ the parts that are there. At the end, the rows of the old table and of the parts
 
 import heapq
 import os
-import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
-from queue import Empty, Queue
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mofore.collection.embed_file import PASSING, FileTask, embed_part, read_part
+from mofore.collection.changes import is_gone, is_new, known_stamps, stamp_of
+from mofore.collection.embed_file import FileTask, embed_part, read_part
+from mofore.collection.embed_files import embed_files
 from mofore.collection.encoder import SHIPPED, EncoderFacts, describe_encoder
 from mofore.collection.find import find_videos
 from mofore.collection.output import check_not_read
 from mofore.collection.table import Recipe, read_recipe, read_rows, read_videos, write_table
 from mofore.errors import UserError
 from mofore.frames.child import end_child
-from mofore.frames.parallel import make_packs
-from mofore.utils.progress import progress
+from mofore.utils.progress import tell
 from mofore.utils.scratch import folder_until_done
 from mofore.utils.text import counted
 from mofore.utils.workers import worker_count
@@ -35,7 +35,6 @@ FloatArray = npt.NDArray[np.float32]
 WINDOW, STEP = 2.0, 1.0  # seconds
 MAX_WINDOW = 600.0  # seconds, since the frames of a window are in memory: 0.5 GB at 25 a second
 MAX_STEP = 86400.0  # seconds
-NEVER = -1  # size and time of no file
 TIMEOUT = 60.0  # seconds without a frame after which a video is given up
 
 
@@ -58,6 +57,11 @@ class Embedded:
     unreadable: dict[str, str]
     seconds: float
 
+    @property
+    def videos(self) -> int:
+        """Number of videos that were named."""
+        return self.added + self.kept + len(self.unreadable)
+
     def __str__(self) -> str:
         line = f"embed: {counted(self.added, 'video')} embedded in {self.seconds:,.1f} s"
         line += f", {self.kept:,} already there" if self.kept else ""
@@ -75,14 +79,17 @@ def embed_to_table(
     backend: str = "local",
     device: str = "cpu",
     timeout: float = TIMEOUT,
+    again: bool = False,
     quiet: bool = False,
+    resumable: bool = True,
 ) -> Embedded:
     """Embed videos of any length, and their windows; memory does not depend on the lengths.
 
     If the table exists, only videos are embedded that are not in it, or that have changed since by size or time; others
-    stay in it. Videos that failed for a reason that may have passed are tried again. Of a run that was stopped,
-    finished videos are kept. The bytes of the table depend only on the videos, their paths and times, on the parameters
-    here, and on the versions of the libraries.
+    stay in it, but for those that are gone from the disk. Videos that failed for a reason that may have passed are
+    tried again. Of a run that was stopped, finished videos are kept, in a folder beside the table. The bytes of the
+    table depend only on the videos, their paths and times, on the parameters here, and on the versions of the
+    libraries.
 
     Args:
         paths: see `find_videos`.
@@ -94,7 +101,9 @@ def embed_to_table(
         backend: "local": processes here; "dask": the cluster at DASK_SCHEDULER_ADDRESS, which sees the same files.
         device: torch device of each process.
         timeout: seconds without a frame after which a video is given up.
+        again: also embed anew what could not be read, or only in part.
         quiet: show no progress.
+        resumable: False if the table is in a temporary folder: a run that is stopped then tells no way to go on.
 
     Raises:
         UserError: nothing is found, no video can be used, or the table was made in another way.
@@ -113,27 +122,38 @@ def embed_to_table(
     folder = out.with_name(f".{out.name}.parts")
     with folder_until_done(folder, f"embedding into {out}"):
         _check_out(out, recipe)
-        known = _known(out)
-        new = [video for video in videos if str(video) not in known or known[str(video)] != _stamp(video)]
-        gone = {name for name in known if _is_gone(Path(name))}
+        known = known_stamps(out, again)
+        gone = {name for name in known if is_gone(Path(name))}
         how = facts.source, facts.hash, window, step, device, timeout
-        tasks = [FileTask(video, folder / f"{_key(video, recipe)}.arrow", *how, _stamp(video)) for video in new]
-        todo = [task for task in tasks if not task.target.exists()]
-        count = min(worker_count(workers), len(todo))
-        made = make_packs(todo, count, backend) if backend == "dask" else _in_threads(todo, count)
-        for _ in progress(made, len(tasks), "embed", "video", len(tasks) - len(todo), quiet):
-            pass
-        unreadable = _without_embedding(out, videos, tasks)
-        usable = len(unreadable) < len(videos)
-        if usable and (tasks or gone):
-            replaced = gone | {str(task.file) for task in tasks}
-            write_table(out, recipe, _merged(out, replaced, tasks))
+        tasks = [
+            FileTask(video, folder / f"{_key(video, recipe)}.arrow", *how, stamp_of(video))
+            for video in videos
+            if is_new(video, known)
+        ]
+        with _told_if_stopped(len(videos), tasks) if resumable else nullcontext():
+            embed_files(tasks, worker_count(workers), backend, quiet)
+            unreadable = _without_embedding(out, videos, tasks)
+            usable = len(unreadable) < len(videos)
+            if usable and (tasks or gone):
+                replaced = gone | {str(task.file) for task in tasks}
+                write_table(out, recipe, _merged(out, replaced, tasks))
     if not usable:
         name, reason = next(iter(unreadable.items()))
         raise UserError(f"none of {counted(len(videos), 'video')} can be used: {name}: {reason}: give other videos")
     added = sum(str(task.file) not in unreadable for task in tasks)
     kept = len(videos) - len(unreadable) - added
     return Embedded(out, added, kept, len(gone), unreadable, time.monotonic() - began)
+
+
+@contextmanager
+def _told_if_stopped(videos: int, tasks: Sequence[FileTask]) -> Iterator[None]:
+    """Tell how far a run came that the user stops, and how to go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        kept = videos - sum(not task.target.exists() for task in tasks)
+        tell(f"stopped: {kept:,} of {counted(videos, 'video')} are kept; run the same command to go on")
+        raise
 
 
 def embed_query(
@@ -168,34 +188,6 @@ def embed_query(
         end_child()
 
 
-def _in_threads(tasks: Sequence[FileTask], count: int) -> Iterator[int]:
-    """Do the tasks in `count` threads or one, each with a child process that does the work; yield 1 for each."""
-    todo: Queue[FileTask] = Queue()
-    done: Queue[Exception | None] = Queue()
-    for task in tasks:
-        todo.put(task)
-
-    def work() -> None:
-        try:
-            while True:
-                todo.get_nowait().make()
-                done.put(None)
-        except Empty:
-            pass
-        except Exception as error:
-            done.put(error)
-        finally:
-            end_child()
-
-    for _ in range(max(1, count)):  # daemons, so that Ctrl-C need not wait for them; children end with this process
-        threading.Thread(target=work, daemon=True).start()
-    for _ in tasks:
-        if error := done.get():
-            todo.queue.clear()
-            raise error
-        yield 1
-
-
 def _check_device(device: str) -> None:
     if device == "cpu":
         return
@@ -211,8 +203,6 @@ def _check_device(device: str) -> None:
 
 def _check_out(out: Path, recipe: Recipe) -> None:
     """Raise UserError if the table cannot be written, or exists and was made in another way."""
-    if not out.parent.is_dir():
-        raise UserError(f"{out.parent}: no such folder: make it, or give another --out")
     if not os.path.lexists(out):
         return
     try:
@@ -231,33 +221,9 @@ def _check_out(out: Path, recipe: Recipe) -> None:
         )
 
 
-def _is_gone(file: Path) -> bool:
-    """Whether a video was deleted; not so if its folder is missing as well, which may be a disk that is not there."""
-    return not os.path.lexists(file) and file.parent.is_dir()
-
-
-def _stamp(file: Path) -> tuple[int, int] | None:
-    """Size and time of a file; None if it cannot be read."""
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
-
-
 def _key(file: Path, recipe: Recipe) -> str:
-    key = blake2b(repr((str(file), _stamp(file), asdict(recipe))).encode("utf-8", "surrogateescape"), digest_size=16)
+    key = blake2b(repr((str(file), stamp_of(file), asdict(recipe))).encode("utf-8", "surrogateescape"), digest_size=16)
     return key.hexdigest()
-
-
-def _known(out: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of the videos in a table, by path; NEVER if the next attempt may be better than the last."""
-    if not out.exists():
-        return {}
-    rows = read_videos(out)
-    again = (rows.frames == 0) & rows.reason.str.contains("|".join(PASSING))
-    rows.loc[again, ["size", "modified"]] = NEVER
-    return dict(zip(rows.file, zip(rows["size"].astype(int), rows.modified.astype(int), strict=True), strict=True))
 
 
 def _without_embedding(out: Path, videos: Sequence[Path], tasks: Sequence[FileTask]) -> dict[str, str]:

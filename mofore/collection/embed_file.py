@@ -5,8 +5,10 @@ The rows of the file go into a part of the table, a file in Arrow's IPC format, 
 Shapes: N windows, D feature dimensions, G parts of the frame.
 """
 
+import errno
 import math
 import os
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +29,12 @@ from mofore.utils.files import writing
 
 FloatArray = npt.NDArray[np.float32]
 SHORT_PART, LATE_PART = "this part is", "ends at"  # how reasons begin that another part of the video may not have
-PASSING = ("^no frame for .* s, given up", "^the decoder crashed", "Permission denied")  # reasons that may pass
+TRANSIENT_REASONS = (  # patterns of the reasons that may not hold the next time
+    r"no frame for .* s, given up",
+    r"the decoder crashed .*",
+    r"the decoder failed \(MemoryError.*",
+    *(re.escape(os.strerror(number)) for number in errno.errorcode),  # of a network disk, of permissions
+)
 
 
 @dataclass(frozen=True)
@@ -61,19 +68,28 @@ class FileTask:
         """The only file."""
         return [self.file]
 
-    def make(self) -> None:
-        """Write `target`, unless it exists.
+    @property
+    def size(self) -> int:
+        """Bytes of the file, 0 if unknown."""
+        return self.stamp[0] if self.stamp else 0
+
+    def make(self, on_share: Callable[[float], None] = lambda share: None) -> None:
+        """Write `target`, unless it is there.
+
+        Args:
+            on_share: is called now and then with the share of the video that is done, from 0 to below 1.
 
         Raises:
             OSError: it cannot be written; the error has its name.
         """
-        if self.target.exists():
+        if is_whole(self.target):
             return
         part = self.target.with_suffix(f".{os.uname().nodename}-{os.getpid()}.part")
         reason = ""
         for _ in range(2):  # a single crash may have another cause, such as lack of memory or a kill
             try:
-                list(work_in_child(_write_part, self, part, timeout=self.timeout))
+                for share in work_in_child(_write_part, self, part, timeout=self.timeout):
+                    on_share(share)
                 reason = ""
                 break
             except TimeoutError:
@@ -116,6 +132,15 @@ def read_part(file: Path) -> pa.Table:
         return pa.ipc.open_stream(source).read_all()
 
 
+def is_whole(part: Path) -> bool:
+    """Whether a part is there, with all of its rows: a file may be cut off or empty if the power fails."""
+    try:
+        kinds = read_part(part)["kind"]
+    except (OSError, pa.ArrowException):
+        return False
+    return len(kinds) > 0 and kinds[-1].as_py() == VIDEO
+
+
 def _write_part(reply: Reply, task: FileTask, part: Path) -> None:
     """In the child: embed a file and write its rows."""
     with writing(part) as out:
@@ -131,7 +156,7 @@ def _write_part(reply: Reply, task: FileTask, part: Path) -> None:
             writer.write_table(_window_rows(task.file, found))
             reply.heartbeat()
 
-        decoded, mean, picture, seconds = _embed(reply, task, begin, emit)
+        decoded, mean, picture, seconds = _embed(reply, task, begin, emit, reply.heartbeat)
         if not decoded.frames:
             begin()  # forget the windows of a decoder that failed later
         writer.write_table(_video_row(task, decoded, mean, picture, seconds))
@@ -144,7 +169,7 @@ def _answer_mean(reply: Reply, task: FileTask, part: tuple[float, float]) -> Non
     Raises:
         UserError: there is none.
     """
-    decoded, mean, _, _ = _embed(reply, task, lambda: None, lambda found: None, part)
+    decoded, mean, _, _ = _embed(reply, task, lambda: None, lambda found: None, lambda share: reply.heartbeat(), part)
     if mean is None:
         other = ", or another part of it" if decoded.reason.startswith((SHORT_PART, LATE_PART)) else ""
         raise UserError(f"{task.file}: {decoded.reason}: give another file{other}")
@@ -156,9 +181,12 @@ def _embed(
     task: FileTask,
     begin: Callable[[], None],
     emit: Callable[[list[Any]], None],
+    heartbeat: Callable[[float], None],
     part: tuple[float, float] = (0.0, math.inf),
 ) -> tuple[Decoded, Any, bytes, float]:
     """Decode and embed a file; `begin`, `emit` and `part` as for `WindowSink`.
+
+    `heartbeat` is called often, with the share of the video that is done.
 
     Returns:
         What was decoded; mean over all clips, None if there is none; picture; seconds.
@@ -174,7 +202,11 @@ def _embed(
         try:
             decoded = Decoded(frames=1)  # if the part ends before the video
             with suppress(EnoughError):
-                decoded = decode_frames(task.file, sink, encoder.short_side, reply.heartbeat)
+
+                def alive(of: WindowSink = sink) -> None:
+                    heartbeat(of.share)
+
+                decoded = decode_frames(task.file, sink, encoder.short_side, alive)
             if sink.wrong_after is not None and limit == math.inf:
                 limit = sink.wrong_after  # again, without the frames that turned out to be wrong
                 continue

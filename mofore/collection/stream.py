@@ -4,8 +4,7 @@ Only the frames of one window are in memory, so the length of the video does not
 batch of clips in one thread, the next frames are decoded in another. Batches depend on nothing but the video, so its
 embeddings do not depend on what else is embedded, or on the number of cores.
 
-Shapes: T frames of a clip, H = W side of a clip, C = 3 colours (RGB), B clips of a batch, D feature dimensions, G parts
-of the frame: all of it, then the cells of a grid.
+Shapes: T frames of a clip, H height, W width, C = 3 colours (RGB).
 """
 
 import math
@@ -17,23 +16,20 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from cv2.typing import MatLike
 
 from mofore.clips.augment import eval_crop
 from mofore.clips.sampling import clip_offsets, clip_span
 from mofore.collection.encoder import LoadedEncoder
-from mofore.collection.table import GRID
+from mofore.collection.features import Features, Image, Mean, embed_clips
 from mofore.collection.windows import RATE, Windows, in_frames, rates
-from mofore.embedding.inference import streams_of, view_to_input
 from mofore.frames.outcome import SIMILAR_FPS
 
-FloatArray = npt.NDArray[np.float32]
-Image = npt.NDArray[np.uint8]
 CLIPS_PER_BATCH = 32
 JPEG_QUALITY = 80  # of the pictures
 MAX_PICTURES = 64  # of which one becomes the picture of the video
+MOST = 0.99  # share of a video that is not finished; headers may be wrong
 
 
 class EnoughError(Exception):
@@ -42,19 +38,6 @@ class EnoughError(Exception):
 
 class UnevenError(Exception):
     """The frames are not evenly spaced in time: a window of them lasts longer, or less long, than it should."""
-
-
-class Features(NamedTuple):
-    """Features of a clip, or means over clips.
-
-    Attributes:
-        x_GD: of the parts of the frame, those of the motion stream first.
-        motion, contrast: see `table`.
-    """
-
-    x_GD: FloatArray
-    motion: float
-    contrast: float
 
 
 class Window(NamedTuple):
@@ -74,27 +57,6 @@ class Frame(NamedTuple):
     seconds: float
 
 
-class Mean:
-    """Mean over clips that come one after the other."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._sum_GD: npt.NDArray[np.float64] | float = 0.0
-        self._motion = self._contrast = 0.0
-
-    def add(self, one: Features) -> None:
-        """Add a clip."""
-        self.count += 1
-        self._sum_GD = self._sum_GD + one.x_GD.astype(np.float64)
-        self._motion += one.motion
-        self._contrast += one.contrast
-
-    def result(self) -> Features:
-        """The mean over at least one clip."""
-        x_GD = np.asarray(self._sum_GD / self.count, np.float32)
-        return Features(x_GD, self._motion / self.count, self._contrast / self.count)
-
-
 @dataclass
 class _State:
     """What is known of the video so far. Each decoder that is tried begins with a new one.
@@ -105,6 +67,7 @@ class _State:
         last_frames: those of one window.
         frames: number of frames so far.
         first_stamp: time stamp of the first frame.
+        length_s: of the whole video by its header, in seconds; 0 if unknown.
         start: first frame of the next regular window.
         unfinished: windows with clips that are not embedded yet.
         batch: clips that are not embedded yet, by first frame.
@@ -117,6 +80,7 @@ class _State:
     windows: Windows
     rate: float
     last_frames: deque[Frame]
+    length_s: float
     frames: int = 0
     first_stamp: float = 0.0
     start: int = 0
@@ -175,20 +139,26 @@ class WindowSink:
         self._offsets_T = clip_offsets(encoder.clip)
         self._thread = ThreadPoolExecutor(1)
         self._running: Future[dict[int, Features]] | None = None
-        self._state = self._new(RATE)
+        self._state = self._new(RATE, 0)
 
-    def _new(self, fps: float) -> _State:
+    def _new(self, fps: float, header_frames: int) -> _State:
         _, rate = self._rates(fps)
         windows = in_frames(self._window, self._step, rate, clip_span(self._encoder.clip))
-        return _State(windows, rate, deque(maxlen=windows.length))
+        return _State(windows, rate, deque(maxlen=windows.length), header_frames / fps if fps > 0 else 0.0)
 
     def _rates(self, fps: float) -> tuple[float, float]:
         return (RATE, RATE) if self._uneven else rates(fps)
 
-    def start(self, fps: float) -> float:
+    @property
+    def share(self) -> float:
+        """How much of the video has been taken, by the length in its header: from 0 to MOST; 0 if that is unknown."""
+        state = self._state
+        return min(MOST, state.seconds / state.length_s) if state.length_s else 0.0
+
+    def start(self, fps: float, header_frames: int = 0) -> float:
         if self._running:
             self._running.exception()  # waits for it
-        self._running, self.wrong_after, self._state = None, None, self._new(fps)
+        self._running, self.wrong_after, self._state = None, None, self._new(fps, header_frames)
         self._begin()
         return self._rates(fps)[0]
 
@@ -263,7 +233,7 @@ class WindowSink:
         """Let the thread embed the clips that are waiting, when it is done with those before."""
         self._collect()
         if batch := self._state.batch:
-            self._running = self._thread.submit(_embed, self._encoder, self._device, batch)
+            self._running = self._thread.submit(embed_clips, self._encoder, self._device, batch)
             self._state.batch = {}
 
     def _collect(self) -> None:
@@ -286,20 +256,3 @@ class WindowSink:
         state.asked = {clip for clip in state.asked if clip >= needed_from}
         if finished:
             self._emit(finished)
-
-
-@torch.inference_mode()
-def _embed(encoder: LoadedEncoder, device: torch.device, batch: dict[int, Image]) -> dict[int, Features]:
-    """Features of clips, by first frame, in the order of time."""
-    starts = sorted(batch)
-    frames_BTHWC = np.stack([batch[start] for start in starts])
-    clips_BTHWC = torch.from_numpy(frames_BTHWC).to(device)
-    parts = []
-    for stream, kind in streams_of(encoder.network):
-        parts.append(stream.pyramid(view_to_input(clips_BTHWC, "ordered", encoder.clip.input, 0, kind), GRID))
-    x_BGD = torch.cat(parts, dim=2).float().cpu().numpy()
-    gray_BTHW = frames_BTHWC @ np.array([0.299, 0.587, 0.114], np.float32)
-    motion_B = np.abs(np.diff(gray_BTHW, axis=1)).mean(axis=(1, 2, 3)).tolist()
-    contrast_B = gray_BTHW.std(axis=(2, 3)).mean(axis=1).tolist()
-    found = zip(x_BGD, motion_B, contrast_B, strict=True)
-    return {start: Features(*one) for start, one in zip(starts, found, strict=True)}

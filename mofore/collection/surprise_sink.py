@@ -135,7 +135,7 @@ class SurpriseSink:
         """Length of a video with one moment."""
         return (self._state.lag * self._state.hop + self._span) / self._state.rate
 
-    def start(self, fps: float) -> float:
+    def start(self, fps: float, header_frames: int = 0) -> float:
         self._state, self._kept = self._new(fps), None
         return rates(fps)[0]
 

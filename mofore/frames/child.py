@@ -45,10 +45,10 @@ class Reply:
         self._last = time.monotonic()
         self._connection.send(value)
 
-    def heartbeat(self) -> None:
-        """Tell that work goes on; to be called often."""
+    def heartbeat(self, value: object = None) -> None:
+        """Tell that work goes on; to be called often. Now and then `value` is sent as an answer, unless it is None."""
         if time.monotonic() - self._last > HEARTBEAT_SECONDS:
-            self.answer(None)
+            self.answer(value)
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:

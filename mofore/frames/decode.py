@@ -32,11 +32,11 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 class FrameSink(Protocol):
     """Takes the frames of one video, in display order."""
 
-    def start(self, fps: float) -> float:
+    def start(self, fps: float, header_frames: int) -> float:
         """Begin with the first frame. If another decoder has been tried before, forget what it gave.
 
         Args:
-            fps: average frames per second, from the file's header; 0 if unknown.
+            fps, header_frames: see `OpenedVideo`.
 
         Returns:
             Frames per second to resample the video to; 0 for frames as they are.
@@ -65,7 +65,7 @@ class JpegSink:
         self.lengths = array("i")
         self._out, self._wanted, self._start = out, wanted, out.tell()
 
-    def start(self, fps: float) -> float:
+    def start(self, fps: float, header_frames: int) -> float:
         self.keep(0)
         return self._wanted.fps
 
@@ -177,7 +177,7 @@ def _give(
         UndecodableError: no frame can be decoded.
         ComplaintError: OpenCV's frames cannot be trusted.
     """
-    rate = sink.start(video.fps)
+    rate = sink.start(video.fps, video.header_frames)
     width = height = decoded = given = 0
     damage = reason = ""
     size = (0, 0)  # of the small images before they are turned

@@ -16,6 +16,8 @@ from mofore.frames.child import end_child, sigint_blocked
 from mofore.utils.workers import backend as local_backend
 from mofore.utils.workers import end_workers
 
+LOCAL = "runtime.backend in params.yaml: loky"
+
 
 class Task(Protocol):
     """A request to make one file of some videos, such as `packs.Pack`; it can be sent to another process."""
@@ -28,7 +30,7 @@ class Task(Protocol):
         """Make the file, in a process of its own if videos must be decoded (see `child`)."""
 
 
-def make_packs(packs: Iterable[Task], workers: int, backend: str) -> Iterator[int]:
+def make_packs(packs: Iterable[Task], workers: int, backend: str, local: str = LOCAL) -> Iterator[int]:
     """Make packs; yield the number of videos of each, in the order of the packs.
 
     Args:
@@ -38,13 +40,14 @@ def make_packs(packs: Iterable[Task], workers: int, backend: str) -> Iterator[in
         backend: `loky` for processes of this machine, or `dask` for the cluster whose scheduler is at the address in
             the environment variable DASK_SCHEDULER_ADDRESS. Its workers must have mofore installed and share the file
             system with this process: they read the videos and write the packs under the same absolute paths.
+        local: how the user asks for this machine instead of a cluster, for messages.
 
     Raises:
         UserError: a worker process died, or the Dask cluster is missing.
         OSError: a pack cannot be written; the error has its name.
     """
     if backend == "dask":
-        yield from _on_dask(packs)
+        yield from _on_dask(packs, local)
     elif workers <= 1:
         try:
             for pack in packs:
@@ -67,7 +70,7 @@ def make_packs(packs: Iterable[Task], workers: int, backend: str) -> Iterator[in
             end_workers()
 
 
-def _on_dask(packs: Iterable[Task]) -> Iterator[int]:
+def _on_dask(packs: Iterable[Task], local: str) -> Iterator[int]:
     try:
         from distributed import Client
     except ImportError:
@@ -76,7 +79,7 @@ def _on_dask(packs: Iterable[Task]) -> Iterator[int]:
     if not address:
         raise UserError(
             "the backend is dask, but DASK_SCHEDULER_ADDRESS is not set: set it to your cluster's scheduler, as "
-            "tcp://host:8786, or work on this machine (runtime.backend in params.yaml: loky)"
+            f"tcp://host:8786, or work on this machine ({local})"
         )
     try:
         client = Client(address)

@@ -34,7 +34,7 @@ def progress(items: Iterable[T], total: int, what: str, unit: str, done: int = 0
     )
 
 
-def progress_bytes(total: int, done: int, what: str) -> "tqdm[NoReturn]":
+def progress_bytes(total: int, done: int, what: str, hidden: bool = False) -> "tqdm[NoReturn]":
     """Return a progress bar for bytes, with speed and remaining time on stderr. Advance it with `update`.
 
     Nothing is shown if stderr is not a terminal.
@@ -43,9 +43,17 @@ def progress_bytes(total: int, done: int, what: str) -> "tqdm[NoReturn]":
         total: number of all bytes.
         done: bytes that an earlier run processed; they do not count towards the speed.
         what: name of the bar.
+        hidden: never show the bar.
     """
     return tqdm(
-        total=total, initial=done, desc=what, unit="B", unit_scale=True, disable=None, dynamic_ncols=True, leave=False
+        total=total,
+        initial=done,
+        desc=what,
+        unit="B",
+        unit_scale=True,
+        disable=hidden or None,
+        dynamic_ncols=True,
+        leave=False,
     )
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from mofore.collection import embed_file
 from mofore.collection.dataframe import embed_to_npz
 from mofore.collection.embed import embed_query, embed_to_table
 from mofore.collection.embed_file import FileTask
+from mofore.collection.embed_files import embed_files
 from mofore.collection.encoder import open_encoder
 from mofore.collection.table import read_collection, read_groups, read_recipe, read_videos
 from mofore.config import Clip
@@ -131,8 +133,10 @@ def test_a_stopped_run_goes_on_with_what_is_finished(tmp_path: Path, number: sig
         time.sleep(0.02)
     run.send_signal(number)
     said = run.communicate(timeout=60)
-    assert (run.returncode, *said) == (-number if number == signal.SIGKILL else 128 + number, "", "")
     finished = len(list(parts.glob("*.arrow")))
+    told = f"stopped: {finished} of 6 videos are kept; run the same command to go on\n"
+    killed = number == signal.SIGKILL
+    assert (run.returncode, *said) == (-number if killed else 128 + number, "", "" if killed else told)
     assert not out.exists()
     assert 2 <= finished < 6
     times = {part: part.stat().st_mtime_ns for part in parts.glob("*.arrow")}
@@ -140,6 +144,23 @@ def test_a_stopped_run_goes_on_with_what_is_finished(tmp_path: Path, number: sig
     assert len(times) == finished
     embed_to_table([folder], undisturbed, workers=1)
     assert out.read_bytes() == undisturbed.read_bytes()
+
+
+@pytest.mark.parametrize("damage", [b"", bytes(5000), "cut off", "the last rows are missing"])
+def test_a_part_that_a_power_cut_left_is_made_anew(damage: bytes | str, tmp_path: Path) -> None:
+    video, part = write_video(tmp_path / "a.avi", 60), tmp_path / "a.arrow"
+    encoder = open_encoder()
+    task = FileTask(video, part, encoder.source, encoder.hash, 2.0, 1.0, "cpu", 60.0, (1, 2))
+    task.make()
+    whole = part.read_bytes()
+    rows = pa.ipc.open_stream(whole).read_all()
+    if damage == "the last rows are missing":
+        with pa.OSFile(str(part), "wb") as out, pa.ipc.new_stream(out, rows.schema) as writer:
+            writer.write_table(rows.slice(0, 1))
+    else:
+        part.write_bytes(damage if isinstance(damage, bytes) else whole[: len(whole) // 2])
+    embed_files([task], 1, "local", quiet=True)
+    assert part.read_bytes() == whole
 
 
 def test_a_video_whose_decoder_crashed_is_tried_again(videos: Path, tmp_path: Path) -> None:
@@ -155,6 +176,18 @@ def test_a_video_whose_decoder_crashed_is_tried_again(videos: Path, tmp_path: Pa
     assert embed_to_table(both, out, workers=1).added == 1
     assert read_collection(out, "video").rows.frames.tolist() == [60, 110]
     assert embed_to_table(both, out, workers=1).added == 0
+
+
+def test_again_embeds_what_could_not_be_read_or_only_in_part(table: Path, videos: Path, tmp_path: Path) -> None:
+    out, folder = tmp_path / "t.parquet", videos / "a"
+    rows = pq.read_table(table)
+    status = ["truncated" if name == str(folder / "one.avi") else name for name in rows["file"].to_pylist()]
+    number = rows.column_names.index("status")
+    pq.write_table(rows.set_column(number, rows.schema.field("status"), [status]), out)
+    assert embed_to_table([folder], out, workers=1).added == 0
+    assert embed_to_table([folder], out, workers=1, again=True).added == 1
+    assert read_videos(out).status[0] == "ok"
+    assert embed_to_table([folder], out, workers=1, again=True).added == 0, "all is well: nothing to do"
 
 
 def test_another_recipe_is_refused_and_nothing_is_lost(videos: Path, table: Path, tmp_path: Path) -> None:
@@ -182,7 +215,6 @@ def test_another_recipe_is_refused_and_nothing_is_lost(videos: Path, table: Path
         ({"paths": ["a/\udcff.mp4"]}, r"no such file"),
         ({"device": "cuda:77"}, "device 'cuda:77' is not on this machine"),
         ({"device": "meta"}, "device 'meta': use cpu, or cuda"),
-        ({"out": Path("nowhere/t.parquet")}, "nowhere: no such folder"),
         ({"paths": ["none.mp4"]}, "none of 1 video can be used: .*none.mp4: not a video"),
     ],
 )
@@ -242,10 +274,15 @@ def test_as_a_library(videos: Path, tmp_path: Path) -> None:
     assert found.embedding.iloc[-1].shape == (384,)
     done = embed_to_npz([videos], tmp_path / "new" / "t.npz", workers=1)
     assert done.table == tmp_path / "new" / "t.npz"
+    with pytest.raises(UserError, match=r"t\.npz: this file would be of kind \.parquet: give a name that ends in"):
+        mofore.embed(videos / "a", out=tmp_path / "new" / "t.npz")
     with np.load(tmp_path / "new" / "t.npz") as arrays:
         assert arrays["embedding"].shape == (len(arrays["path"]), 384)
         assert arrays["cells"].shape[1] == 9 * 384
         assert set(arrays["kind"]) == {"video", "window"}
+        assert json.loads(str(arrays["recipe"]))["encoder_hash"] == open_encoder().hash
+        assert arrays["left_out"].tolist() == [str(videos / name) for name in ("none.mp4", "short.avi")]
+        assert arrays["left_out_reason"][1] == "shorter than a clip of 25 frames"
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04", b"array", None])
@@ -282,8 +319,8 @@ def test_a_video_that_changes_during_the_run_is_embedded_again(tmp_path: Path, m
     video, out = write_video(tmp_path / "v" / "a.avi", 60), tmp_path / "t.parquet"
     make = FileTask.make
 
-    def make_and_change(task: FileTask) -> None:
-        make(task)
+    def make_and_change(task: FileTask, on_share: Callable[[float], None]) -> None:
+        make(task, on_share)
         write_video(video, 90)
 
     monkeypatch.setattr(FileTask, "make", make_and_change)
@@ -293,11 +330,15 @@ def test_a_video_that_changes_during_the_run_is_embedded_again(tmp_path: Path, m
     assert read_collection(out, "video").rows.frames.tolist() == [90]
 
 
-def test_a_disk_that_is_not_there_drops_nothing(videos: Path, tmp_path: Path) -> None:
-    disk, out = tmp_path / "disk", tmp_path / "t.parquet"
+@pytest.mark.parametrize("is_mount_point", [False, True])
+def test_a_disk_that_is_not_there_drops_nothing(videos: Path, tmp_path: Path, is_mount_point: bool) -> None:
+    """Where a disk is to be mounted, there is an empty folder. Its table is in a folder that is made."""
+    disk, out = tmp_path / "disk", tmp_path / "new" / "t.parquet"
     shutil.copytree(videos / "a", disk)
     embed_to_table([disk], out, workers=1)
     disk.rename(tmp_path / "away")
+    if is_mount_point:
+        disk.mkdir()
     assert embed_to_table([videos / "b"], out, workers=1).dropped == 0
     assert len(read_videos(out)) == 2
 

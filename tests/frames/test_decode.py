@@ -119,7 +119,7 @@ class Events:
     def __init__(self) -> None:
         self.names: list[str] = []
 
-    def start(self, fps: float) -> float:
+    def start(self, fps: float, header_frames: int) -> float:
         self.names.append("start")
         return 0.0
 
