@@ -1,12 +1,9 @@
 """One process, many processes and a Dask cluster make the same packs."""
 
 import os
-import re
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,10 +12,9 @@ from mofore.config import Frames
 from mofore.errors import UserError
 from mofore.frames.packs import Pack
 from mofore.frames.parallel import make_packs
+from tests.helpers.dask_cluster import dask_cluster
 from tests.helpers.processes import decoders, needs_proc, wait_until
 from tests.helpers.video_files import write_video
-
-ROOT = Path(__file__).parents[2]
 
 
 def packs(folder: Path) -> list[Pack]:
@@ -86,36 +82,11 @@ def test_missing_dask_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
         list(make_packs([], 2, "dask"))
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Two workers of a Dask scheduler on localhost, each a process; DASK_SCHEDULER_ADDRESS is set."""
-    pytest.importorskip("distributed")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__WORKER__DAEMON": "false"}
-    log = tmp_path / "log"
-    dask = [sys.executable, "-m", "dask"]
-    options = ["--host", "127.0.0.1", "--no-dashboard"]
-    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch, log.open("wb") as out:
-
-        def start(*more: str) -> subprocess.Popen[bytes]:
-            process = subprocess.Popen([*dask, *more, *options], env=environment, stderr=out, cwd=tmp_path)
-            stack.callback(process.wait)
-            stack.callback(process.terminate)
-            return process
-
-        start("scheduler", "--port", "0")
-        wait_until(lambda: bool(re.search(r"Scheduler at: +tcp", log.read_text())))
-        found = re.search(r"tcp://[\d.:]+", log.read_text())
-        assert found
-        patch.setenv("DASK_SCHEDULER_ADDRESS", found.group())
-        workers = [start("worker", found.group(), "--nthreads", "1") for _ in range(2)]
-        wait_until(lambda: log.read_text().count("Registered to:") >= 2)
-        yield workers
-
-
 @pytest.mark.slow
 @needs_proc
-def test_dask_cluster_of_two_processes_makes_the_same(tmp_path: Path, cluster: list[subprocess.Popen[bytes]]) -> None:
+def test_dask_cluster_of_two_processes_makes_the_same(tmp_path: Path) -> None:
     list(make_packs(packs(tmp_path / "here"), 1, "loky"))
-    assert list(make_packs(packs(tmp_path / "there"), 1, "dask")) == [2] * 4
+    with dask_cluster(tmp_path) as workers:
+        assert list(make_packs(packs(tmp_path / "there"), 1, "dask")) == [2] * 4
+        assert [len(decoders(worker.pid)) for worker in workers] == [1, 1]
     assert contents(tmp_path / "here") == contents(tmp_path / "there")
-    assert [len(decoders(worker.pid)) for worker in cluster] == [1, 1]
