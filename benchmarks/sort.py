@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mofore.collection.sort import calibration_error, sort_collection
+from mofore.collection.few_labels import calibration_error
+from mofore.collection.sort import sort_collection
 
 
 def draw(truth: pd.DataFrame, per_class: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -44,9 +44,9 @@ def search(
     from mofore.collection.search import search as find
 
     if html:
-        from mofore.collection.output import check_output
+        from mofore.collection.output import check_page
 
-        check_output(html, ".html")
+        check_page(html)
     hits = find(table, query, start, end, k, videos, other_files, encoder, exact, quiet)
     if html:
         from mofore.collection.gallery import write_gallery

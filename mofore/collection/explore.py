@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from mofore.collection.clusters import Cluster, directions, find_clusters
 from mofore.collection.health import EMPTY_MEANS, STATIC_MEANS, Health, common_folder, health, short_names
-from mofore.collection.output import check_output, replacing
+from mofore.collection.output import check_page, replacing
 from mofore.collection.table import VIDEO, Collection, read_collection
 from mofore.evaluation.nearest import nearest
 from mofore.report.embedding_map import lay_out
@@ -51,7 +51,7 @@ def explore(table: Path, out: Path, duplicates: bool = True, quiet: bool = False
         UserError: the table is missing, is no table of `mofore embed`, or has no video with an embedding.
         OSError: the page cannot be written; the error has its name.
     """
-    check_output(out, ".html")
+    check_page(out)
     videos = read_collection(table, VIDEO, picture=True)
     if len(videos) > MOST:
         videos = videos.select(np.linspace(0, len(videos) - 1, MOST).astype(np.int64))

@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 from mofore.collection.moments import FrameArray, read_moment
-from mofore.collection.output import check_output, replacing
+from mofore.collection.output import check_page, replacing
 from mofore.collection.search import Hit
 from mofore.errors import UserError
 from mofore.report.animation import HEIGHT, QUALITY, RATE, SECONDS
@@ -74,7 +74,7 @@ def write_gallery(
     Raises:
         OSError: the page cannot be written; the error has its name.
     """
-    check_output(page, ".html")
+    check_page(page)
     asked = query.absolute(), start_s or 0.0, end_s
     moments = [asked, *((Path(hit.file), hit.start_s, hit.end_s) for hit in hits)]
     headings = ["query", *(f"{hit.score:.2f}" for hit in hits)]

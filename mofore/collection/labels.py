@@ -14,7 +14,8 @@ from mofore.errors import UserError
 from mofore.utils.text import counted, some_names
 from mofore.videos.folder import clean
 
-GIVEN, PREDICTED = "given", "predicted"  # values of column `source`
+COLUMNS = ("path", "label", "probability", "second", "source", "group")  # that `mofore sort` writes
+GIVEN, PREDICTED, NO_LABEL = "given", "predicted", "none"  # values of column `source`
 
 
 @dataclass(frozen=True)
@@ -69,3 +70,38 @@ def read_labels(path: Path, files: Sequence[str]) -> dict[str, Row]:
             "correct the paths, remove the lines, or embed these videos"
         )
     return found
+
+
+def check_labels_kept(out: Path, rows: dict[str, Row], files: Sequence[str]) -> None:
+    """Refuse to replace a file that is not what `mofore sort` wrote, or has labels or groups that only it has.
+
+    Args:
+        out: the file to write; it need not exist.
+        rows: what was read, see `read_labels`.
+        files: absolute paths of all videos of the collection.
+
+    Raises:
+        UserError: it cannot be read, has other columns, or labels or groups that are not in `rows`, also of videos
+            that are no longer in the collection.
+    """
+    if not out.exists():
+        return
+    collection, lost = Files(files, out), []
+    try:
+        for line, cells in read_rows(out, "label"):
+            if set(cells) != set(COLUMNS):
+                raise UserError(f"{out}: its columns are '{some_names(list(cells), 8)}'")
+            is_prediction = clean(cells["source"]).lower() == PREDICTED
+            label, group = "" if is_prediction else clean(cells["label"]), clean(cells["group"])
+            read = rows.get(collection.find(cells["path"], line) or "", Row("", "", 0))
+            if label not in ("", read.label) or group not in ("", read.group):
+                lost.append(clean(cells["path"]))
+    except UserError as error:
+        reason = str(error).removeprefix(f"{out}: ")
+        raise UserError(
+            f"{out}: would be overwritten, but is not as `mofore sort` wrote it ({reason}): mend it, or write to "
+            "another file"
+        ) from None
+    if lost:
+        what = counted(len(lost), "label or group is", "labels or groups are")
+        raise UserError(f"{out}: {what} only in this file: {some_names(lost, 2)}: read it instead, or write to another")

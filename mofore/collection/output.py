@@ -9,6 +9,9 @@ from typing import BinaryIO
 from mofore.errors import UserError
 from mofore.utils.files import writing
 
+PAGE_MARK = b'<meta name="generator" content="mofore">'  # in the head of the pages of this room
+HEAD_BYTES = 1024
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
@@ -27,7 +30,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def check_output(path: Path, suffix: str, *inputs: Path) -> None:
-    """Refuse to write where the user's own files may be.
+    """Refuse to write where the user's own files may be, or where nothing can be written.
 
     Args:
         path: the file to write.
@@ -35,13 +38,42 @@ def check_output(path: Path, suffix: str, *inputs: Path) -> None:
         inputs: files that are read; the output must be none of them.
 
     Raises:
-        UserError: the name has another suffix, or is that of a folder or an input.
+        UserError: the name has another suffix, or is that of a folder or an input; or its folder cannot be used.
     """
     if path.suffix.lower() != suffix:
         raise UserError(f"{path}: this file would be of kind {suffix}: give a name that ends in {suffix}")
     if path.is_dir():
         raise UserError(f"{path}: is a folder: give the name of a file")
+    check_folder(path.parent)
     check_not_read(path, inputs)
+
+
+def check_page(path: Path) -> None:
+    """Refuse to write a page where the user's own files may be; see `check_output`.
+
+    Raises:
+        UserError: as `check_output`; or the file exists and is no page that `mofore` wrote.
+    """
+    check_output(path, ".html")
+    if path.exists():
+        with path.open("rb") as file:
+            if PAGE_MARK not in file.read(HEAD_BYTES):
+                raise UserError(f"{path}: exists and is no page that mofore wrote: give another name for the output")
+
+
+def check_folder(folder: Path) -> None:
+    """Check that files can be written in a folder, which is made later if it does not exist.
+
+    Raises:
+        UserError: something else has its name or that of a folder above it, or this user must not write there.
+    """
+    place = folder
+    while not os.path.lexists(place):
+        place = place.parent
+    if not place.is_dir():
+        raise UserError(f"{folder}: {place} is no folder: give another name for the output")
+    if not os.access(place, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise UserError(f"{folder}: no permission to write in {place}: allow it, or give another name for the output")
 
 
 def check_not_read(path: Path, inputs: Iterable[Path]) -> None:

@@ -1,73 +1,25 @@
-"""Label a collection from a few labels, and say beforehand how good the labels will be.
+"""Label a collection from a few labels: `mofore sort`.
 
-The classifier is a logistic regression on the features of videos: of the whole frame and of the cells of a grid. They
-are standardised over all videos of the table, for which no label is needed, and scaled to length 1. The regularisation
-is fixed, as a few labels cannot choose it.
-
-With MIN_LABELS labels a class or more, cross-validation over groups says what accuracy to expect, and the probabilities
-are calibrated by one temperature, which is fitted to the predictions for groups held out (Guo et al., "On Calibration
-of Modern Neural Networks", 2017). With fewer labels both would mislead: what the folds leave for training is then much
-worse than all labels.
+The classifier of few_labels.py learns from the features of videos: of the whole frame and of the cells of a grid. They
+are standardised over all videos of the table, for which no label is needed, and scaled to length 1.
 
 Shapes: N labelled videos, M videos, D dimensions, C classes.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import minimize_scalar
-from scipy.stats import t as student_t
-from sklearn.linear_model import LogisticRegression
 
-from mofore.collection.labels import GIVEN, PREDICTED, Row, read_labels
+from mofore.collection.few_labels import Doubles, Expected, Texts, cross_validate, fit_predict, softmax
+from mofore.collection.labels import COLUMNS, GIVEN, NO_LABEL, PREDICTED, Row, check_labels_kept, read_labels
 from mofore.collection.output import check_output, replacing
 from mofore.collection.table import VIDEO, read_collection, read_videos
 from mofore.embedding.geometry import standardise, unit
 from mofore.errors import UserError
-from mofore.evaluation.linear import MAX_ITER, fitting
-from mofore.splits import group_folds
+from mofore.evaluation.linear import fitting
 from mofore.utils.text import counted, some_names
-
-C = 1000.0  # inverse regularisation strength; accuracy hardly depends on it, the calibration does
-MIN_LABELS = 5  # a class, on average: with fewer, the score of cross-validation was up to 0.4 too low
-MIN_GROUPS = 20  # of labelled videos, for the same reason
-FOLDS = 10
-LOWEST = -60.0  # log of the probability of a class that a fold has no label of
-TEMPERATURES = (0.05, 20.0)
-PRIOR = 0.7  # standard deviation of the log of the temperature, before any label is seen
-VIDEOS_PER_BIN, MOST_BINS = 20, 10  # of the calibration error
-COLUMNS = ("path", "label", "probability", "second", "source", "group")
-NO_LABEL = "none"  # value of column `source`, beside GIVEN and PREDICTED
-
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-Texts = npt.NDArray[np.str_]
-Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What cross-validation over groups says of the labels to come.
-
-    Attributes:
-        accuracy, low, high: share of right labels, 0 to 1, in groups without labels, with its 95 % interval. The folds
-            have fewer labels to learn from, so all labels together are rather better.
-        chance: accuracy of always saying the most frequent class.
-        calibration_error: mean distance between probability and accuracy, 0 to 1, over bins of equal size.
-        videos, groups: number of labelled videos and of their groups.
-    """
-
-    accuracy: float
-    low: float
-    high: float
-    chance: float
-    calibration_error: float
-    videos: int
-    groups: int
 
 
 @dataclass(frozen=True)
@@ -99,15 +51,15 @@ def sort_collection(table: Path, labels_csv: Path, out: Path | None = None, seed
         seed: of the folds of cross-validation.
 
     Raises:
-        UserError: a file cannot be read; there are no labels, or of one class only; `out` has labels that would be
-            lost.
+        UserError: a file cannot be read; there are no labels, or of one class only; `out` exists and is not what
+            `mofore sort` wrote, or has labels that would be lost.
     """
     if out:
         check_output(out, ".csv", labels_csv)
     listed = read_videos(table)
     rows = read_labels(labels_csv, listed.file.tolist())
     if out:
-        _keep_labels(out, rows, listed.file.tolist())
+        check_labels_kept(out, rows, listed.file.tolist())
     videos = read_collection(table, VIDEO, cells=True)
     file_M, embedded = videos.rows.file.to_numpy(str), set(videos.rows.file)
     notes: list[str] = []
@@ -135,10 +87,9 @@ def sort_collection(table: Path, labels_csv: Path, out: Path | None = None, seed
     # The weights lie in the span of the labelled videos. In its coordinates the fit is the same and many times faster.
     x_MD = x_MD @ np.linalg.qr(x_MD[given_M].T)[0]
     with fitting():
-        expected, temperature, why = _cross_validate(x_MD[given_M], label_M[given_M], group_N, classes, seed)
-        log_MC = _fit_predict(x_MD[given_M], label_M[given_M], x_MD, classes)
-    if why:
-        notes.append(why)
+        expected, temperature, of_expected = cross_validate(x_MD[given_M], label_M[given_M], group_N, classes, seed)
+        log_MC = fit_predict(x_MD[given_M], label_M[given_M], x_MD, classes)
+    notes += of_expected
     found = _table(file_M, label_M, softmax(log_MC / temperature), classes)
     missing = [file for file in listed.file if file not in embedded]
     found = pd.concat([found, _without_embedding(missing, rows)]) if missing else found
@@ -167,126 +118,9 @@ def describe(result: SortResult) -> list[str]:
     return lines + [f"note: {note}" for note in result.notes]
 
 
-def _keep_labels(out: Path, rows: dict[str, Row], files: list[str]) -> None:
-    """Raise UserError if the output would replace labels that were given in it, and are not among those read."""
-    try:
-        earlier = read_labels(out, files) if out.exists() else {}
-    except UserError:
-        return  # not of this collection
-    lost = [file for file, row in earlier.items() if row.label and not (file in rows and rows[file].label == row.label)]
-    if lost:
-        what = counted(len(lost), "label is", "labels are")
-        raise UserError(f"{out}: {what} only in this file: {some_names(lost, 2)}: read it instead, or write to another")
-
-
-def softmax(log_MC: Doubles) -> Doubles:
-    """Probabilities from logits."""
-    weight_MC = np.exp(log_MC - log_MC.max(axis=1, keepdims=True))
-    return np.asarray(weight_MC / weight_MC.sum(axis=1, keepdims=True))
-
-
-def calibration_error(probability_N: Doubles, hit_N: npt.NDArray[np.bool_]) -> float:
-    """Mean distance between probability and share of hits, over bins of equal size of similar probability.
-
-    There are at most MOST_BINS, and so few that they have about VIDEOS_PER_BIN: the share of hits among a handful of
-    videos is far from any probability by chance alone.
-    """
-    bins = np.array_split(np.argsort(probability_N), min(MOST_BINS, max(1, len(hit_N) // VIDEOS_PER_BIN)))
-    return float(sum(abs((probability_N[rows] - hit_N[rows]).sum()) for rows in bins) / len(hit_N))
-
-
-def fit_temperature(log_NC: Doubles, class_N: Ints) -> float:
-    """The most probable number by which log probabilities are to be divided, given the true classes.
-
-    A priori it is about 1, by PRIOR: without that, 20 videos that are hard to predict would ask for extremes. Targets
-    are slightly below 1, as in Platt's scaling ("Probabilistic Outputs for Support Vector Machines", 1999), so that
-    labels which are all predicted well do not ask for probabilities of 1. Videos of classes that were not among the
-    labels of their fold are left out: no temperature makes them right.
-
-    Returns:
-        A number in the range TEMPERATURES; 1, if no video is left.
-    """
-    known_N = log_NC[np.arange(len(class_N)), class_N] > LOWEST
-    log_NC, class_N = log_NC[known_N], class_N[known_N]
-    count, classes = log_NC.shape
-    if not count:
-        return 1.0
-    target_NC = np.full(log_NC.shape, 1 / (count + 2) / (classes - 1))
-    target_NC[np.arange(count), class_N] = (count + 1) / (count + 2)
-
-    def loss(log_temperature: float) -> float:
-        probability_NC = softmax(log_NC / np.exp(log_temperature))
-        likelihood = (target_NC * np.log(np.maximum(probability_NC, 1e-300))).sum()
-        return float((log_temperature / PRIOR) ** 2 / 2 - likelihood)
-
-    return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
-
-
 def _group(file: str, rows: dict[str, Row]) -> str:
     """The group of a video; one of its own, if none is given. No name of a group has the character NUL."""
     return rows[file].group or f"\0{file}"
-
-
-def _cross_validate(
-    x_ND: Floats, label_N: Texts, group_N: Texts, classes: Texts, seed: int
-) -> tuple[Expected | None, float, str]:
-    """What to expect, the temperature, and why there is neither, or what else is to be said of them."""
-    groups_C = np.array([len(np.unique(group_N[label_N == name])) for name in classes])
-    least = max(MIN_GROUPS, MIN_LABELS * len(classes))
-    if groups_C.sum() < least:
-        needed = f"{least} of them, {math.ceil(least / len(classes))} a class, each from another group"
-        return None, 1.0, f"too few labels to say how many will be right, or to calibrate: give {needed}"
-    class_N = np.searchsorted(classes, label_N)
-    folds = group_folds(label_N.tolist(), group_N.tolist(), FOLDS, seed)
-    folds = [fold_N for fold_N in folds if len(np.unique(label_N[~fold_N])) > 1]
-    if not folds:
-        return None, 1.0, "groups have one class each or all: label videos of more groups to learn what to expect"
-    log_NC = np.full((len(label_N), len(classes)), LOWEST)
-    for fold_N in folds:
-        log_NC[fold_N] = _fit_predict(x_ND[~fold_N], label_N[~fold_N], x_ND[fold_N], classes)
-    probability_N, scored_N = np.zeros(len(label_N)), np.any(folds, axis=0)
-    for fold_N in folds:  # probabilities by a temperature that the fold has no part in
-        rest_N = scored_N & ~fold_N
-        own_temperature = fit_temperature(log_NC[rest_N], class_N[rest_N])
-        probability_N[fold_N] = softmax(log_NC[fold_N] / own_temperature).max(axis=1)
-    hit_N = log_NC.argmax(axis=1) == class_N
-    interval = accuracy_interval(hit_N[scored_N], group_N[scored_N], len(folds))
-    error = calibration_error(probability_N[scored_N], hit_N[scored_N])
-    chance = float(np.bincount(class_N[scored_N]).max() / scored_N.sum())
-    expected = Expected(*interval, chance, error, int(scored_N.sum()), len(np.unique(group_N[scored_N])))
-    single = classes[groups_C < 2].tolist()
-    of_one = f"labels of one group only, which count as wrong in what to expect: {some_names(single)}" if single else ""
-    return expected, fit_temperature(log_NC[scored_N], class_N[scored_N]), of_one
-
-
-def accuracy_interval(hit_N: npt.NDArray[np.bool_], group_N: Texts, folds: int) -> tuple[float, float, float]:
-    """Share of hits with its 95 % interval: Wilson's, with as many videos as would give its variance if independent.
-
-    The variance is that over groups, enlarged because folds share most of their training videos (Nadeau and Bengio,
-    "Inference for the Generalization Error", 2003). If all or none are hits, groups count as independent.
-    """
-    mean = float(hit_N.mean())
-    _, group = np.unique(group_N, return_inverse=True)
-    groups = int(group.max()) + 1
-    if groups < 2:
-        return mean, 0.0, 1.0
-    variance = np.square(np.bincount(group, hit_N - mean)).sum() * groups / (groups - 1) / len(hit_N) ** 2
-    count = min(len(hit_N), mean * (1 - mean) / variance) if variance else groups
-    count /= 1 + folds / max(1, folds - 1)
-    z = float(student_t.ppf(0.975, groups - 1))
-    middle = (mean + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z / (1 + z**2 / count) * math.sqrt(mean * (1 - mean) / count + z**2 / (4 * count**2))
-    return mean, round(max(0.0, middle - half), 9), round(min(1.0, middle + half), 9)
-
-
-def _fit_predict(x_ND: Floats, label_N: Texts, x_MD: Floats, classes: Texts) -> Doubles:
-    """Log probabilities of all classes [M, C]; LOWEST for those that have no label here."""
-    classifier = LogisticRegression(C=C, max_iter=MAX_ITER).fit(x_ND, label_N)
-    log_MC = np.full((len(x_MD), len(classes)), LOWEST)
-    known = np.searchsorted(classes, classifier.classes_)
-    with np.errstate(divide="ignore"):  # the logarithm of 0
-        log_MC[:, known] = np.maximum(classifier.predict_log_proba(x_MD), LOWEST + 1)
-    return log_MC
 
 
 def _table(file_M: Texts, label_M: Texts, probability_MC: Doubles, classes: Texts) -> pd.DataFrame:

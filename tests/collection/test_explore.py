@@ -171,6 +171,7 @@ def test_nearest_videos_are_those_with_like_vectors(tmp_path: Path) -> None:
 
 def test_same_table_gives_the_same_page(page: Path, tmp_path: Path) -> None:
     explore(tmp_path / "t.parquet", tmp_path / "again.html")
+    explore(tmp_path / "t.parquet", tmp_path / "again.html")  # its own page may be replaced
     assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
 
 
@@ -199,6 +200,15 @@ def test_no_table(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
         explore(tmp_path / "t.parquet", tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_page_of_the_user_is_not_replaced(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("<title>mine</title>")
+    table = write(tmp_path / "t.parquet", ["/v/a.mp4"], np.ones((1, 4), np.float32), [None])
+    with pytest.raises(UserError, match="no page that mofore wrote"):
+        explore(table, page)
+    assert page.read_text() == "<title>mine</title>"
 
 
 @needs_browser

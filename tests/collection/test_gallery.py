@@ -12,6 +12,7 @@ from PIL import Image
 
 from mofore.collection.gallery import clock, write_gallery
 from mofore.collection.search import Hit
+from mofore.errors import UserError
 from tests.helpers.browser import BROWSER, needs_browser
 from tests.helpers.video_files import write_video
 
@@ -60,6 +61,16 @@ def test_needs_no_network_and_escapes_names(page: str) -> None:
     assert not re.findall(r'(?:src|srcset|href)="(?!data:)', page)
     assert "<script" not in page
     assert "no such file" in page
+
+
+def test_replaces_its_own_pages_only(page: str, tmp_path: Path) -> None:
+    query, out = tmp_path / "videos/query.avi", tmp_path / "out/page.html"
+    write_gallery(out, query, None, None, [])
+    assert out.read_text() != page
+    out.write_text("<title>mine</title>")
+    with pytest.raises(UserError, match="no page that mofore wrote"):
+        write_gallery(out, query, None, None, [])
+    assert out.read_text() == "<title>mine</title>"
 
 
 def test_times() -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mofore.collection.output import check_output, replacing
+from mofore.collection.output import check_folder, check_output, check_page, replacing
 from mofore.errors import UserError
+from tests.helpers.video_files import bound_by_permissions
 
 
 def test_an_earlier_file_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
@@ -33,3 +34,23 @@ def test_files_of_the_user_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=message):
             check_output(path, ".csv", labels)
+
+
+def test_pages_of_others_are_refused(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    check_page(page)
+    page.write_text("<!doctype html><title>mine</title>")
+    with pytest.raises(UserError, match=r"page.html: exists and is no page that mofore wrote"):
+        check_page(page)
+
+
+def test_a_place_that_cannot_be_written_to_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    check_folder(tmp_path / "new/newer")
+    with pytest.raises(UserError, match=f"{tmp_path}/file is no folder"):
+        check_folder(tmp_path / "file/new")
+    (tmp_path / "closed").mkdir(mode=0o555)
+    monkeypatch.chdir(tmp_path)
+    with bound_by_permissions(), pytest.raises(UserError, match=r"no permission to write in closed"):
+        check_output(Path("closed/x.csv"), ".csv")
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "closed"}

@@ -1,21 +1,16 @@
 """Labels for a whole collection from a few: what is read, what is predicted, and what is said of it beforehand."""
 
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from mofore.collection.few_labels import calibration_error
 from mofore.collection.labels import read_labels
-from mofore.collection.sort import (
-    accuracy_interval,
-    calibration_error,
-    describe,
-    fit_temperature,
-    softmax,
-    sort_collection,
-)
+from mofore.collection.sort import describe, sort_collection
 from mofore.errors import UserError
 from tests.helpers.collections import write_collection
 
@@ -142,14 +137,64 @@ def test_labels_that_are_in_the_output_only_are_not_lost(tmp_path: Path) -> None
     sort_collection(table, tmp_path / "labels.csv", out)  # nothing was added
     found.loc[found.source == "predicted", "source"] = ["given", *["predicted"] * 11]
     found.to_csv(out, index=False)
-    with pytest.raises(UserError, match=r"out.csv: 1 label is only in this file"):
+    with pytest.raises(UserError, match=r"out.csv: 1 label or group is only in this file"):
         sort_collection(table, tmp_path / "labels.csv", out)
     found.loc[found.source == "given", "label"] = "class 0"  # another one than in labels.csv
     found.to_csv(tmp_path / "changed.csv", index=False)
-    with pytest.raises(UserError, match=r"changed.csv: \d labels are only in this file"):
+    with pytest.raises(UserError, match=r"changed.csv: \d labels or groups are only in this file"):
         sort_collection(table, tmp_path / "labels.csv", tmp_path / "changed.csv")
     result = sort_collection(table, out, tmp_path / "new.csv")
     assert any("11 rows are predicted and no label: write 'given'" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lambda text: text.replace("class 1", "cla\u00dfe").encode("latin-1"), "not UTF-8"),
+        (lambda text: text.replace(",given,", ",given,,", 1).encode(), "7 cells for 6 columns"),
+        (lambda text: text.replace(",group", ",remark", 1).encode(), "its columns are 'path, label, .* remark'"),
+        (lambda text: b"day,rain\n1,2\n", "the columns are 'day, rain'"),
+        (lambda text: b"", "is empty"),
+    ],
+)
+def test_an_output_that_cannot_be_read_is_not_replaced(
+    tmp_path: Path, harm: Callable[[str], bytes], reason: str
+) -> None:
+    """It may have labels that were given by hand and saved by a spreadsheet."""
+    table, truth = collection(tmp_path, 6, 0.5)
+    truth.groupby("label").head(2).to_csv(tmp_path / "labels.csv", index=False)
+    out = tmp_path / "out.csv"
+    sort_collection(table, tmp_path / "labels.csv", out)
+    harmed = harm(out.read_text())
+    out.write_bytes(harmed)
+    with pytest.raises(UserError, match=rf"out.csv: would be overwritten, but .*{reason}.*write to another") as error:
+        sort_collection(table, tmp_path / "labels.csv", out)
+    assert "\n" not in str(error.value)
+    assert out.read_bytes() == harmed
+
+
+def test_given_labels_of_videos_that_are_gone_are_kept_and_predictions_are_not(tmp_path: Path) -> None:
+    table, truth = collection(tmp_path, 6, 0.5)
+    labels_csv, out = tmp_path / "labels.csv", tmp_path / "out.csv"
+    truth.groupby("label").head(2).to_csv(labels_csv, index=False)
+    found = sort_collection(table, labels_csv, out).table
+    found.loc[0, "path"] = "/gone/predicted.avi"
+    found.to_csv(out, index=False)
+    sort_collection(table, labels_csv, out)
+    found.loc[len(found) - 1, "path"] = "/gone/given.avi"
+    found.to_csv(out, index=False)
+    with pytest.raises(UserError, match=r"1 label or group is only in this file: /gone/given.avi: read it"):
+        sort_collection(table, labels_csv, out)
+
+
+def test_groups_that_are_in_the_output_only_are_not_lost(tmp_path: Path) -> None:
+    table, truth = collection(tmp_path, 6, 0.5)
+    given = truth.groupby("label").head(2)
+    given.to_csv(tmp_path / "grouped.csv", index=False)
+    given.drop(columns="group").to_csv(tmp_path / "plain.csv", index=False)
+    sort_collection(table, tmp_path / "grouped.csv", tmp_path / "out.csv")
+    with pytest.raises(UserError, match="6 labels or groups are only in this file"):
+        sort_collection(table, tmp_path / "plain.csv", tmp_path / "out.csv")
 
 
 def test_a_file_beside_the_list_is_not_another_of_the_same_name(tmp_path: Path) -> None:
@@ -209,24 +254,6 @@ def test_if_all_are_right_the_interval_still_has_a_width(tmp_path: Path) -> None
     assert 0.7 < expected.low < 0.75  # Wilson: all of 24 / (1 + 10 / 9), by t
 
 
-def test_the_interval_ends_where_the_share_would_be_unlikely() -> None:
-    """Wilson's definition: at both ends, the share lies t standard errors away."""
-    hit_N = np.array([1, 1, 1, 0] * 10, bool)
-    mean, low, high = accuracy_interval(hit_N, np.arange(40).astype(str), folds=10)
-    assert mean == 0.75
-    count = 39 / (1 + 10 / 9)  # of independent videos: n - 1 for the unbiased variance
-    for end in (low, high):
-        assert abs(mean - end) == pytest.approx(2.0227 * np.sqrt(end * (1 - end) / count), rel=1e-3)
-
-
-def test_videos_of_a_group_that_agree_widen_the_interval() -> None:
-    hit_N = np.repeat(np.array([1, 1, 1, 0] * 5, bool), 4)
-    alone = accuracy_interval(hit_N, np.arange(80).astype(str), folds=10)
-    together = accuracy_interval(hit_N, np.repeat(np.arange(20), 4).astype(str), folds=10)
-    assert together[1] < alone[1] < alone[2] < together[2]
-    assert accuracy_interval(hit_N, np.zeros(80).astype(str), folds=2)[1:] == (0, 1)
-
-
 def test_a_class_of_one_group_counts_as_wrong(tmp_path: Path) -> None:
     table, truth = collection(tmp_path, 10, 0.01)
     truth.loc[truth.label == "class 0", "group"] = "studio"
@@ -259,18 +286,3 @@ def test_two_classes_are_needed(tmp_path: Path, text: str, message: str) -> None
     write_collection(tmp_path / "t.parquet", [f"/v/{v}.avi" for v in range(3)], x_VD)
     with pytest.raises(UserError, match=message):
         sort_collection(tmp_path / "t.parquet", labels(tmp_path, text))
-
-
-@pytest.mark.parametrize("true_temperature", [0.5, 1.0, 3.0])
-def test_the_temperature_undoes_what_made_probabilities_wrong(true_temperature: float) -> None:
-    rng = np.random.default_rng(0)
-    log_NC = np.log(rng.dirichlet(np.ones(4), 4000))
-    class_N = np.array([rng.choice(4, p=one) for one in softmax(log_NC)])
-    assert fit_temperature(true_temperature * log_NC, class_N) == pytest.approx(true_temperature, rel=0.1)
-
-
-def test_calibration_error_is_the_distance_between_probability_and_hits() -> None:
-    rng = np.random.default_rng(0)
-    probability_N = rng.uniform(0.3, 1, 5000)
-    assert calibration_error(probability_N, rng.random(5000) < probability_N) < 0.03
-    assert calibration_error(np.full(1000, 0.9), np.arange(1000) % 2 == 0) == pytest.approx(0.4, abs=0.01)
