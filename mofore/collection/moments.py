@@ -51,7 +51,7 @@ def read_moment(file: Path, start_s: float, end_s: float, rate: float = 8, heigh
     if not file.is_file():
         raise UserError(f"{file}: no such file: if it was moved, run `mofore embed` on it again")
     try:
-        facts = probe(file)
+        facts = probe(file, checks_packets=False)  # or VP9 would be read to its end
         for run_up in RUN_UPS:
             with open_container(file) as container:
                 stream = container.streams[facts.stream]

@@ -60,12 +60,14 @@ def open_container(file: Path, measures_rate: bool = True) -> InputContainer:
     return container
 
 
-def probe(file: Path, on_packet: Callable[[], None] = lambda: None) -> Facts:
+def probe(file: Path, on_packet: Callable[[], None] = lambda: None, checks_packets: bool = True) -> Facts:
     """Read the facts of a video file. It is opened, and its first frame is decoded if it may be turned.
 
     Args:
-        file: the file. If its codec is one of WITHOUT_ZEROS, all of it is read, which may take minutes.
-        on_packet: called after each packet that is read meanwhile.
+        file: the file.
+        on_packet: called after each packet that is read to look for damage.
+        checks_packets: whether a file whose codec is one of WITHOUT_ZEROS is read to its end for damage, on which
+            `suits_opencv` depends; that may take minutes.
 
     Raises:
         UndecodableError: PyAV cannot read it, or it has no video.
@@ -90,7 +92,7 @@ def probe(file: Path, on_packet: Callable[[], None] = lambda: None) -> Facts:
         is_first = stream.index == container.streams.video[0].index
         usual_colours = primaries in USUAL_PRIMARIES and not is_hdr
         suits_opencv = is_first and right_size and progressive and usual_colours and codec.name not in SILENT
-        if suits_opencv and codec.name in WITHOUT_ZEROS:
+        if checks_packets and suits_opencv and codec.name in WITHOUT_ZEROS:
             suits_opencv = not has_damaged_packets(file, stream.index, on_packet)
         return Facts(stream.index, suits_opencv, turn, note_of(container, stream))
 

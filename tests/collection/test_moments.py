@@ -1,28 +1,41 @@
 """Pictures of a moment: the right ones, upright, small, and without decoding what comes before."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, Literal
 
 import av
 import numpy as np
 import pytest
+from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from mofore.collection import moments
 from mofore.collection.moments import read_moment
 from mofore.errors import UserError
+from mofore.frames import probe as probing
+from mofore.frames.probe import open_container
 from tests.helpers.video_files import SHARED, write_video
 
 FPS = 10
 
 
 def write_gray(
-    path: Path, levels: list[int], size: tuple[int, int] = (64, 48), key_every: int = 10, fps: int = FPS
+    path: Path,
+    levels: list[int],
+    size: tuple[int, int] = (64, 48),
+    key_every: int = 10,
+    fps: int = FPS,
+    codec: Literal["libx264", "libvpx-vp9"] = "libx264",
 ) -> Path:
     """A video in which each frame has one gray level, with B-frames where the format allows them."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps))
+        stream = container.add_stream(codec, rate=Fraction(fps))
+        assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        stream.options = {"crf": "1", "g": str(key_every), "threads": "1", "preset": "veryfast"}
+        speed = {"preset": "veryfast"} if codec == "libx264" else {"deadline": "realtime", "cpu-used": "8"}
+        stream.options = {"crf": "1", "g": str(key_every), "threads": "1", **speed}
         for level in levels:
             image = np.full((size[1], size[0], 3), level, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
@@ -68,6 +81,41 @@ def test_only_the_part_from_the_last_key_frame_is_decoded(tmp_path: Path, monkey
     with pytest.raises(UserError, match=r"has no picture from 200.0 to 201.0 s"):
         read_moment(file, 200.0, 201.0)
     assert decoded < 80
+
+
+def test_of_a_long_vp9_file_only_the_packets_of_the_moment_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_gray(tmp_path / "long.webm", [t % 200 for t in range(1000)], codec="libvpx-vp9")
+    read: list[object] = []
+
+    class Counting:
+        """A container that notes the packets that are read from it."""
+
+        def __init__(self, container: InputContainer) -> None:
+            self.container = container
+
+        def __enter__(self) -> "Counting":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.container.close()
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.container, name)
+
+        def demux(self, stream: VideoStream) -> Iterator[object]:
+            for packet in self.container.demux(stream):
+                read.append(packet.pts)
+                yield packet
+
+    def opened(*words: Any, **options: Any) -> Counting:
+        return Counting(open_container(*words, **options))
+
+    for module in (moments, probing):
+        monkeypatch.setattr(module, "open_container", opened)
+    assert len(read_moment(file, 90.0, 91.0)) == 8
+    assert 10 < len(read) < 40
 
 
 def test_pictures_are_small_but_never_enlarged(tmp_path: Path) -> None:
