@@ -60,6 +60,8 @@ def duplicates(
         sides = "|".join(side or "-" for side in pair.sides) if any(pair.sides) else "-"
         rows.append((f"{pair.score:.3f}", kind, sides, pair.first, pair.second))
     print_table(("score", "kind", "split", "first", "second"), rows)
+    for note in found.notes:
+        print_note(f"warning: {note}", quiet=False)
     leaks = sum(pair.leaky for pair in found.pairs)
     where = f", {leaks:,} on both sides of the split" if split else ""
     print_note(

@@ -7,18 +7,17 @@ its pictures, see duplicate_check.py.
 **The threshold** is chosen from the measured background: the scores of pairs whose videos are not among the NEAR
 nearest of each other, but come soon after. They are as alike as different videos of this collection are, and seldom
 copies, since copies come first. Pairs within a cluster are left out, since a video may have many copies: clusters are
-what pairs with USUAL scores connect. The upper tenth of z = artanh(score) is taken for an exponential tail (a
-peaks-over-threshold model; its scale is from the median excess, which a few copies hardly change). The threshold is the
-score that FALSE_PAIRS of all tested pairs are expected to exceed by chance, at least LEAST: below, less than a quarter
-of what changes is common to both. Clips of one recording in which the same motion is repeated in step may exceed it as
-well; to a split, they are leaks all the same.
+what pairs with scores above DEFAULT_THRESHOLDS connect. The upper tenth of z = artanh(score) is taken for an
+exponential tail (a peaks-over-threshold model; its scale is from the median excess, which a few copies hardly change).
+The threshold is the score that FALSE_PAIRS of all tested pairs are expected to exceed by chance, at least
+MIN_THRESHOLD: below, less than a quarter of what changes is common to both. Clips of one recording in which the same
+motion is repeated in step may exceed it as well; to a split, they are leaks all the same.
 
 Shapes: V videos, D feature dimensions, S side of a picture, C pixels of a coarse picture, K neighbours.
 """
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,23 +26,23 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from mofore.collection.duplicate_check import Candidate, FloatArray, PictureArray, Score, Verifier, mirror, shrink
-from mofore.collection.listing import Files, read_rows
+from mofore.collection.sides import find_sides
 from mofore.collection.table import VIDEO, read_collection, read_videos
 from mofore.embedding.geometry import standardise, unit
 from mofore.errors import UserError
 from mofore.evaluation.nearest import nearest
 from mofore.utils.workers import worker_count
-from mofore.videos.folder import clean
 from mofore.videos.hashes import hash_files
 
 COARSE = 16  # side of the pictures by which neighbours are looked for, in pixels
-NEAR, DEEP = 5, 5  # a pair is tested if one is among the NEAR nearest of the other; background: the DEEP next ones
+NEAR = 5  # a pair is tested if one is among so many nearest of the other
+BACKGROUND_NEIGHBOURS = 5  # so many of those that come next are the background
 MAX_BACKGROUND = 10_000  # pairs that are drawn for the background
-MIN_BACKGROUND = 100  # with fewer scores above 0, the threshold is USUAL
+MIN_BACKGROUND = 100  # with fewer scores above 0, the threshold is the default
 FALSE_PAIRS = 1.0  # expected in the whole collection
 TAIL = 0.9  # quantile of the background's scores above 0 at which its tail begins
-LEAST = 0.5  # threshold
-USUAL = {True: 0.7, False: 0.98}  # thresholds for pairs with and without change; about those of UCF101
+MIN_THRESHOLD = 0.5
+DEFAULT_THRESHOLDS = {True: 0.7, False: 0.98}  # for pairs with and without change; about those of UCF101
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,9 @@ class Duplicates:
         threshold: score from which videos in which something changes count as copies.
         still_threshold: likewise for those in which nothing changes, or that have one window only.
         tested: number of pairs that were verified.
-        background: number of pairs from which the thresholds were chosen; 0 if one was given. See also USUAL.
+        background: number of pairs from which the thresholds were chosen; 0 if one was given. See also
+            DEFAULT_THRESHOLDS.
+        notes: what of the split could not be used, a line each.
     """
 
     pairs: list[Pair]
@@ -90,6 +91,7 @@ class Duplicates:
     still_threshold: float
     tested: int
     background: int
+    notes: list[str] = field(default_factory=list)
 
 
 def find_duplicates(
@@ -100,8 +102,7 @@ def find_duplicates(
     Args:
         table: the file that `mofore embed` wrote.
         threshold: score from which a pair counts, 0 to 1; None: chosen from the background, see the module's text.
-        splits: a CSV file with columns `path` (see listing.py) and `split`, or two folders or more, each one
-            side of the split. Videos that are in none of them belong to no side.
+        splits: see `find_sides`.
         quiet: show no progress.
 
     Raises:
@@ -110,7 +111,7 @@ def find_duplicates(
     if threshold is not None and not 0 <= threshold <= 1:
         raise UserError(f"threshold {threshold:g}: give a number from 0 to 1, or none to have it chosen")
     everything = read_videos(table)
-    side_of = _sides(splits, everything.file.tolist()) if splits is not None else {}
+    side_of, notes = find_sides(splits, everything.file.tolist()) if splits is not None else ({}, [])
     videos = read_collection(table, VIDEO, picture=True)
     names = videos.rows.file.tolist()
     u_VD = unit(standardise(videos.x_NE, np.ones(len(videos), bool)))
@@ -139,12 +140,14 @@ def find_duplicates(
         for (first, second), (score, same_bytes, mirrored) in copies.items()
     ]
     pairs.sort(key=lambda pair: (not pair.same_bytes, -pair.score, pair.first, pair.second))
-    return Duplicates(pairs, limit[True], limit[False], len(near), len(background))
+    return Duplicates(pairs, limit[True], limit[False], len(near), len(background), notes)
 
 
 def _apart(pairs: list[Candidate], near: list[Candidate], scores: list[Score], videos: int) -> list[Candidate]:
-    """The pairs whose videos are not in one cluster; scores of `near` from USUAL on connect videos."""
-    linked = [(i, j) for (i, j, _), (score, moves) in zip(near, scores, strict=True) if score >= USUAL[moves]]
+    """The pairs whose videos are not in one cluster; scores of `near` from DEFAULT_THRESHOLDS on connect videos."""
+    linked = [
+        (i, j) for (i, j, _), (score, moves) in zip(near, scores, strict=True) if score >= DEFAULT_THRESHOLDS[moves]
+    ]
     rows, columns = np.array(linked, int).reshape(-1, 2).T
     graph = coo_array((np.ones(len(linked)), (rows, columns)), shape=(videos, videos))
     _, cluster_V = connected_components(graph, directed=False)
@@ -167,56 +170,14 @@ def _same_bytes(videos: pd.DataFrame, side_of: dict[str, str], quiet: bool) -> s
     return found
 
 
-def _sides(splits: Path | Sequence[Path], files: list[str]) -> dict[str, str]:
-    """The side of the split of each file; empty for files that are on none."""
-    if isinstance(splits, Path):
-        if splits.is_dir():
-            raise UserError(f"{splits}: is one folder, but a split has two sides: give two folders, or a CSV file")
-        if not splits.is_file():
-            raise UserError(f"{splits}: no such file: give a CSV file with columns path and split, or two folders")
-        by_path: dict[str, tuple[str, int]] = {}
-        collection = Files(files, splits)
-        for line, cells in read_rows(splits, "split"):
-            if (found := collection.find(cells["path"], line)) is None:
-                continue
-            path, side = clean(cells["path"]), clean(cells["split"])
-            other, earlier = by_path.setdefault(found, (side, line))
-            if side != other:
-                raise UserError(
-                    f"{splits}: line {line}: '{path}' has split '{side}', but '{other}' in line {earlier}: remove one "
-                    "of the lines"
-                )
-        sides = {file: by_path.get(file, ("", 0))[0] for file in files}
-    else:
-        folders = [os.path.abspath(folder) for folder in splits]
-        if len(set(folders)) < 2:
-            raise UserError("a split has two sides: give two different folders, or a CSV file with path and split")
-        sides = {file: _side_by_folder(file, folders) for file in files}
-    if len(named := {side for side in sides.values() if side}) < 2:
-        where = splits if isinstance(splits, Path) else ", ".join(map(str, splits))
-        side = f"only videos of '{named.pop()}'" if named else "none of the videos"
-        raise UserError(f"{where}: names {side} of the table, but a split has two sides: check the paths")
-    return sides
-
-
-def _side_by_folder(file: str, folders: list[str]) -> str:
-    """The folder that a file is in, the innermost of those that are; empty if there is none."""
-    within = [
-        folder
-        for folder in folders
-        if {Path(folder), Path(os.path.realpath(folder))} & {*Path(file).parents, *Path(os.path.realpath(file)).parents}
-    ]
-    return max(within, key=len, default="")
-
-
 def _candidates(u_VD: FloatArray, middle_VSS: PictureArray) -> tuple[list[Candidate], list[Candidate]]:
     """Pairs (i, j, whether j is mirrored), i < j, that may be copies; and a sample of pairs for the background."""
     plain_VC, mirrored_VC = _coarse(middle_VSS), _coarse(mirror(middle_VSS, True))
     rank: dict[tuple[int, int], int] = {}
     for queries, gallery in ((u_VD, u_VD), (plain_VC, plain_VC), (mirrored_VC, plain_VC)):
-        rows_VK, _ = nearest(queries, gallery, NEAR + DEEP + 1)
+        rows_VK, _ = nearest(queries, gallery, NEAR + BACKGROUND_NEIGHBOURS + 1)
         for i, row_K in enumerate(rows_VK.tolist()):
-            for at, j in enumerate([j for j in row_K if j != i][: NEAR + DEEP]):
+            for at, j in enumerate([j for j in row_K if j != i][: NEAR + BACKGROUND_NEIGHBOURS]):
                 pair = min(i, j), max(i, j)
                 rank[pair] = min(rank.get(pair, at), at)
 
@@ -240,10 +201,10 @@ def _threshold(background: list[Score], of_changes: bool, tested: int) -> float:
     """The score that FALSE_PAIRS of `tested` pairs are expected to exceed, by the tail of the background."""
     scores = np.array([score for score, moves in background if moves == of_changes and score > 0])
     if len(scores) < MIN_BACKGROUND:
-        return USUAL[of_changes]
+        return DEFAULT_THRESHOLDS[of_changes]
     z = np.arctanh(np.minimum(scores, 1 - 1e-6))
     start = np.quantile(z, TAIL)
     excess = z[z > start] - start
     expected = tested * len(excess) / len(background)  # pairs beyond the start of the tail
     scale = np.median(excess) / np.log(2)
-    return max(LEAST, float(np.tanh(start + scale * np.log(max(1.0, expected / FALSE_PAIRS)))))
+    return max(MIN_THRESHOLD, float(np.tanh(start + scale * np.log(max(1.0, expected / FALSE_PAIRS)))))

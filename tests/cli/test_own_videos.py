@@ -123,12 +123,18 @@ def test_duplicates(table: Path, tmp_path: Path) -> None:
         files.append(str(tmp_path / name))
         (tmp_path / name).write_bytes(bytes(999) + (b"c" if name == "c.avi" else b"x"))  # 1,000, as the table says
     write_collection(table, files, np.random.default_rng(0).standard_normal((3, 8)).astype(np.float32), windows=2)
-    (tmp_path / "videos.csv").write_text("path,split\na.avi,train\nb.avi,test\nc.avi,test\n")
+    (tmp_path / "videos.csv").write_text("path,split\na.avi,train\nb.avi,test\nd.avi,test\n")
     done = run("duplicates", "--threshold", "1", "--split", tmp_path / "videos.csv")
     assert done.exit_code == 0, done.exception
     assert done.stdout == f"1.000\tidentical\ttrain|test\t{files[0]}\t{files[1]}\n"
     assert "1 pair of copies" in done.stderr
     assert "1 on both sides of the split" in done.stderr
+    notes = result("duplicates", "--threshold", "1", "--split", tmp_path / "videos.csv")["notes"]
+    assert notes == [
+        f"{tmp_path}/videos.csv: 1 path is not in the table, so leaks of these go unseen: d.avi (line 4)",
+        f"1 video of the table is on no side of the split: {files[2]}",
+    ]
+    assert done.stderr.splitlines()[-3:-1] == [f"warning: {note}" for note in notes]
     found = result("duplicates", "--threshold", 1)
     (pair,) = found["pairs"]
     assert (pair["first"], pair["second"], pair["same_bytes"], pair["leaky"]) == (*files[:2], True, False)
