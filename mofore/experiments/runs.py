@@ -13,10 +13,12 @@ import yaml
 
 from mofore.config import PARAMS_FILE
 from mofore.errors import UserError
+from mofore.experiments.lock import LOCK_FILE, read_committed, stage_is_current
 
+COMMIT = "commit"  # state of the current commit
 ATTEMPTS = 4  # to read the experiments while others run
 SCORES_FILE = "results/scores.csv"
-SCORE_SOURCES = {  # results from which stage `report` makes SCORES_FILE, and the stage that writes each of them
+WRITERS = {  # the stage that writes each of the results from which stage `report` makes SCORES_FILE
     "results/pretrain.json": "pretrain",
     "results/linear.json": "linear",
     "results/knn.json": "knn",
@@ -32,8 +34,10 @@ class Run:
         name: its name in DVC.
         params: its parameters by flat names, such as `forecast.gap_max`.
         scores: scores by name, ROW.MEASURE, such as `mofore.linear`. ROW.MEASURE_low and ROW.MEASURE_high are the ends
-            of the 95 % interval, where the score has one. Empty unless the experiment has succeeded.
-        state: "success", "queued", "running" or "failed".
+            of the 95 % interval, where the score has one. Empty unless the experiment has succeeded; of the current
+            commit also empty if its code or parameters have changed since its results were made.
+        state: "success", "queued", "running" or "failed"; COMMIT of the current commit itself, which is no
+            experiment: its results may be of older code, and DVC may not have their data.
         rev: its git commit.
     """
 
@@ -52,7 +56,8 @@ def read_experiments() -> list[Run]:
     """
     runs = []
     for rev, name, params, state in parse_experiments(json.loads(_show())):
-        runs.append(Run(name, params, read_scores(rev) if state == "success" else {}, state, rev))
+        has_scores = state == "success" or (state == COMMIT and stage_is_current(rev, "report"))
+        runs.append(Run(name, params, read_scores(rev) if has_scores else {}, state, rev))
     return runs
 
 
@@ -81,7 +86,7 @@ def parse_experiments(shown: list[dict[str, Any]]) -> list[tuple[str, str, dict[
     found = []
     for commit in shown:
         if commit["rev"] != "workspace":
-            found.append((commit, "success"))
+            found.append((commit, COMMIT))
             for experiment in commit.get("experiments") or []:
                 found.append((experiment["revs"][0], (experiment.get("executor") or {}).get("state", "success")))
     parsed = []
@@ -106,7 +111,7 @@ def read_scores(rev: str) -> dict[str, float]:
     Empty if the commit lacks the file or has an outdated one: `dvc exp run linear` computes scores, but does not run
     stage `report`, which writes the file.
     """
-    table, lock = _read_committed(rev, SCORES_FILE), _read_committed(rev, "dvc.lock")
+    table, lock = read_committed(rev, SCORES_FILE), read_committed(rev, LOCK_FILE)
     if not table or not _scores_are_current(yaml.safe_load(lock)):
         return {}
     scores: dict[str, float] = {}
@@ -121,14 +126,6 @@ def _scores_are_current(lock: dict[str, Any]) -> bool:
     stages = lock["stages"]
     read = {dep["path"]: dep["md5"] for dep in stages.get("report", {}).get("deps", [])}
     written = {
-        out["path"]: out["md5"]
-        for stage in set(SCORE_SOURCES.values())
-        for out in stages.get(stage, {}).get("outs", [])
+        out["path"]: out["md5"] for stage in set(WRITERS.values()) for out in stages.get(stage, {}).get("outs", [])
     }
-    return all(file in written and read.get(file) == written[file] for file in SCORE_SOURCES)
-
-
-def _read_committed(rev: str, file: str) -> str:
-    """The text of a file in a commit; empty if the commit lacks it."""
-    done = subprocess.run(["git", "show", f"{rev}:./{file}"], capture_output=True, text=True, check=False)
-    return done.stdout if done.returncode == 0 else ""
+    return all(file in written and read.get(file) == written[file] for file in WRITERS)

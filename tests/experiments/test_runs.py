@@ -10,7 +10,7 @@ import yaml
 
 from mofore.errors import UserError
 from mofore.experiments import runs
-from mofore.experiments.runs import ATTEMPTS, SCORE_SOURCES, flatten, parse_experiments, read_experiments, read_scores
+from mofore.experiments.runs import ATTEMPTS, COMMIT, WRITERS, flatten, parse_experiments, read_experiments, read_scores
 
 TABLE = "row,measure,score,low,high\nmofore,linear,0.5,0.4,0.6\nmofore,effective_rank,41.5,,\n"
 SCORES = {"mofore.linear": 0.5, "mofore.linear_low": 0.4, "mofore.linear_high": 0.6, "mofore.effective_rank": 41.5}
@@ -36,13 +36,14 @@ def test_the_workspace_is_left_out_and_failed_experiments_have_no_scores(monkeyp
     with_scores = {"rev-main", "rev-ours", "rev-older", "rev-stopped"}  # the commit of a failed run has older scores
     monkeypatch.setattr(runs, "dvc", lambda *arguments: json.dumps(shown))
     monkeypatch.setattr(runs, "read_scores", lambda rev: SCORES if rev in with_scores else {})
+    monkeypatch.setattr(runs, "stage_is_current", lambda rev, stage: True)
     experiments = read_experiments()
     assert experiments[0].name == "main", "the current commit comes first"
     found = [run for run in experiments if run.scores]
     assert [one.name for one in found] == ["main", "ours", "older"]
     assert found[1].params == {"forecast.gap_max": 16}
     assert found[1].scores == SCORES
-    assert [state for _, _, _, state in parse_experiments(shown)[1:4]] == list(states.values())
+    assert [state for _, _, _, state in parse_experiments(shown)[:4]] == [COMMIT, *states.values()]
 
 
 @pytest.mark.parametrize(("failures", "read"), [(1, True), (ATTEMPTS - 1, True), (ATTEMPTS, False)])
@@ -60,6 +61,7 @@ def test_an_experiment_that_ends_meanwhile_does_not_stop_the_command(
 
     monkeypatch.setattr(runs, "dvc", dvc)
     monkeypatch.setattr(runs, "read_scores", lambda _: SCORES)
+    monkeypatch.setattr(runs, "stage_is_current", lambda rev, stage: True)
     if read:
         assert [run.name for run in read_experiments()] == ["main"]
     else:
@@ -89,7 +91,7 @@ def git(*arguments: str) -> str:
 def commit(project: Path, seen: dict[str, str]) -> str:
     """Commit scores and a lock in which stage `report` read files with hashes `seen`; the other stages wrote `new`."""
     (project / "results/scores.csv").write_text(TABLE)
-    stages: dict[str, Any] = {stage: {"outs": [{"path": file, "md5": "new"}]} for file, stage in SCORE_SOURCES.items()}
+    stages: dict[str, Any] = {stage: {"outs": [{"path": file, "md5": "new"}]} for file, stage in WRITERS.items()}
     stages["report"] = {"deps": [{"path": file, "md5": md5} for file, md5 in seen.items()]}
     (project / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
     git("add", "-A")
@@ -98,15 +100,15 @@ def commit(project: Path, seen: dict[str, str]) -> str:
 
 
 def test_scores_come_from_the_commit_and_not_the_workspace(repository: Path) -> None:
-    rev = commit(repository, dict.fromkeys(SCORE_SOURCES, "new"))
+    rev = commit(repository, dict.fromkeys(WRITERS, "new"))
     (repository / "results/scores.csv").write_text("of the workspace")
     assert read_scores(rev) == SCORES
 
 
-@pytest.mark.parametrize("file", SCORE_SOURCES)
+@pytest.mark.parametrize("file", WRITERS)
 def test_scores_of_an_earlier_run_do_not_count(repository: Path, file: str) -> None:
     """`dvc exp run linear` trains and scores again, but does not rewrite the file of scores."""
-    rev = commit(repository, dict.fromkeys(SCORE_SOURCES, "new") | {file: "old"})
+    rev = commit(repository, dict.fromkeys(WRITERS, "new") | {file: "old"})
     assert read_scores(rev) == {}
 
 
