@@ -8,7 +8,7 @@ EXAMPLES = """
 mofore compare queue embed.spread=0 --set demo --set /data/ucf101
 dvc queue start
 mofore compare embed.spread=0 --set demo --set /data/ucf101
-mofore compare embed.spread=0 --seed 1 --seed 2 --seed 3
+mofore compare queue contrast.anchor=forecast --held-out --seed 1 --seed 2 --seed 3
 """
 
 
@@ -27,6 +27,14 @@ def compare(
         ),
     ] = None,
     seeds: Annotated[list[int] | None, typer.Option("--seed", help="May be repeated. Default: 1.")] = None,
+    held_out: Annotated[
+        bool,
+        typer.Option(
+            "--held-out",
+            help="Train on two thirds of the groups of a training side and score the last third, also by forecast "
+            "skill. Seeds 1, 2 and 3 hold out a third each.",
+        ),
+    ] = False,
 ) -> None:
     """Compare a change of params.yaml without looking at a test side.
 
@@ -35,4 +43,4 @@ def compare(
     """
     from mofore.experiments.compare import queue_or_compare
 
-    queue_or_compare(words, sets or ["demo"], seeds or [1])
+    queue_or_compare(words, sets or ["demo"], seeds or [1], held_out)

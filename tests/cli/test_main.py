@@ -201,7 +201,7 @@ def test_experiments_get_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
         "ablations paper queue 1 2",
         "ablations",
         "compare queue a=1 b=2 --set demo --set x --seed 3",
-        "compare a=1",
+        "compare a=1 --held-out",
         "doctor",
     ):
         assert CliRunner().invoke(APP, line.split()).exit_code == 0
@@ -209,8 +209,8 @@ def test_experiments_get_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
         ("forecast.gap_max",),
         (["paper", "queue", "1", "2"],),
         ([],),
-        (["queue", "a=1", "b=2"], ["demo", "x"], [3]),
-        (["a=1"], ["demo"], [1]),
+        (["queue", "a=1", "b=2"], ["demo", "x"], [3], False),
+        (["a=1"], ["demo"], [1], True),
         (),
     ]
 

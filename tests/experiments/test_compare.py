@@ -1,27 +1,29 @@
-"""Comparing a change on training sides: what is queued, which runs are found, and that test videos do not matter."""
+"""Comparing a change on training sides: what is queued, which runs are found, and what the command prints."""
 
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from mofore.config import Params, load_params
-from mofore.embedding.store import Embeddings
+from mofore.embedding.store import Embeddings, write_embeddings
 from mofore.errors import UserError
 from mofore.experiments import compare
-from mofore.experiments.compare import SCORES, differences, found, main, plan, queue, training_hits
-from mofore.experiments.runs import Run, flatten
+from mofore.experiments.compare import AFTER_EMBED, OF_THE_SETS, Key, Wanted, found, main, plan, queue
+from mofore.experiments.runs import COMMIT, Run, flatten
+from tests.experiments.test_compare_scores import table_of, videos
 
-PARAMS = Path(__file__).parents[2] / "params.yaml"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copy(PARAMS, tmp_path / "params.yaml")
+    params = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("workers: -1", "workers: 1")
+    (tmp_path / "params.yaml").write_text(params, encoding="utf-8")
     (tmp_path / "fights").mkdir()
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -34,31 +36,28 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     return commands
 
 
-def run(overrides: list[str], state: str = "success") -> Run:
+def run(wanted: Wanted, state: str = "success", rev: str = "") -> Run:
     """A run with these parameters, on a machine with other settings."""
-    merged = OmegaConf.merge(OmegaConf.load("params.yaml"), OmegaConf.from_dotlist(["runtime.workers=7", *overrides]))
-    return Run("any", flatten(dict(OmegaConf.to_container(merged))), {}, state)  # type: ignore[arg-type]
-
-
-def videos(noise: float, seed: int = 0) -> Embeddings:
-    rng = np.random.default_rng(seed)
-    label = np.repeat(["a", "b", "c"], 40)
-    number = np.tile(np.arange(40), 3)
-    x_ND = (np.eye(3)[np.repeat([0, 1, 2], 40)] @ np.ones((3, 5)) * np.repeat([1, 2, 3], 40)[:, None]).astype(float)
-    x_ND[np.arange(120), np.repeat([0, 1, 2], 40)] += 2
-    x_ND += noise * rng.normal(size=x_ND.shape)
-    split = np.where(number < 30, "train", "test")
-    video = np.array([f"{name}{n}" for name, n in zip(label, number, strict=True)])
-    return Embeddings(x_ND.astype(np.float32), video, label, np.array([f"g{n // 3}" for n in number]), split)
+    params = flatten(asdict(wanted.params)) | {"runtime.workers": 7}
+    return Run("any", params, {}, state, rev)
 
 
 def test_each_set_and_seed_has_two_runs_which_differ_in_the_change(project: Path) -> None:
     wanted = plan(["demo", "fights"], [1, 2], ["embed.spread=0"])
     assert len(wanted) == 8
-    assert wanted["demo", "params.yaml", 2] == ["data.source=demo", "seed=2"]
-    assert wanted["fights", "changed", 1] == [
-        *("data.source=folder", f"data.path={project / 'fights'}", "seed=1", "embed.spread=0")
-    ]
+    assert wanted[Key("demo", "params.yaml", 2)].overrides == ["seed=2", "data.source=demo"]
+    changed = wanted[Key("fights", "changed", 1)]
+    assert changed.overrides == ["seed=1", "data.source=folder", f"data.path='{project}/fights'", "embed.spread=0"]
+    assert (changed.params.seed, changed.params.data.path, changed.params.embed.spread) == (1, f"{project}/fights", 0)
+
+
+@pytest.mark.parametrize("name", ["武术 (2)", "a, b=c&d[1]", "it's"])
+def test_a_path_with_signs_reaches_dvc_as_it_is(name: str, project: Path) -> None:
+    (project / name).mkdir()
+    wanted = plan([name], [1], ["embed.spread=0"])[Key(name, "params.yaml", 1)]
+    parsed = OverridesParser.create().parse_override(wanted.overrides[2])
+    assert not parsed.is_sweep_override()
+    assert parsed.value() == wanted.params.data.path == str(project / name)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +66,10 @@ def test_each_set_and_seed_has_two_runs_which_differ_in_the_change(project: Path
         (["nowhere"], ["embed.spread=0"], "nowhere: no such folder"),
         (["demo"], ["embed.spred=0"], "unknown key 'embed.spred'"),
         (["demo"], ["embed.spread=2"], "embed.spread is 2"),
+        (["demo"], ["embed.spread=0.7"], "embed.spread=0.7: params.yaml has these values already"),
+        (["demo"], ["temporal.bins=5"], "temporal.bins=5: no embedding depends on section temporal"),
+        (["demo"], ["data.path=x"], "data.path=x: the sets and seeds are not part of a change: give --set"),
+        (["demo"], ["seed=2"], "seed=2: the sets and seeds are not part of a change"),
     ],
 )
 def test_a_wrong_set_or_parameter_is_an_error(sets: list[str], change: list[str], message: str) -> None:
@@ -74,14 +77,26 @@ def test_a_wrong_set_or_parameter_is_an_error(sets: list[str], change: list[str]
         plan(sets, [1], change)
 
 
+def test_a_change_may_be_of_the_sections_on_which_embeddings_depend() -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    before = ("download", "extract_frames", "manifest", "pretrain", "embed")
+    read = {key.partition(".")[0] for stage in before for key in stages[stage]["params"]}
+    assert read - set(OF_THE_SETS) == set(OmegaConf.load("params.yaml")) - set(AFTER_EMBED) - set(OF_THE_SETS)
+
+
 def test_runs_are_found_by_their_parameters_but_for_the_machine() -> None:
-    wanted = plan(["demo"], [1], ["embed.spread=0"])
-    before, after = wanted.values()
-    experiments = [run(before), run([*after, "knn.k=3"]), run(after, "failed")]
-    assert found(before, experiments) is experiments[0]
-    assert found(after, experiments) is None
+    before, after = plan(["demo"], [1], ["embed.spread=0"]).values()
+    other = plan(["demo"], [1], ["embed.spread=0.5"])[Key("demo", "changed", 1)]
+    experiments = [run(before), run(other), run(after, "failed")]
+    assert found(before.params, experiments) is experiments[0]
+    assert found(after.params, experiments) is None
     experiments.append(run(after))
-    assert found(after, experiments) is experiments[3]
+    assert found(after.params, experiments) is experiments[3]
+
+
+def test_the_current_commit_is_no_run_as_its_embeddings_may_be_of_older_code() -> None:
+    before, _ = plan(["demo"], [1], ["embed.spread=0"]).values()
+    assert found(before.params, [run(before, COMMIT)]) is None
 
 
 def test_only_missing_runs_are_queued_and_only_up_to_embed(
@@ -91,68 +106,67 @@ def test_only_missing_runs_are_queued_and_only_up_to_embed(
     done, waiting, *_ = wanted.values()
     queue(wanted, [run(done), run(waiting, "queued")])
     assert called == [
-        ("exp", "run", "--queue", "-S", "data.source=demo", "-S", "seed=2", "embed"),
-        ("exp", "run", "--queue", "-S", "data.source=demo", "-S", "seed=2", "-S", "embed.spread=0", "embed"),
+        ("exp", "run", "--queue", "-S", "seed=2", "-S", "data.source=demo", "embed"),
+        ("exp", "run", "--queue", "-S", "seed=2", "-S", "data.source=demo", "-S", "embed.spread=0", "embed"),
     ]
     out = capsys.readouterr().out
-    assert "demo params yaml seed 1: already run" in out.replace("-", " ")
+    assert "demo, params.yaml, seed 1: already run" in out
     assert "2 runs queued" in out
 
 
-def test_test_videos_do_not_matter(params: Params) -> None:
-    params.runtime.workers = 1
-    row = videos(2.0)
-    hits = training_hits(row, params)
-    assert sorted(hits.video) == sorted(row.video[row.split == "train"])
-    assert hits[list(SCORES)].isin([0.0, 1.0]).all().all()
-    other = videos(2.0)
-    other.x_ND[other.split == "test"] = 99
-    other.label[other.split == "test"] = "d"
-    assert training_hits(other, params).equals(hits)
+def test_a_set_that_is_named_twice_is_queued_once(called: list[tuple[str, ...]]) -> None:
+    queue(plan(["fights", "fights/"], [1], ["embed.spread=0"]), [])
+    assert len(called) == 2
 
 
-def test_better_embeddings_have_a_positive_difference(params: Params) -> None:
-    params.runtime.workers = 1
-    tables = [
-        training_hits(videos(noise, seed), params).assign(variant=variant, seed=seed)
-        for seed in (1, 2)
-        for variant, noise in (("params.yaml", 3.0), ("changed", 0.5))
+def test_a_table_is_printed_for_each_set_even_of_the_same_name(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "other/fights").mkdir(parents=True)
+    wanted = plan(["fights", "other/fights"], [1], ["embed.spread=0"])
+    runs = [run(each, rev=key.variant) for key, each in wanted.items()]
+    monkeypatch.setattr(compare, "read_experiments", lambda: runs)
+
+    def get(*arguments: str) -> None:
+        row = videos(0.0)
+        row.x_ND[:] = arguments[4] == "params.yaml"
+        write_embeddings(Path(arguments[-1]), table_of(row), row.x_ND)
+
+    def hits(row: Embeddings, _: Params) -> pd.DataFrame:
+        return pd.DataFrame({"video": row.video, "group": row.group, "linear": row.x_ND[:, 0], "r_at_1": 1.0})
+
+    monkeypatch.setattr(compare, "dvc", get)
+    monkeypatch.setattr(compare, "training_hits", hits)
+    compare.queue_or_compare(["embed.spread=0"], ["fights", "other/fights"], [1])
+    _, *lines, last = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        *(["fights", "linear"], ["fights", "r_at_1"]),
+        *(["other/fights", "linear"], ["other/fights", "r_at_1"]),
     ]
-    table = differences(pd.concat(tables)).set_index("score")
-    assert (table.low > 0).all()
-    for score in SCORES:
-        of_variant = pd.concat(tables).groupby("variant")[score].mean()
-        assert table["params.yaml"][score] == pytest.approx(of_variant["params.yaml"])
-        assert table["changed"][score] == pytest.approx(of_variant["changed"])
-        assert table["difference"][score] == pytest.approx(table["changed"][score] - table["params.yaml"][score])
-    assert (table.videos == 90).all()
-    assert (table.groups == 10).all()
+    assert [float(line.split()[4]) for line in lines] == [-1, 0, -1, 0], "the difference is that of the two runs"
+    assert last.endswith("seeds 1")
 
 
-def test_the_same_runs_have_no_difference(params: Params) -> None:
-    params.runtime.workers = 1
-    hits = training_hits(videos(3.0), params)
-    both = pd.concat([hits.assign(variant=variant, seed=1) for variant in ("params.yaml", "changed")])
-    assert (differences(both)[["difference", "low", "high"]] == 0).all().all()
-
-
-def test_the_table_is_printed_for_each_set(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    wanted = plan(["demo", "fights"], [1], ["embed.spread=0"])
-    monkeypatch.setattr(compare, "read_experiments", lambda: [run(overrides) for overrides in wanted.values()])
-    monkeypatch.setattr(compare, "embeddings_of", lambda one: videos(1.0 if one.params["embed.spread"] else 3.0))
-    monkeypatch.setattr("sys.argv", ["compare", "embed.spread=0", "--sets", "demo", "fights"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--set", "demo", "--set", "fights", "--seed", "1", "--seed", "2"],
+        ["--sets", "demo", "fights", "--seeds", "1", "2"],  # an older form
+    ],
+)
+def test_all_sets_and_seeds_are_taken(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    got: list[object] = []
+    monkeypatch.setattr(compare, "queue_or_compare", lambda *taken: got.append(taken))
+    monkeypatch.setattr("sys.argv", ["compare", "queue", "embed.spread=0", *words])
     main()
-    out = capsys.readouterr().out
-    assert out.count("linear") == out.count("r_at_1") == 2
-    assert "fights" in out
-    assert "-0." in out
+    assert got == [(["queue", "embed.spread=0"], ["demo", "fights"], [1, 2], False)]
 
 
 @pytest.mark.parametrize("words", [["embed.spread=0"], ["embed.spread"], ["queue"]])
 def test_a_missing_run_or_a_wrong_word_is_an_error(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare, "read_experiments", list)
     monkeypatch.setattr("sys.argv", ["compare", *words])
-    with pytest.raises(UserError, match="no such run of this commit" if "=" in words[0] else "as KEY=VALUE"):
+    with pytest.raises(UserError, match="no such finished run of this" if "=" in words[0] else "as KEY=VALUE"):
         main()
 
 
