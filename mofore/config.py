@@ -7,7 +7,7 @@ key.
 
 import difflib
 import math
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -278,8 +278,8 @@ def _check_keys(loaded: DictConfig, schema: Any, path: Path, prefix: str) -> Non
             if not isinstance(value, DictConfig):
                 raise UserError(f"{path}: '{prefix}{key!s}' must be a section of keys, not {value!r}")
             _check_keys(value, section, path, f"{prefix}{key!s}.")
-    for name, known_field in known.items():
-        if name not in loaded and known_field.default is MISSING:
+    for name in known:
+        if name not in loaded:
             raise UserError(f"{path}: missing key '{prefix}{name}': add it, or restore the file from git")
 
 
@@ -293,7 +293,7 @@ def _all_keys(schema: Any, prefix: str = "") -> list[str]:
     return keys
 
 
-def _did_you_mean(word: str, known: list[str], prefix: str = "") -> str:
+def _did_you_mean(word: str, known: list[str], prefix: str) -> str:
     close = difflib.get_close_matches(prefix + word, known, n=1, cutoff=0.6)
     return f" - did you mean '{close[0]}'?" if close else f": the known keys are {', '.join(known)}"
 

@@ -2,7 +2,7 @@
 
 The controls are an encoder with random weights, and the trained encoder on shuffled and on still frames.
 
-Shapes: V videos, K clips per video, D feature dimensions.
+Shapes: V videos, E dimensions of an embedding.
 """
 
 import mofore.runtime.openmp  # noqa: F401 # must come before imports that load torch

@@ -1,4 +1,7 @@
-"""data/model + data/embeddings -> results/forecast.json: skill and accuracy of forecasts on held-out videos."""
+"""data/model + data/embeddings -> results/forecast.json: skill and accuracy of forecasts on held-out videos.
+
+Shapes: K clips, N forecasts, D feature dimensions.
+"""
 
 import mofore.runtime.openmp  # noqa: F401 # must come before imports that load torch
 

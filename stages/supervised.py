@@ -1,4 +1,7 @@
-"""data/frames -> data/supervised: train the encoder on labels and embed all videos, if `supervised.epochs` > 0."""
+"""data/frames -> data/supervised: train the encoder on labels and embed all videos, if `supervised.epochs` > 0.
+
+Shapes: V videos.
+"""
 
 import mofore.runtime.openmp  # noqa: F401 # must come before imports that load torch
 

@@ -1,4 +1,5 @@
-"""Encoders at work on one's own videos, without DVC: embed, search, sort, surprise, export, explore.
+"""Encoders at work on one's own videos, without DVC: embed, health, search, duplicates, sort, surprise,
+explore, export.
 
 May import `mofore.report` and the rooms before it.
 """

@@ -113,12 +113,12 @@ class VideoFeatures(NamedTuple):
         clip_VKD: float32, features of the whole frame, by clip; those of the motion stream first.
         mean_VE: float32, mean over the clips of all features: of the whole frame, then of each cell of a grid; all
             those of the motion stream first.
-        spread_VE: float32, their standard deviation over the clips; 0 for a single clip.
+        std_VE: float32, their standard deviation over the clips; 0 for a single clip.
     """
 
     clip_VKD: FloatArray
     mean_VE: FloatArray
-    spread_VE: FloatArray
+    std_VE: FloatArray
 
 
 class Blocks(Generic[T]):
@@ -150,7 +150,6 @@ def embed_clips(
     device: torch.device,
     processes: Processes = SINGLE,
     views: dict[str, View] | None = None,
-    seed: int = 0,
 ) -> dict[str, FloatArray]:
     """Embed the clips of all videos with several networks, decoding each video once. All fit into memory.
 
@@ -161,13 +160,12 @@ def embed_clips(
         device: the device of the encoders.
         processes: each embeds every n-th batch, where n is the number of processes.
         views: view of the clips for each encoder, by name; encoders without an entry see them ordered.
-        seed: of the order of shuffled frames.
 
     Returns:
         By encoder name, float32 [V, K, D], not normalised. Empty on all ranks but 0.
     """
     jobs = _clip_jobs(encoders, samples, views)
-    found = _in_memory(_embed(jobs, samples, runtime, device, processes, seed), len(samples), processes)
+    found = _in_memory(_embed(jobs, samples, runtime, device, processes, 0), len(samples), processes)
     return {name: clip_VKD for name, (clip_VKD,) in zip(encoders, found, strict=False)}
 
 
@@ -210,6 +208,7 @@ def embed_videos(
 
     Args:
         grid: cells per side, see `Encoder.pyramid`.
+        seed: of the order of shuffled frames.
 
     Returns:
         By encoder name. Empty on all ranks but 0.
@@ -292,8 +291,8 @@ def _video_features(
     stream: Encoder, grid: int, per_video: int, x_BCTHW: Tensor, clips: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     features_VKGD = stream.pyramid(x_BCTHW, grid).float().expand(clips, -1, -1).unflatten(0, (-1, per_video))
-    mean_VGD, spread_VGD = features_VKGD.mean(dim=1), features_VKGD.std(dim=1, correction=0)
-    return features_VKGD[:, :, 0].contiguous(), mean_VGD.flatten(1), spread_VGD.flatten(1)
+    mean_VGD, std_VGD = features_VKGD.mean(dim=1), features_VKGD.std(dim=1, correction=0)
+    return features_VKGD[:, :, 0].contiguous(), mean_VGD.flatten(1), std_VGD.flatten(1)
 
 
 def _embed(

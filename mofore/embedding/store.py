@@ -169,22 +169,17 @@ def write_embedding_blocks(path: Path, table: pd.DataFrame, blocks: Iterable[Flo
             first += len(x_VD)
 
 
-def write_clip_embeddings(path: Path, table: pd.DataFrame, starts_VK: npt.NDArray[np.int64], x_VKD: FloatArray) -> None:
+def write_clip_embedding_blocks(
+    path: Path, table: pd.DataFrame, blocks: Iterable[tuple[npt.NDArray[np.int64], FloatArray]]
+) -> None:
     """Write one row per clip with columns video, start and embedding; the clips of a video are consecutive.
 
     Args:
         path: the Parquet file.
-        table: column video; row v belongs to `x_VKD[v]`.
-        starts_VK: first video frame of each clip.
-        x_VKD: clip embeddings.
+        table: column video, of all videos.
+        blocks: of successive videos, the first video frame [V, K] and the embedding [V, K, D] of each clip; one block
+            is in memory at a time.
     """
-    write_clip_embedding_blocks(path, table, [(starts_VK, x_VKD)])
-
-
-def write_clip_embedding_blocks(
-    path: Path, table: pd.DataFrame, blocks: Iterable[tuple[npt.NDArray[np.int64], FloatArray]]
-) -> None:
-    """As `write_clip_embeddings`, from blocks of starts and embeddings of the clips of successive videos."""
     with ParquetFile(path) as file:
         first = 0
         for starts_VK, x_VKD in blocks:

@@ -8,7 +8,8 @@ about which videos are alike.
 Measured by mutual nearest neighbours, as in "The Platonic Representation Hypothesis" (Huh et al., 2024), but across
 groups, since videos of one recording look and move alike in any case.
 
-Shapes: V videos, E dimensions of an embedding, K neighbours, N forecasts, P projection dimensions.
+Shapes: V videos, E dimensions of an embedding, K neighbours, N clips or forecasts, D feature dimensions, P projection
+dimensions.
 """
 
 import json

@@ -126,7 +126,7 @@ def embedding_blocks(
 
 def _unscaled(features: VideoFeatures, embed: Embed, choice: StreamChoice | None) -> FloatArray:
     """Means, then deviations if they are wanted, of the chosen streams."""
-    parts = [features.mean_VE] + ([features.spread_VE] if embed.spread else [])
+    parts = [features.mean_VE] + ([features.std_VE] if embed.spread else [])
     return np.concatenate([choice.select(part_VE) if choice else part_VE for part_VE in parts], axis=1)
 
 

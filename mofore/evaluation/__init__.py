@@ -1,4 +1,4 @@
 """Evaluation of embeddings: controls, linear and kNN scores, temporal stability, forecast skill, structure.
 
-May import `mofore.training` and the rooms before it, but needs no torch.
+May import `mofore.training` and the rooms before it. Only `forecast_inputs` and `paper_forecasts` need torch.
 """

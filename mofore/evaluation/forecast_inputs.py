@@ -1,4 +1,7 @@
-"""Read what a trained model forecasts from, and its targets, from the files of the stage `embed`."""
+"""Read what a trained model forecasts from, and its targets, from the files of the stage `embed`.
+
+Shapes: N clips, D feature dimensions or, of targets, projection dimensions.
+"""
 
 from dataclasses import replace
 from pathlib import Path

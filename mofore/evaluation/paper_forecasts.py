@@ -1,4 +1,7 @@
-"""The forecasting error of the MoFore paper, of the trained model and of the same model with random weights."""
+"""The forecasting error of the MoFore paper, of the trained model and of the same model with random weights.
+
+Shapes: N clips, D feature dimensions.
+"""
 
 from dataclasses import replace
 from functools import partial
@@ -6,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mofore.config import Encoder
+from mofore.config import Encoder as EncoderParams
 from mofore.embedding.store import EMBEDDINGS, ClipEmbeddings, Embeddings, read_clip_embeddings
 from mofore.evaluation.forecast_inputs import read_forecast_inputs
 from mofore.evaluation.paper_measures import forecasting_error
@@ -52,7 +55,7 @@ def untrained_error(
     trained, forecast = load_forecaster(folder)
     encoder, name, clip = load_encoder(folder)
     input = clip.input if trained.streams == encoder.n_streams else "residual"
-    model = initial_model(Encoder(name, keep="online", start="random"), input, forecast, seed)
+    model = initial_model(EncoderParams(name, keep="online", start="random"), input, forecast, seed)
     features = replace(features, x_ND=features.x_ND[:, : model.encoder.dim])
     features = features.rows(np.isin(features.video, read_clip_embeddings(EMBEDDINGS, "targets").video))
     train_N = np.isin(features.video, videos.video[videos.split == "train"])

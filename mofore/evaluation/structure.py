@@ -11,7 +11,7 @@ clusters. Silhouette and ARI do not: they are near 0 or below for embeddings wit
 group share their class, an encoder that encodes only the scene still has some ARI by class: about 0.2 with four groups
 per class.
 
-Shapes: N videos, V videos, K clips of a video, P pairs of clips, D dimensions.
+Shapes: N or V videos (V where each has its clips), K clips of a video, P pairs of clips, D dimensions.
 """
 
 import warnings

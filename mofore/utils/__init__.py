@@ -1,4 +1,5 @@
-"""Helpers used throughout the package: files, tables, progress, scratch folders, message text, worker processes.
+"""Helpers used throughout the package: files, tables, progress, scratch folders, message text, worker processes,
+limits of the machine.
 
 May import `mofore.errors` and `mofore.config`.
 """

@@ -15,11 +15,11 @@ from mofore.embedding.store import (
     read_embeddings,
     read_representations,
     train_test,
-    write_clip_embeddings,
     write_embeddings,
 )
 from mofore.errors import UserError
 from mofore.frames.store import FrameStore
+from tests.helpers.clip_files import write_clip_embeddings
 
 
 def table(videos: list[int]) -> pd.DataFrame:

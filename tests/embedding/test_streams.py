@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from mofore.embedding import streams
-from mofore.embedding.store import write_clip_embeddings
 from mofore.embedding.streams import (
     NEIGHBOURS,
     StreamChoice,
@@ -17,6 +16,7 @@ from mofore.embedding.streams import (
     read_embedded_clips,
     write_choice,
 )
+from tests.helpers.clip_files import write_clip_embeddings
 
 V = 240
 

@@ -57,8 +57,8 @@ def test_files_have_the_documented_columns(
     monkeypatch.chdir(tmp_path)
     samples = UniformClips(videos, short.clip, 3)
     x_VKD = np.random.default_rng(0).normal(size=(4, 3, 5)).astype(np.float32)
-    mean_VE, spread_VE = np.random.default_rng(1).normal(size=(2, 4, 50)).astype(np.float32)
-    found = VideoFeatures(x_VKD, mean_VE, spread_VE)
+    mean_VE, std_VE = np.random.default_rng(1).normal(size=(2, 4, 50)).astype(np.float32)
+    found = VideoFeatures(x_VKD, mean_VE, std_VE)
     write_representations(samples, videos.table, {"mofore": [found], "mofore_still": [found]}, short.embed, None)
 
     table = pd.read_parquet(EMBEDDINGS / "mofore.parquet")
@@ -90,8 +90,8 @@ def test_representations_are_the_encoder_its_initial_weights_and_its_controls(pa
     alone = embed_clips({"": random_init}, samples, short.runtime, torch.device("cpu"))[""]
     assert (found["random_init"].clip_VKD == alone).all()
     assert np.allclose(found["random_init"].mean_VE, alone.mean(axis=1), atol=1e-5)
-    assert np.allclose(found["random_init"].spread_VE, alone.std(axis=1), atol=1e-5)
-    assert (found["mofore"].spread_VE.min(axis=0) > 0).any()
+    assert np.allclose(found["random_init"].std_VE, alone.std(axis=1), atol=1e-5)
+    assert (found["mofore"].std_VE.min(axis=0) > 0).any()
 
 
 @pytest.mark.parametrize("kept", [None, [0], [0, 1]])

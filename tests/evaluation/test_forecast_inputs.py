@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from mofore.config import Params
-from mofore.embedding.store import write_clip_embeddings
 from mofore.evaluation.forecast_inputs import read_forecast_inputs
 from mofore.method.encoders import build_encoder
 from mofore.method.model import MoFore
+from tests.helpers.clip_files import write_clip_embeddings
 
 
 @pytest.mark.parametrize("keep", ["online", "ema"])

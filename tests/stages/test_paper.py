@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from mofore.config import Params
-from mofore.embedding.store import write_clip_embeddings, write_embeddings
+from mofore.embedding.store import write_embeddings
 from mofore.evaluation.paper_measures import PAPER
 from mofore.method.encoders import build_encoder, save_encoder
 from mofore.method.model import MoFore
 from mofore.method.saved_model import save_forecaster
+from tests.helpers.clip_files import write_clip_embeddings
 from tests.helpers.small_project import edit
 
 ROOT = Path(__file__).parents[2]

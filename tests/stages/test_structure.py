@@ -11,7 +11,8 @@ from sklearn.metrics import silhouette_score
 
 from mofore.clips.sampling import clip_span
 from mofore.config import load_params
-from mofore.embedding.store import OPTIONAL, REPRESENTATIONS, write_clip_embeddings, write_embeddings
+from mofore.embedding.store import OPTIONAL, REPRESENTATIONS, write_embeddings
+from tests.helpers.clip_files import write_clip_embeddings
 
 ROOT = Path(__file__).parents[2]
 

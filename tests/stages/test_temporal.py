@@ -10,7 +10,8 @@ import pytest
 
 from mofore.clips.sampling import clip_span
 from mofore.config import load_params
-from mofore.embedding.store import write_clip_embeddings, write_embeddings
+from mofore.embedding.store import write_embeddings
+from tests.helpers.clip_files import write_clip_embeddings
 
 ROOT = Path(__file__).parents[2]
 
