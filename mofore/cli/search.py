@@ -1,5 +1,6 @@
 """`mofore search`."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -48,17 +49,17 @@ def search(
 
         check_page(html)
     hits = find(table, query, start, end, k, videos, other_files, encoder, exact, quiet)
-    if html:
-        from mofore.collection.gallery import write_gallery
-
-        write_gallery(html, query, start, end, hits, f"Searched {table}.", quiet)
     if as_json:
         found = [asdict(hit) for hit in hits]
         print_json({"query": query, "start_s": start, "end_s": end, "hits": found, "html": html})
-        return
-    rows = [(f"{hit.score:.3f}", f"{hit.start_s:.2f}", f"{hit.end_s:.2f}", hit.file) for hit in hits]
-    print_table(("score", "start", "end", "file"), rows)
+    else:
+        rows = [(f"{hit.score:.3f}", f"{hit.start_s:.2f}", f"{hit.end_s:.2f}", hit.file) for hit in hits]
+        print_table(("score", "start", "end", "file"), rows)
     if not hits:
-        print_note(f"search: {table} has nothing but the query", quiet)
+        print_note(f"search: {table} has nothing but the query", quiet or as_json)
     if html:
-        print_note(f"search: see {html}", quiet)
+        from mofore.collection.gallery import write_gallery
+
+        sys.stdout.flush()  # so that a page that fails does not take the hits with it
+        write_gallery(html, query, start, end, hits, f"Searched {table}.", quiet or as_json)
+        print_note(f"search: see {html}", quiet or as_json)

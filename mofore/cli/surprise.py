@@ -1,13 +1,15 @@
 """`mofore surprise`."""
 
-import os
+from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mofore.cli.output import Json, Quiet, print_json, print_note, print_table
-from mofore.errors import UserError
+
+if TYPE_CHECKING:
+    from mofore.collection.surprise_files import MeasuredVideo
 
 EXAMPLES = """
 mofore surprise lecture.mp4
@@ -25,7 +27,9 @@ def surprise(
     gap: Annotated[
         float,
         typer.Option(
-            metavar="SECONDS", help="From the end of the clip that is known to the start of the clip that is forecast."
+            metavar="SECONDS",
+            help="From the end of the clip that is known to the start of the clip that is forecast, at least: it is "
+            "rounded up, so that clips start whole steps apart.",
         ),
     ] = 0.0,
     step: Annotated[float, typer.Option(metavar="SECONDS", help="Time from one moment to the next.")] = 0.2,
@@ -42,45 +46,29 @@ def surprise(
 
     Needs a trained model, as `dvc repro` leaves in data/model. Writes for each video a CSV with the error at each
     moment, beside persistence and frame difference as controls, and a picture with the frames of the peaks. Prints
-    the peaks: file, seconds, and standard deviations above the mean of the video.
+    the peaks: file, seconds, and standard deviations above the mean of the video. Of several videos, those that cannot
+    be used are named and left out.
     """
-    from mofore.collection.find import find_videos
-    from mofore.collection.surprise import surprise as measure
-    from mofore.collection.surprise_chart import draw_surprise
-    from mofore.utils.files import write_csv
-    from mofore.utils.progress import progress
+    from mofore.collection.surprise_files import measure_videos
+    from mofore.utils.text import counted
 
-    files = find_videos([videos])
-    folders = [os.path.abspath(videos)] if os.path.isdir(videos) else [str(file.parent) for file in files]
-    top = Path(os.path.commonpath(folders))
-    found: list[dict[str, Any]] = []
-    unusable: dict[str, str] = {}
-    for file in progress(files, len(files), "surprise", "video", hidden=quiet):
-        try:
-            of_video = measure(file, model, gap, step, grid)
-        except UserError as error:
-            if len(files) == 1:
-                raise
-            unusable[str(file)] = str(error)
-            continue
-        target = out / file.relative_to(top)
-        table, picture = (target.with_name(target.name + suffix) for suffix in (".csv", ".png"))
-        write_csv(table, of_video.table, "%.5g")
-        draw_surprise(of_video, file.name, picture)
-        peaks = [{"time_s": peak.time_s, "normalised": peak.normalised, "crop": peak.crop} for peak in of_video.peaks]
-        facts = {"gap_s": of_video.gap_s, "reason": of_video.reason}
-        found.append({"file": file, "table": table, "picture": picture, "peaks": peaks, **facts})
-    if not found:
-        raise UserError(f"{videos}: none of {len(files)} videos can be used: {next(iter(unusable.values()))}")
+    found, unusable = measure_videos(videos, out, model, gap, step, grid, quiet)
     if as_json:
-        print_json({"out": out, "videos": found, "unusable": unusable})
+        print_json({"out": out, "videos": [_for_json(video) for video in found], "unusable": unusable})
         return
-    rows = [
-        (video["file"], f"{peak['time_s']:.1f}", f"{peak['normalised']:+.1f}")
-        for video in found
-        for peak in video["peaks"]
-    ]
+    rows = [(video.file, f"{peak.time_s:.1f}", f"{peak.normalised:+.1f}") for video in found for peak in video.peaks]
     print_table(("file", "seconds", "normalised"), rows)
     for reason in unusable.values():
-        print_note(f"left out: {reason}", quiet)
-    print_note(f"surprise: see {out}", quiet)
+        print_note(f"left out: {reason}", quiet=False)
+    for video in found:
+        if video.reason:
+            print_note(f"warning: {video.file}: measured as far as it could be read: {video.reason}", quiet=False)
+    for note, number in Counter(video.note for video in found if video.note).items():
+        print_note(f"warning: {counted(number, 'video')}: {note}", quiet=False)
+    gaps = [f"{choose(video.gap_s for video in found):.2f}" for choose in (min, max)]
+    print_note(f"surprise: see {out}; gap {' to '.join(dict.fromkeys(gaps))} s", quiet)
+
+
+def _for_json(video: "MeasuredVideo") -> dict[str, Any]:
+    peaks = [{"time_s": peak.time_s, "normalised": peak.normalised, "crop": peak.crop} for peak in video.peaks]
+    return vars(video) | {"peaks": peaks}

@@ -1,8 +1,8 @@
 """Divides the videos of a collection into clusters of alike ones, without labels.
 
-k-means on standardised embeddings scaled to length 1. The number of clusters is sqrt(V / 2), at most MOST: an old rule
-of thumb (Mardia, Kent and Bibby, "Multivariate Analysis", 1979), so few that one can look at each. The silhouette does
-not choose better: on real video it is highest at the most clusters tried, 50.
+k-means on standardised embeddings scaled to length 1. The number of clusters is sqrt(V / 2), at most MAX_CLUSTERS: an
+old rule of thumb (Mardia, Kent and Bibby, "Multivariate Analysis", 1979), so few that one can look at each. The
+silhouette does not choose better: on real video it is highest at the most clusters tried, 50.
 
 Shapes: V videos, D feature dimensions, C clusters, n videos of a cluster.
 """
@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from mofore.embedding.geometry import fit_scale, unit
 
 FloatArray = npt.NDArray[np.float32]
-MOST = 60
+MAX_CLUSTERS = 60
 STARTS = 3  # k-means is run from so many random starts, and the best result is taken
 SEED = 0
 
@@ -54,7 +54,7 @@ def find_clusters(u_VD: FloatArray) -> list[Cluster]:
     Args:
         u_VD: see `directions`; at least one video.
     """
-    count = min(MOST, max(1, round(math.sqrt(len(u_VD) / 2))), len(np.unique(u_VD, axis=0)))
+    count = min(MAX_CLUSTERS, max(1, round(math.sqrt(len(u_VD) / 2))), len(np.unique(u_VD, axis=0)))
     with threadpool_limits(1):  # with several threads, the order of sums would change the result from run to run
         cluster_V = KMeans(count, n_init=STARTS, random_state=SEED).fit_predict(u_VD)
     clusters = [_cluster(u_VD, np.flatnonzero(cluster_V == number)) for number in range(count)]

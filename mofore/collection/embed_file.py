@@ -192,7 +192,8 @@ def _embed(
         What was decoded; mean over all clips, None if there is none; picture; seconds.
     """
     with reply.busy():  # torch may take long to load on a busy machine
-        from mofore.collection.stream import EnoughError, UnevenError, WindowSink
+        from mofore.collection.frame_times import UnevenError
+        from mofore.collection.stream import EnoughError, WindowSink
         from mofore.frames.decode import decode_frames
 
         encoder, device = _encoder(task.encoder, task.encoder_hash, task.device)

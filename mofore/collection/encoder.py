@@ -15,6 +15,7 @@ import numpy.typing as npt
 from safetensors.numpy import load_file
 
 import mofore.method
+from mofore.collection.reasons import first_line
 from mofore.config import STREAMS, Clip
 from mofore.errors import UserError
 
@@ -105,8 +106,7 @@ def open_encoder(source: str | Path = SHIPPED) -> LoadedEncoder:
 
 
 def _unreadable(folder: Path, error: Exception) -> UserError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return UserError(f"{folder}: its encoder cannot be read: {reason}: train it again, or give another one")
+    return UserError(f"{folder}: its encoder cannot be read: {first_line(error)}: train it again, or give another one")
 
 
 def _hash(name: str, clip: Clip, weights: Mapping[str, npt.NDArray[np.generic]]) -> str:

@@ -27,7 +27,7 @@ from mofore.report.templates import read_template
 from mofore.utils.text import counted
 
 TEMPLATE, SCRIPT = (Path(__file__).with_name(f"explore.{suffix}") for suffix in ("html.j2", "js"))
-MOST = 30_000  # videos on the page
+MAX_VIDEOS = 30_000  # videos on the page
 NEAREST = 8
 PICTURE_BYTES = 36e6  # of all pictures; a third more as text
 SMALLER = ((48, 75), (40, 65), (32, 50), (24, 40))  # short side and JPEG quality, tried in turn if they take more
@@ -39,7 +39,7 @@ def explore(table: Path, out: Path, duplicates: bool = True, quiet: bool = False
     """Write the page.
 
     The same table gives the same page. 20,000 videos take minutes, mostly for the map (t-SNE on one core). Of more than
-    MOST, evenly spaced ones are shown; the health is that of all.
+    MAX_VIDEOS, evenly spaced ones are shown; the health is that of all.
 
     Args:
         table: of `mofore embed`.
@@ -53,8 +53,8 @@ def explore(table: Path, out: Path, duplicates: bool = True, quiet: bool = False
     """
     check_page(out)
     videos = read_collection(table, VIDEO, picture=True)
-    if len(videos) > MOST:
-        videos = videos.select(np.linspace(0, len(videos) - 1, MOST).astype(np.int64))
+    if len(videos) > MAX_VIDEOS:
+        videos = videos.select(np.linspace(0, len(videos) - 1, MAX_VIDEOS).astype(np.int64))
     found = health(table, duplicates, quiet)
     u_VD = directions(videos.x_NE)
     clusters = find_clusters(u_VD)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from mofore.collection.encoder import LoadedEncoder
+from mofore.collection.gray import frame_difference, to_gray
 from mofore.collection.table import GRID
 from mofore.embedding.inference import streams_of, view_to_input
 
@@ -62,8 +63,8 @@ def embed_clips(encoder: LoadedEncoder, device: torch.device, batch: dict[int, I
     for stream, kind in streams_of(encoder.network):
         parts.append(stream.pyramid(view_to_input(clips_BTHWC, "ordered", encoder.clip.input, 0, kind), GRID))
     x_BGD = torch.cat(parts, dim=2).float().cpu().numpy()
-    gray_BTHW = frames_BTHWC @ np.array([0.299, 0.587, 0.114], np.float32)
-    motion_B = np.abs(np.diff(gray_BTHW, axis=1)).mean(axis=(1, 2, 3)).tolist()
+    gray_BTHW = to_gray(frames_BTHWC)
+    motion_B = frame_difference(gray_BTHW).tolist()
     contrast_B = gray_BTHW.std(axis=(2, 3)).mean(axis=1).tolist()
     found = zip(x_BGD, motion_B, contrast_B, strict=True)
     return {start: Features(*one) for start, one in zip(starts, found, strict=True)}

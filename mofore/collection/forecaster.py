@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mofore.collection.encoder import SHIPPED, LoadedEncoder, open_encoder
+from mofore.collection.reasons import first_line
 from mofore.embedding.inference import view_to_input
 from mofore.errors import UserError
 from mofore.method.model import MoFore
@@ -28,13 +29,15 @@ class Forecaster:
     Attributes:
         encoder: the encoder of the model, and its clips.
         model: None for the shipped encoder.
+        gap_max: longest gap that the model was trained on, in frames; 0 without a model.
     """
 
     encoder: LoadedEncoder
     model: MoFore | None
+    gap_max: int = 0
 
     @torch.inference_mode()
-    def look(self, frames_NTHWC: Image) -> tuple[Tensor | None, Tensor]:
+    def embed(self, frames_NTHWC: Image) -> tuple[Tensor | None, Tensor]:
         """Embed clips.
 
         Returns:
@@ -72,12 +75,14 @@ def open_forecaster(source: str | Path = SHIPPED) -> Forecaster:
     if encoder.source == SHIPPED:
         return Forecaster(encoder, None)
     try:
-        return Forecaster(encoder, load_forecaster(Path(source))[0])
+        model, trained = load_forecaster(Path(source))
+        return Forecaster(encoder, model, trained.gap_max)
     except UserError:
         raise UserError(
             f"{source}: holds an encoder, but no predictor (forecaster.json and forecaster.safetensors): give the "
             "folder that `dvc repro pretrain` wrote, data/model"
         ) from None
     except Exception as error:  # damaged in any way
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{source}: its predictor cannot be read: {reason}: run `dvc repro pretrain`") from None
+        raise UserError(
+            f"{source}: its predictor cannot be read: {first_line(error)}: run `dvc repro pretrain`"
+        ) from None

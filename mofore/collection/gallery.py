@@ -3,21 +3,19 @@
 The page needs no network, no script and no other file. Readers who prefer no motion see one frame of each loop.
 """
 
-import base64
-import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
-from mofore.collection.moments import FrameArray, read_moment
+from mofore.collection.frame_times import clock
+from mofore.collection.moments import read_moment
 from mofore.collection.output import check_page, replacing
 from mofore.collection.search import Hit
 from mofore.errors import UserError
-from mofore.report.animation import HEIGHT, QUALITY, RATE, SECONDS
+from mofore.report.animation import HEIGHT, RATE, SECONDS, encode_loop, webp_uri
 from mofore.report.templates import read_template
 from mofore.utils.progress import progress
 from mofore.utils.text import counted
@@ -93,16 +91,6 @@ def write_gallery(
         file.write(html.encode("utf-8", "replace"))  # a path may have bytes that are no text
 
 
-def loop(pictures: Sequence[FrameArray]) -> tuple[bytes, bytes]:
-    """Encode pictures of one size as an animated WebP at RATE a second, and the middle one as a still WebP."""
-    images = [Image.fromarray(picture) for picture in pictures]
-    moving, still = io.BytesIO(), io.BytesIO()
-    options: dict[str, Any] = {"duration": round(1000 / RATE), "loop": 0, "quality": QUALITY, "method": 4}
-    images[0].save(moving, "WEBP", save_all=True, append_images=images[1:], **options)
-    images[len(images) // 2].save(still, "WEBP", quality=QUALITY, method=4)
-    return moving.getvalue(), still.getvalue()
-
-
 def _tile(moment: tuple[Path, float, float | None], heading: str, name: str) -> Tile:
     file, start_s, end_s = moment
     time = f"{clock(start_s)} to {clock(end_s)}" if end_s is not None else f"from {clock(start_s)}"
@@ -113,18 +101,6 @@ def _tile(moment: tuple[Path, float, float | None], heading: str, name: str) -> 
         pictures = read_moment(file, middle, min(middle + SECONDS, end_s or middle + SECONDS), RATE, HEIGHT)
     except UserError as error:
         return replace(tile, problem=str(error).removeprefix(f"{file}: "))
-    moving, still = loop(pictures)
+    moving, still = encode_loop([Image.fromarray(picture) for picture in pictures], round(1000 / RATE))
     height, width, _ = pictures[0].shape
-    return replace(tile, moving_uri=_uri(moving), still_uri=_uri(still), width=width, height=height)
-
-
-def clock(seconds: float) -> str:
-    """Format a time: 0:07.5, 12:00.0, 9:59:58.0."""
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest / 10:04.1f}" if hours else f"{minutes}:{rest / 10:04.1f}"
-
-
-def _uri(webp: bytes) -> str:
-    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
+    return replace(tile, moving_uri=webp_uri(moving), still_uri=webp_uri(still), width=width, height=height)

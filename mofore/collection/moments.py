@@ -18,6 +18,7 @@ from av import VideoFrame
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from mofore.collection.reasons import first_line
 from mofore.errors import UserError
 from mofore.frames.probe import open_container, probe
 from mofore.frames.resample import TimeStampError, resample
@@ -64,8 +65,9 @@ def read_moment(file: Path, start_s: float, end_s: float, rate: float = 8, heigh
                 break
     except UndecodableError as error:
         raise UserError(f"{file}: {error}") from None
-    except (av.FFmpegError, OSError) as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}") from None
+    except Exception as error:  # of a decoder, of any kind
+        reason = error.strerror if isinstance(error, av.FFmpegError | OSError) else first_line(error)
+        raise UserError(f"{file}: cannot be read: {reason}") from None
     raise UserError(f"{file}: has no picture from {start_s:.1f} to {end_s:.1f} s: run `mofore embed` on it again")
 
 

@@ -7,6 +7,7 @@ is exact. Of more rows an index is made, if faiss is installed: see `index.py`.
 Shapes: N rows, D feature dimensions.
 """
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,7 @@ from mofore.utils.progress import tell
 FloatArray = npt.NDArray[np.float32]
 EXACT_ROWS = 1_000_000  # of all kinds, up to which all are compared
 CANDIDATES = 2048  # rows that are asked of an index; many may be windows that overlap
-EVER = float("inf")
-TOUCH = 0.05  # seconds that two moments may share without overlapping: rounding, or a frame
+OVERLAP_TOLERANCE = 0.05  # seconds that two moments may share without overlapping: rounding, or a frame
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ def search(
         other_files: find nothing in the query's own file.
         encoder: the folder of the table's encoder, or "shipped"; None: where it was when the table was made.
         exact: compare all rows, however many there are.
-        quiet: show no progress of making an index.
+        quiet: show no progress of making an index, and no hint that there could be one.
 
     Raises:
         UserError: table or query cannot be read, the query has no such part, or the encoder is not the table's.
     """
-    start, end = start_s or 0.0, EVER if end_s is None else end_s
+    start, end = start_s or 0.0, math.inf if end_s is None else end_s
     if not 0 <= start < end:
         raise UserError(f"{query}: part from {start:g} to {end:g} s: the start must be at least 0 and before the end")
     if k < 1:
@@ -94,11 +94,15 @@ def search(
     q_D = _query_in_table(table, query, start_s, end_s)
     if q_D is None:
         q_D = _embed(table, recipe, query, start_s, end_s, encoder)
-    own, without = _names(query), (0.0, EVER) if other_files else (start, end)
-    if not exact and group_starts(table)[-1] > EXACT_ROWS and has_faiss():
-        hits = _by_index(table, kind, q_D, k, own, without, quiet)
-        if len(hits) == k:
-            return hits  # else too many candidates overlap each other or the query
+    own, without = _names(query), (0.0, math.inf) if other_files else (start, end)
+    rows = int(group_starts(table)[-1])
+    if not exact and rows > EXACT_ROWS:
+        if has_faiss():
+            hits = _by_index(table, kind, q_D, k, own, without, quiet)
+            if len(hits) == k:
+                return hits  # else too many candidates overlap each other or the query
+        elif not quiet:
+            tell(f"search: comparing all {rows:,} rows: an index is faster: pip install 'mofore[index]'")
     return _best(*exact_scores(table, kind, q_D), k, own, without)
 
 
@@ -135,7 +139,7 @@ def _query_in_table(table: Path, query: Path, start_s: float | None, end_s: floa
         raise UserError(f"{query}: has no embedding: {whole['reason']}: search with another video")
     if start_s is None and end_s is None:
         return np.asarray(whole["embedding"], np.float32)
-    start, end = start_s or 0.0, EVER if end_s is None else end_s
+    start, end = start_s or 0.0, math.inf if end_s is None else end_s
     windows = [row for row in rows if row["kind"] == WINDOW and row["start_s"] < end and row["end_s"] > start]
     if not windows and start < whole["end_s"]:
         return None  # between two windows, or after the last
@@ -199,7 +203,9 @@ def _best(places: pa.Table, score_N: FloatArray, k: int, own: set[str], without:
     for row in np.argsort(-score_N, kind="stable"):
         file, start, end = name[file_N[row]], float(start_N[row]), float(end_N[row])
         taken_here = taken.setdefault(file, [])
-        if all(min(end, other_end) - max(start, other_start) < TOUCH for other_start, other_end in taken_here):
+        if all(
+            min(end, other_end) - max(start, other_start) < OVERLAP_TOLERANCE for other_start, other_end in taken_here
+        ):
             taken_here.append((start, end))
             hits.append(Hit(file, start, end, float(score_N[row])))
             if len(hits) == k:

@@ -23,8 +23,8 @@ from mofore.clips.augment import eval_crop
 from mofore.clips.sampling import clip_offsets, clip_span
 from mofore.collection.encoder import LoadedEncoder
 from mofore.collection.features import Features, Image, Mean, embed_clips
+from mofore.collection.frame_times import check_even, repaired_time
 from mofore.collection.windows import RATE, Windows, in_frames, rates
-from mofore.frames.outcome import SIMILAR_FPS
 
 CLIPS_PER_BATCH = 32
 JPEG_QUALITY = 80  # of the pictures
@@ -34,10 +34,6 @@ MOST = 0.99  # share of a video that is not finished; headers may be wrong
 
 class EnoughError(Exception):
     """The part of the video that is wanted has passed."""
-
-
-class UnevenError(Exception):
-    """The frames are not evenly spaced in time: a window of them lasts longer, or less long, than it should."""
 
 
 class Window(NamedTuple):
@@ -166,10 +162,8 @@ class WindowSink:
         state = self._state
         if state.frames == 0 and not state.last_frames:
             state.first_stamp = seconds
-        since_first = seconds - state.first_stamp
-        before = state.last_frames[-1].seconds if state.last_frames else -1 / state.rate
-        if not since_first > before:  # the first frame; or the time is unknown, or out of order
-            since_first = before + 1 / state.rate
+        before = state.last_frames[-1].seconds if state.last_frames else None
+        since_first = repaired_time(seconds - state.first_stamp, before, state.rate)
         if since_first >= self._part[1]:
             raise EnoughError
         if state.frames >= self._limit:
@@ -211,9 +205,8 @@ class WindowSink:
         if not clips:
             return
         frames = list(state.last_frames)[-length:]
-        lasts, should = frames[-1].seconds - frames[0].seconds, (length - 1) / state.rate
-        if not self._uneven and not should / SIMILAR_FPS <= lasts <= should * SIMILAR_FPS:
-            raise UnevenError
+        if not self._uneven:
+            check_even(frames[0].seconds, frames[-1].seconds, length, state.rate)
         for clip in clips:
             if clip not in state.asked:
                 state.asked.add(clip)

@@ -24,10 +24,13 @@ import av
 
 from mofore.collection.encoder import SHIPPED
 from mofore.collection.forecaster import Forecaster, open_forecaster
+from mofore.collection.frame_times import UnevenError
+from mofore.collection.reasons import first_line
 from mofore.collection.surprise_sink import Surprise, SurpriseSink
 from mofore.errors import UserError
 from mofore.frames.child import ChildLostError, Reply, work_in_child
 from mofore.frames.decode import decode_frames
+from mofore.frames.outcome import Decoded
 
 MAX_GRID = 3  # cells per side of the frame
 MAX_SECONDS = 3600.0  # of gap and step
@@ -49,7 +52,9 @@ def surprise(
     Args:
         file: the video.
         model: folder of a trained model, as `dvc repro pretrain` writes it.
-        gap: from the end of the context to the start of the future, in seconds; rounded up to a multiple of the step.
+        gap: from the end of the context to the start of the future, in seconds, at least: the future is a clip that
+            starts whole steps after the context starts. `Surprise.gap_s` is the gap that results. With a step of 5
+            seconds and clips of 1 second it is 4 seconds, though 0 was asked for.
         step: from one moment to the next, in seconds.
         grid: cells per side of the frame, 1 to 3; 1 for the whole frame only; 0: as many as have the size that the
             network sees.
@@ -58,14 +63,7 @@ def surprise(
     Raises:
         UserError: the video cannot be used, or is too short; the model cannot be read; a number is out of range.
     """
-    if not 0 <= gap <= MAX_SECONDS or not 0 < step <= MAX_SECONDS or grid not in range(MAX_GRID + 1):
-        raise UserError(
-            f"gap {gap:g}, step {step:g}, grid {grid}: gap must be 0 to {MAX_SECONDS:g}, step above 0 to "
-            f"{MAX_SECONDS:g} seconds, grid 0 to {MAX_GRID}"
-        )
-    if not model.is_dir():
-        what = "has no predictor" if str(model) == SHIPPED else "no such folder"
-        raise UserError(f"{model}: {what}: give the folder of a trained model, data/model of `dvc repro pretrain`")
+    check_options(model, gap, step, grid)
     arguments = (file.absolute(), str(model.absolute()), gap, step, grid)
     try:
         (found,) = [answer for answer in work_in_child(_answer, *arguments, timeout=timeout) if answer is not None]
@@ -77,9 +75,25 @@ def surprise(
     return found
 
 
+def check_options(model: Path, gap: float, step: float, grid: int) -> None:
+    """Check what `surprise` is asked to do, before any video is opened.
+
+    Raises:
+        UserError: a number is out of range, or the model is no folder.
+    """
+    if not 0 <= gap <= MAX_SECONDS or not 0 < step <= MAX_SECONDS or grid not in range(MAX_GRID + 1):
+        raise UserError(
+            f"gap {gap:g}, step {step:g}, grid {grid}: gap must be 0 to {MAX_SECONDS:g}, step above 0 to "
+            f"{MAX_SECONDS:g} seconds, grid 0 to {MAX_GRID}"
+        )
+    if not model.is_dir():
+        what = "has no predictor" if str(model) == SHIPPED else "no such folder"
+        raise UserError(f"{model}: {what}: give the folder of a trained model, data/model of `dvc repro pretrain`")
+
+
 def _answer(reply: Reply, file: Path, model: str, gap: float, step: float, grid: int) -> None:
     """In the child."""
-    reply.answer(watch(file, _opened(model), gap, step, grid, reply.heartbeat))
+    reply.answer(measure(file, _opened(model), gap, step, grid, reply.heartbeat))
 
 
 @lru_cache(1)
@@ -87,7 +101,7 @@ def _opened(model: str) -> Forecaster:
     return open_forecaster(model)
 
 
-def watch(
+def measure(
     file: Path,
     forecaster: Forecaster,
     gap: float = 0.0,
@@ -98,8 +112,21 @@ def watch(
     """As `surprise`, in this process; `on_frame` is called after each frame."""
     small = forecaster.encoder.short_side
     grid = grid or min(MAX_GRID, max(1, _short_side(file) // small))
-    sink = SurpriseSink(forecaster, gap, step, grid)
-    decoded = decode_frames(file, sink, grid * small, on_frame)
+
+    def decode(uneven: bool) -> tuple[SurpriseSink, Decoded]:
+        sink = SurpriseSink(forecaster, gap, step, grid, uneven)
+        return sink, decode_frames(file, sink, grid * small, on_frame)
+
+    try:
+        try:
+            sink, decoded = decode(uneven=False)
+        except UnevenError:
+            sink, decoded = decode(uneven=True)  # resampled
+    except RuntimeError:
+        raise  # the network failed
+    except Exception as error:  # any error of a decoder affects this file only
+        what = f"{type(error).__name__}: {first_line(error)}"
+        raise UserError(f"{file}: the decoder failed ({what}): give another file") from None
     if not decoded.frames:
         raise UserError(f"{file}: {decoded.reason}: give another file")
     found = sink.result(decoded.reason)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from mofore.collection.frame_times import clock
 from mofore.collection.output import replacing
 from mofore.collection.surprise_sink import FRAME_DIFFERENCE, PEAKS, PERSISTENCE, Surprise, normalise
 from mofore.report.fonts import families
@@ -44,7 +45,7 @@ def draw_surprise(found: Surprise, name: str, picture: Path) -> None:
             ax.imshow(image_HWC)
             left, top, right, bottom = np.array(peak.crop) * [width, height, width, height] - 0.5
             ax.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=RED, linewidth=3))
-            ax.set_title(f"{_clock(peak.time_s)}   {peak.normalised:+.1f}", fontsize=10, color=INK)
+            ax.set_title(f"{clock(peak.time_s)}   {peak.normalised:+.1f}", fontsize=10, color=INK)
             ax.axis("off")
         with replacing(picture) as file:
             figure.savefig(file, format="png", metadata={"Software": None})
@@ -73,10 +74,3 @@ def _draw_curves(ax: Axes, found: Surprise) -> None:
     names = label_lines(ax, lines)
     ax.figure.draw_without_rendering()  # type: ignore[union-attr] # computes the extents of the names
     separate_labels(names)
-
-
-def _clock(seconds: float) -> str:
-    """1:02:03.4, without hours where there are none."""
-    minutes, rest = divmod(round(seconds, 1), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"

@@ -20,6 +20,8 @@ from torch import Tensor
 from mofore.clips.augment import eval_crop
 from mofore.clips.sampling import clip_offsets, clip_span
 from mofore.collection.forecaster import Forecaster
+from mofore.collection.frame_times import check_even, repaired_time
+from mofore.collection.gray import frame_difference, to_gray
 from mofore.collection.windows import RATE, rates
 from mofore.frames.decode import resize
 
@@ -27,12 +29,11 @@ FloatArray = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
 ERROR, PERSISTENCE, FRAME_DIFFERENCE = "error", "persistence", "frame_difference"
 SCORES = (ERROR, PERSISTENCE, FRAME_DIFFERENCE)
-COLUMNS = ("time_s", ERROR, "normalised", "crop", PERSISTENCE, FRAME_DIFFERENCE)
+COLUMNS = ("time_s", ERROR, "normalised", "crop", PERSISTENCE, FRAME_DIFFERENCE, "gap_s")
 MOMENTS_PER_BATCH = 16
 PEAKS, APART = 4, 2.0  # number of peaks that are shown; seconds from one to the next, at least
 MAX_PICTURES = 4096  # kept of moments that may be peaks
 JPEG_QUALITY = 85
-GRAY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601 luma
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,12 @@ class Surprise:
         table: one row a moment, COLUMNS: `time_s`, of the middle of the future clip; of the whole frame `error` and
             `persistence`, 1 - cosine similarity, 0 to 2, and `frame_difference`, mean absolute difference of successive
             frames of the clip in gray levels, 0 to 255; `normalised`, see `normalise`, of the error in the crop
-            where it is largest, which is `crop`: "whole", or "row-column" of a grid.
+            where it is largest, which is `crop`: "whole", or "row-column" of a grid; `gap_s`, see below, in all rows.
         peaks: the highest first.
         forecasts: False if there was no predictor, as with the shipped encoder; `error` then equals `persistence`.
         gap_s: from the context's end to the future's start, in seconds.
         reason: why the video was not used completely; empty if it was.
+        note: what else is to be known of it; empty for most.
     """
 
     table: pd.DataFrame
@@ -72,6 +74,7 @@ class Surprise:
     forecasts: bool
     gap_s: float
     reason: str = ""
+    note: str = ""
 
 
 @dataclass
@@ -84,7 +87,8 @@ class _State:
         lag: hops from context to future.
         last: frames of one clip, as crops [K, H, W, C].
         images: the frames from the middle of that clip on, as they came.
-        frames, seconds: number of frames, and time of the last.
+        frames: number of frames.
+        seconds: times of the frames of one clip.
         start_stamp: time stamp of the first frame.
         waiting: clips that are not embedded yet, [K, T, H, W, C].
         past: of the last `lag` clips, what was forecast from them, and their own targets, [K, P].
@@ -99,8 +103,8 @@ class _State:
     lag: int
     last: deque[Image]
     images: deque[MatLike]
+    seconds: deque[float]
     frames: int = 0
-    seconds: float = 0.0
     start_stamp: float = 0.0
     waiting: list[Image] = field(default_factory=list)
     past: deque[tuple[Tensor, Tensor]] = field(default_factory=deque)
@@ -117,36 +121,57 @@ class SurpriseSink:
     Images must have `grid` times the short side of the encoder.
     """
 
-    def __init__(self, forecaster: Forecaster, gap: float, step: float, grid: int) -> None:
-        """`gap`, `step`, `grid`: see `surprise`; `grid` is at least 1."""
+    def __init__(self, forecaster: Forecaster, gap: float, step: float, grid: int, uneven: bool = False) -> None:
+        """Prepare to take one video. `add` may raise `UnevenError`.
+
+        Args:
+            forecaster: the model.
+            gap, step, grid: see `surprise`; `grid` is at least 1.
+            uneven: whether a sink has raised `UnevenError` for this video before: it is resampled now.
+        """
+        self._uneven = uneven
         self._forecaster, self._gap, self._step, self._grid = forecaster, gap, step, grid
         self._offsets_T, self._span = clip_offsets(forecaster.encoder.clip), clip_span(forecaster.encoder.clip)
         self._kept: int | None = None
         self._state = self._new(RATE)
 
     def _new(self, fps: float) -> _State:
-        _, rate = rates(fps)
+        _, rate = self._rates(fps)
         hop = max(1, round(self._step * rate))
         lag = math.ceil((self._span + round(self._gap * rate)) / hop)
-        return _State(rate, hop, lag, deque(maxlen=self._span), deque(maxlen=(self._span + 1) // 2))
+        span = self._span
+        return _State(rate, hop, lag, deque(maxlen=span), deque(maxlen=(span + 1) // 2), deque(maxlen=span))
+
+    def _rates(self, fps: float) -> tuple[float, float]:
+        return (RATE, RATE) if self._uneven else rates(fps)
 
     @property
     def needed_seconds(self) -> float:
         """Length of a video with one moment."""
         return (self._state.lag * self._state.hop + self._span) / self._state.rate
 
+    @property
+    def gap_s(self) -> float:
+        """From the context's end to the future's start, in seconds."""
+        return self._gap_frames / self._state.rate
+
+    @property
+    def _gap_frames(self) -> int:
+        return self._state.lag * self._state.hop - self._span
+
     def start(self, fps: float, header_frames: int = 0) -> float:
         self._state, self._kept = self._new(fps), None
-        return rates(fps)[0]
+        return self._rates(fps)[0]
 
     def add(self, seconds: float, image: MatLike) -> None:
         state = self._state
         if not state.frames:
             state.start_stamp = seconds
-        before = state.seconds if state.frames else -1 / state.rate
-        since = seconds - state.start_stamp
-        state.seconds = since if since > before else before + 1 / state.rate  # if unknown, or out of order
+        before = state.seconds[-1] if state.frames else None
+        state.seconds.append(repaired_time(seconds - state.start_stamp, before, state.rate))
         state.frames += 1
+        if not self._uneven and state.frames >= self._span:
+            check_even(state.seconds[0], state.seconds[-1], self._span, state.rate)
         state.last.append(self._crops(image))
         state.images.append(image)
         clip, rest = divmod(state.frames - self._span, state.hop)
@@ -154,7 +179,7 @@ class SurpriseSink:
             return
         state.waiting.append(np.stack([state.last[offset] for offset in self._offsets_T], axis=1))
         if clip >= state.lag:
-            state.times.append(max(0.0, state.seconds - (self._span - 1) / 2 / state.rate))
+            state.times.append(max(0.0, state.seconds[-1] - (self._span - 1) / 2 / state.rate))
             state.ends.append(state.frames)
             _, jpeg = cv2.imencode(".jpg", state.images[0], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
             state.pictures[len(state.times) - 1] = jpeg.tobytes()
@@ -179,12 +204,18 @@ class SurpriseSink:
         table["normalised"], table["crop"] = normalised_M, [names[crop] for crop in crop_M]
         for score, name in enumerate(SCORES):
             table[name] = scores_MSK[:, score, 0]
+        table["gap_s"] = self.gap_s
         peaks = []
         for moment in find_peaks(table.time_s.to_numpy(), normalised_M, set(state.pictures)):
             box = self._box(int(crop_M[moment]))
             peaks.append(Peak(state.times[moment], float(normalised_M[moment]), state.pictures[moment], box))
-        gap_s = (state.lag * state.hop - self._span) / state.rate
-        return Surprise(table[list(COLUMNS)], peaks, self._forecaster.model is not None, gap_s, reason)
+        forecasts, note = self._forecaster.model is not None, ""
+        if forecasts and self._gap_frames > self._forecaster.gap_max:
+            note = (
+                f"the gap has {self._gap_frames} frames, but the model was trained on {self._forecaster.gap_max} at "
+                "most: its forecasts may mean little"
+            )
+        return Surprise(table[list(COLUMNS)], peaks, forecasts, self.gap_s, reason, note)
 
     def _crops(self, image: MatLike) -> Image:
         """The crops of a frame as the network sees them, [K, H, W, C]."""
@@ -211,10 +242,10 @@ class SurpriseSink:
         if not state.waiting:
             return
         clips_BKTHWC, state.waiting = np.stack(state.waiting), []
-        projection_NP, target_NP = self._forecaster.look(clips_BKTHWC.reshape(-1, *clips_BKTHWC.shape[2:]))
+        projection_NP, target_NP = self._forecaster.embed(clips_BKTHWC.reshape(-1, *clips_BKTHWC.shape[2:]))
         forecast_NP = target_NP
         if projection_NP is not None:
-            forecast_NP = self._forecaster.forecast(projection_NP, state.lag * state.hop - self._span)
+            forecast_NP = self._forecaster.forecast(projection_NP, self._gap_frames)
         crops = clips_BKTHWC.shape[1]
         for number, clip_KTHWC in enumerate(clips_BKTHWC):
             at = slice(number * crops, (number + 1) * crops)
@@ -222,7 +253,7 @@ class SurpriseSink:
                 forecast_KP, before_KP = state.past.popleft()
                 guesses = forecast_KP, before_KP
                 errors = [(1 - (guess * target_NP[at]).sum(dim=1)).clamp_min(0).numpy() for guess in guesses]
-                found.append(np.stack([*errors, frame_difference(clip_KTHWC)]))
+                found.append(np.stack([*errors, frame_difference(to_gray(clip_KTHWC))]))
             state.past.append((forecast_NP[at], target_NP[at]))
         if found:
             state.scores.append(np.stack(found).astype(np.float32))
@@ -230,11 +261,6 @@ class SurpriseSink:
             z_M = normalise(np.concatenate(state.scores)[:, 0]).max(axis=1)
             highest = sorted(state.pictures, key=lambda moment: -z_M[moment])[: MAX_PICTURES // 2]
             state.pictures = {moment: state.pictures[moment] for moment in sorted(highest)}
-
-
-def frame_difference(clip_KTHWC: Image) -> FloatArray:
-    """Mean absolute difference of successive frames, in gray levels [K]."""
-    return np.asarray(np.abs(np.diff(clip_KTHWC @ GRAY, axis=1)).mean(axis=(1, 2, 3)), np.float32)
 
 
 def normalise(x_MK: FloatArray) -> FloatArray:

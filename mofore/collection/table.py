@@ -35,6 +35,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mofore.collection.reasons import first_line
 from mofore.collection.regroup import regrouped
 from mofore.errors import UserError
 from mofore.utils.files import writing
@@ -198,7 +199,7 @@ def read_groups(
         try:
             group = file.read_row_group(number, columns)
         except (pa.ArrowException, OSError) as error:
-            reason = _first_line(error)
+            reason = first_line(error)
             raise UserError(f"{path}: damaged ({reason}): delete it, and run `mofore embed` again") from None
         for name in {"file", "kind"} & set(group.column_names):
             if group[name].null_count:
@@ -306,7 +307,7 @@ def _open(path: Path, dictionary: tuple[str, ...] = ()) -> pq.ParquetFile:
         return pq.ParquetFile(path, read_dictionary=list(dictionary), page_checksum_verification=True)
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(
-            f"{path}: not a readable Parquet file ({_first_line(error)}): give another one, or make it anew"
+            f"{path}: not a readable Parquet file ({first_line(error)}): give another one, or make it anew"
         ) from None
 
 
@@ -324,7 +325,3 @@ def _recipe(path: Path, schema: pa.Schema) -> Recipe:
     if not valid or not schema.remove_metadata().equals(SCHEMA):
         raise UserError(f"{path}: a Parquet file, but not a table that `mofore embed` wrote: give another one")
     return recipe
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -68,7 +68,7 @@ def rates(fps: float) -> tuple[float, float]:
     """How a video is read, for the rate in its header, which may be unknown (0) or no number.
 
     The encoder takes every n-th frame, so it knows motion at usual rates only. Videos whose frames turn out not to be
-    evenly spaced in time are resampled, too (see `stream.UnevenError`).
+    evenly spaced in time are resampled, too (see `frame_times.UnevenError`).
 
     Returns:
         Frames per second to which it is resampled, 0 for frames as they are; frames per second of what is read.

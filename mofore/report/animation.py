@@ -1,6 +1,8 @@
 """Encode short looping clips of videos, small enough to embed in the report page."""
 
+import base64
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,8 +34,23 @@ def looping_clip(frames: FrameStore, video: int) -> tuple[bytes, bytes, tuple[in
     scale = min(1, WIDTH / images[0].width, HEIGHT / images[0].height)
     size = (max(1, round(images[0].width * scale)), max(1, round(images[0].height * scale)))
     images = [image.resize(size, Image.Resampling.BOX) if scale < 1 else image for image in images]
+    return *encode_loop(images, round(1000 * step / fps)), size
+
+
+def encode_loop(images: Sequence[Image.Image], frame_ms: int) -> tuple[bytes, bytes]:
+    """Encode images of one size as an animated WebP, and the middle one as a still WebP.
+
+    Args:
+        images: at least one.
+        frame_ms: milliseconds for which each is shown.
+    """
     moving, still = io.BytesIO(), io.BytesIO()
-    options: dict[str, Any] = {"duration": round(1000 * step / fps), "loop": 0, "quality": QUALITY, "method": 4}
+    options: dict[str, Any] = {"duration": frame_ms, "loop": 0, "quality": QUALITY, "method": 4}
     images[0].save(moving, "WEBP", save_all=True, append_images=images[1:], **options)
     images[len(images) // 2].save(still, "WEBP", quality=QUALITY, method=4)
-    return moving.getvalue(), still.getvalue(), size
+    return moving.getvalue(), still.getvalue()
+
+
+def webp_uri(webp: bytes) -> str:
+    """A WebP as a data URI, for a page that needs no other file."""
+    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"

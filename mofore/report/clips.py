@@ -3,11 +3,10 @@
 Shapes: K neighbours.
 """
 
-import base64
 from dataclasses import dataclass
 
 from mofore.frames.store import FrameStore
-from mofore.report.animation import SECONDS, looping_clip
+from mofore.report.animation import SECONDS, looping_clip, webp_uri
 from mofore.report.queries import NEIGHBOURS, Examples, Retrieved
 from mofore.report.style import shorten
 
@@ -92,13 +91,9 @@ def _tile(
         css_class=css_class,
         caption=shorten(words or video, 40),
         similarity=similarity,
-        moving_uri=_data_uri(moving),
-        still_uri=_data_uri(still),
+        moving_uri=webp_uri(moving),
+        still_uri=webp_uri(still),
         width=width,
         height=height,
         alt=", ".join(filter(None, (words, f"video {video}", label and f"class {label}"))),
     )
-
-
-def _data_uri(webp: bytes) -> str:
-    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"

@@ -1,10 +1,12 @@
 """The verbs for one's own videos: what they print and write, and one line for bad input."""
 
+import errno
 import inspect
 import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from typer.testing import CliRunner, Result
 from mofore import cli
 from mofore.cli.main import make_app
 from mofore.collection.embed import Embedded, embed_to_table
+from mofore.collection.encoder import SHIPPED_CLIP, describe_encoder
 from mofore.collection.export import Export
 from mofore.collection.health import Health
 from mofore.collection.search import search
@@ -23,7 +26,9 @@ from mofore.collection.sort import sort_collection
 from mofore.collection.surprise import surprise
 from mofore.collection.surprise_sink import COLUMNS, Peak, Surprise
 from mofore.errors import UserError
-from tests.helpers.collections import picture, write_collection
+from mofore.method.encoders import save_encoder
+from mofore.method.shipped import shipped_encoder
+from tests.helpers.collections import RECIPE, picture, write_collection
 from tests.helpers.video_files import write_video
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +102,17 @@ def test_search_writes_a_page(table: Path, tmp_path: Path) -> None:
     page = (tmp_path / "new/found.html").read_text()
     assert "Searched embeddings.parquet" in page
     assert result("search", FILES[0], "--html", "x.html")["html"] == "x.html"
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_hits_are_printed_before_the_page(form: list[str], table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "x.html")
+
+    monkeypatch.setattr("mofore.collection.gallery.write_gallery", fail)
+    done = run("search", FILES[0], "--html", "x.html", *form)
+    assert isinstance(done.exception, UserError)
+    assert FILES[1] in done.stdout
 
 
 def test_a_search_whose_reader_goes_ends_quietly(table: Path) -> None:
@@ -194,30 +210,47 @@ def test_defaults_are_those_of_the_library() -> None:
 
 
 def test_surprise_writes_a_table_and_a_picture_of_each_video(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    videos = tmp_path / "videos"
+    videos, model = tmp_path / "videos", tmp_path / "data/model"
+    model.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
     for name in ("a/one.avi", "b/one.avi", "b/bad.avi"):
         write_video(videos / name)
+
+    odd = {"a": ("cut off", ""), "b": ("", "the gap is long")}
 
     def measure(file: Path, *_: object) -> Surprise:
         if file.name == "bad.avi":
             raise UserError(f"{file}: too short: give a longer video")
-        time_s = np.arange(5) / 5
+        time_s = 100_000.2 + np.arange(5) / 5
         table = pd.DataFrame(dict.fromkeys(COLUMNS, time_s) | {"crop": "whole"})
-        return Surprise(table, [Peak(0.8, 2.5, picture(99), (0.0, 0.0, 0.5, 0.5))], True, 0.0)
+        return Surprise(
+            table,
+            [Peak(100_001.0, 2.5, picture(99), (0.0, 0.0, 0.5, 0.5))],
+            True,
+            1.0,
+            *odd.get(str(file.parent.name), ()),
+        )
 
-    monkeypatch.setattr("mofore.collection.surprise.surprise", measure)
+    monkeypatch.setattr("mofore.collection.surprise_files.surprise", measure)
     out = tmp_path / "out"
     done = run("surprise", videos, "--out", out)
     assert done.exit_code == 0, done.exception
-    assert done.stdout.splitlines() == [f"{videos}/{name}/one.avi\t0.8\t+2.5" for name in ("a", "b")]
-    assert "bad.avi: too short" in done.stderr
+    assert done.stdout.splitlines() == [f"{videos}/{name}/one.avi\t100001.0\t+2.5" for name in ("a", "b")]
+    warnings = [
+        f"left out: {videos}/b/bad.avi: too short: give a longer video",
+        f"warning: {videos}/a/one.avi: measured as far as it could be read: cut off",
+        "warning: 1 video: the gap is long",
+    ]
+    assert done.stderr.splitlines() == [*warnings, f"surprise: see {out}; gap 1.00 s"]
     written = {str(file.relative_to(out)) for file in out.rglob("*.*")}
     assert written == {f"{name}/one.avi.{suffix}" for name in ("a", "b") for suffix in ("csv", "png")}
-    assert list(pd.read_csv(out / "a/one.avi.csv")) == list(COLUMNS)
+    table = pd.read_csv(out / "a/one.avi.csv")
+    assert list(table) == list(COLUMNS)
+    np.testing.assert_allclose(table.time_s, 100_000.2 + np.arange(5) / 5, atol=1e-9)
     found = result("surprise", videos, "--out", out)
     assert [Path(video["file"]).parent.name for video in found["videos"]] == ["a", "b"]
     assert list(found["unusable"]) == [str(videos / "b/bad.avi")]
-    assert run("surprise", videos, "--out", out, "--quiet").stderr == ""
+    assert run("surprise", videos, "--out", out, "--quiet").stderr.splitlines() == warnings
     for only in (videos / "b/bad.avi", str(videos / "b/b*.avi")):
         assert "too short" in str(run("surprise", only, "--out", out).exception)
 
@@ -246,6 +279,21 @@ def test_explore(monkeypatch: pytest.MonkeyPatch) -> None:
     assert got[1] == (Path("t"), Path("x.html"))
 
 
+def write_bad_input(folder: Path, table: bytes) -> None:
+    """Tables that are cut off, damaged or of others, a damaged video, files of the user, another encoder."""
+    (folder / "cut.parquet").write_bytes(table[: len(table) // 2])
+    middle = table.index(b"PAR1") + 200  # within the first column
+    (folder / "damaged.parquet").write_bytes(table[:middle] + bytes(300) + table[middle + 300 :])
+    pd.DataFrame({"file": FILES, "embedding": [[0.0]] * len(FILES)}).to_parquet(folder / "foreign.parquet")
+    recipe = replace(RECIPE, encoder_hash=describe_encoder().hash)
+    write_collection(folder / "own.parquet", FILES[:2], np.eye(2, 4, dtype=np.float32), 2, recipe)
+    write_video(folder / "clip.avi", frames=60)
+    (folder / "damaged.avi").write_bytes((folder / "clip.avi").read_bytes()[:300])
+    (folder / "clip.csv").write_text("frame,label\n1,x\n")
+    (folder / "mine.html").write_text("<title>mine</title>")
+    save_encoder(folder / "smaller", shipped_encoder("rgb"), "small", replace(SHIPPED_CLIP, size=32, input="rgb"))
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -264,6 +312,29 @@ def test_explore(monkeypatch: pytest.MonkeyPatch) -> None:
         ("surprise", "none.avi"),
         ("surprise", "labels.csv", "--step", "0"),
         ("explore", "--in", "none.parquet"),
+        ("sort", "labels.csv", "--in", "labels.csv"),
+        ("explore", "--in", "labels.csv"),
+        ("duplicates", "--in", "labels.csv"),
+        ("sort", "labels.csv", "--in", "cut.parquet"),
+        ("explore", "--in", "cut.parquet"),
+        ("duplicates", "--in", "cut.parquet"),
+        ("search", FILES[0], "--in", "cut.parquet"),
+        ("sort", "labels.csv", "--in", "damaged.parquet"),
+        ("explore", "--in", "damaged.parquet"),
+        ("duplicates", "--in", "damaged.parquet"),
+        ("search", FILES[0], "--in", "damaged.parquet"),
+        ("sort", "labels.csv", "--in", "foreign.parquet"),
+        ("explore", "--in", "foreign.parquet"),
+        ("duplicates", "--in", "foreign.parquet"),
+        ("search", FILES[0], "--in", "foreign.parquet"),
+        ("search", "clip.avi", "--encoder", "shipped"),  # not the encoder of the table
+        ("search", "clip.avi", "--encoder", "smaller"),  # whose clips have another size
+        ("search", "damaged.avi", "--in", "own.parquet"),
+        ("sort", "damaged.avi"),
+        ("sort", "labels.csv", "--out", "clip.csv"),
+        ("explore", "--out", "mine.html"),
+        ("search", FILES[0], "--html", "mine.html"),
+        ("surprise", "clip.avi", "--model", "smaller", "--out", "labels.csv"),
         ("export", "--out", "labels.csv"),
         ("export", "--out", "new", "--encoder", "none"),
     ],
@@ -271,10 +342,12 @@ def test_explore(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bad_input_is_an_error_of_the_user(words: tuple[str, ...], table: Path, tmp_path: Path) -> None:
     """The command prints it in one line, see test_main."""
     labels(tmp_path / "labels.csv", FILES[::6])
-    before = sorted(tmp_path.iterdir())
+    write_bad_input(tmp_path, table.read_bytes())
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     done = run(*words)
     assert isinstance(done.exception, UserError), done.output
     assert any(word in str(done.exception) for word in words[1:]) or "--window" in words
     assert len(str(done.exception).splitlines()) == 1
     assert done.output == ""
-    assert sorted(tmp_path.iterdir()) == before, "nothing is left behind"
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert after == before, "nothing is lost, and nothing is left behind"

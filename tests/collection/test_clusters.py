@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from mofore.collection.clusters import MOST, directions, find_clusters
+from mofore.collection.clusters import MAX_CLUSTERS, directions, find_clusters
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -65,5 +65,5 @@ def test_equal_videos_make_one_cluster() -> None:
 
 
 def test_number_of_clusters_is_limited() -> None:
-    u_VD = directions(np.random.default_rng(4).normal(size=(2 * (MOST + 20) ** 2, 2)).astype(np.float32))
-    assert len(find_clusters(u_VD)) == MOST
+    u_VD = directions(np.random.default_rng(4).normal(size=(2 * (MAX_CLUSTERS + 20) ** 2, 2)).astype(np.float32))
+    assert len(find_clusters(u_VD)) == MAX_CLUSTERS

@@ -186,7 +186,7 @@ def test_few_or_equal_videos(videos: int, tmp_path: Path) -> None:
 
 
 def test_more_videos_than_fit_are_thinned_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 10)
+    monkeypatch.setattr(module, "MAX_VIDEOS", 10)
     x_VD = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     explore(write(tmp_path / "t.parquet", [f"/v/{v:02d}.mp4" for v in range(50)], x_VD, [None]), tmp_path / "page.html")
     data = contents(tmp_path / "page.html")

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mofore.collection.gallery import clock, write_gallery
+from mofore.collection import moments
+from mofore.collection.gallery import write_gallery
 from mofore.collection.search import Hit
 from mofore.errors import UserError
+from mofore.frames.probe import open_container
 from tests.helpers.browser import BROWSER, needs_browser
 from tests.helpers.video_files import write_video
 
@@ -73,8 +75,24 @@ def test_replaces_its_own_pages_only(page: str, tmp_path: Path) -> None:
     assert out.read_text() == "<title>mine</title>"
 
 
-def test_times() -> None:
-    assert [clock(s) for s in (0, 7.54, 59.96, 720, 35998)] == ["0:00.0", "0:07.5", "1:00.0", "12:00.0", "9:59:58.0"]
+@pytest.mark.parametrize("error", [ValueError("odd\nframe"), OSError(5, "Input/output error"), MemoryError()])
+def test_a_moment_that_cannot_be_read_becomes_an_empty_tile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    good, odd = write_video(tmp_path / "good.avi", frames=60), write_video(tmp_path / "odd.avi", frames=60)
+
+    def opened(file: Path, *words: bool) -> object:
+        if file == odd:
+            raise error
+        return open_container(file, *words)
+
+    monkeypatch.setattr(moments, "open_container", opened)
+    hits = [Hit(str(odd), 0.0, 2.0, 0.9), Hit(str(good), 0.0, 2.0, 0.8)]
+    write_gallery(tmp_path / "page.html", good, None, None, hits)
+    page = (tmp_path / "page.html").read_text()
+    assert len(images(page)) == 2
+    (problem,) = re.findall(r'<p class="gone">(.*)</p>', page)
+    assert problem.startswith("cannot be read: ")
 
 
 def test_the_middle_of_a_long_moment_is_shown(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The index against the exact search, and when it is made anew."""
 
 import errno
+import re
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,10 +155,16 @@ def test_reads_all_rows_of_small_tables(table: Path, monkeypatch: pytest.MonkeyP
     assert not table.with_name("t.parquet.index").exists()
 
 
-def test_reads_all_rows_without_faiss(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_all_rows_without_faiss_and_says_so(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(module, "has_faiss", lambda: False)
     search(table, Path(FILES[0]))
     assert not table.with_name("t.parquet.index").exists()
+    assert re.fullmatch(r"search: comparing all .* rows: .* pip install 'mofore\[index\]'\n", capsys.readouterr().err)
+    search(table, Path(FILES[0]), quiet=True)
+    search(table, Path(FILES[0]), exact=True)
+    assert capsys.readouterr().err == ""
 
 
 def test_damaged_index_is_one_line(table: Path) -> None:

@@ -11,7 +11,8 @@ import torch
 from mofore.clips.augment import eval_crop, to_input
 from mofore.collection.encoder import LoadedEncoder, open_encoder
 from mofore.collection.features import Features
-from mofore.collection.stream import EnoughError, UnevenError, Window, WindowSink
+from mofore.collection.frame_times import UnevenError
+from mofore.collection.stream import EnoughError, Window, WindowSink
 from mofore.collection.table import GRID
 from mofore.collection.windows import RATE
 from mofore.config import Clip

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +16,14 @@ from mofore.clips.augment import eval_crop, to_input
 from mofore.collection import surprise_sink as module
 from mofore.collection.encoder import SHIPPED_CLIP
 from mofore.collection.forecaster import Forecaster, open_forecaster
-from mofore.collection.surprise import surprise, watch
+from mofore.collection.frame_times import UnevenError
+from mofore.collection.surprise import measure, surprise
 from mofore.collection.surprise_chart import draw_surprise
 from mofore.collection.surprise_sink import COLUMNS, Surprise, SurpriseSink, find_peaks, normalise
 from mofore.config import load_params
 from mofore.errors import UserError
 from mofore.frames.child import end_child
+from mofore.frames.decode import decode_frames
 from mofore.method.encoders import TwoStream, save_encoder
 from mofore.method.model import MoFore
 from mofore.method.saved_model import save_forecaster
@@ -206,6 +210,55 @@ def test_time_stamps_that_are_unknown_or_out_of_order_become_regular() -> None:
     np.testing.assert_allclose(found.table.time_s, (37 + 5 * np.arange(3)) / 25, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        [t / 25 for t in range(100)] + [4 + t / 12.5 for t in range(100)],  # half the rate after 4 seconds
+        [t / 25 + 20 * (t > 80) for t in range(200)],  # a pause of 20 seconds
+    ],
+)
+def test_a_video_of_a_variable_rate_is_resampled(tmp_path: Path, seconds: list[float]) -> None:
+    """A square moves at a constant speed, so a change of the rate of frames is no event."""
+    file, lasts = tmp_path / "uneven.mkv", seconds[-1]
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 80, 64, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for second in seconds:
+            frame = av.VideoFrame.from_ndarray(with_bar(noise(1), np.array([second * 25]))[0], "bgr24")
+            frame.pts, frame.time_base = round(second * 1000), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    table = measure(file, open_forecaster(), step=0.4).table
+    assert table.time_s.max() == pytest.approx(lasts - 0.5, abs=0.5)
+    np.testing.assert_allclose(np.diff(table.time_s), 0.4, atol=1e-6)
+    with pytest.raises(UnevenError):
+        decode_frames(file, SurpriseSink(open_forecaster(), 0.0, 5.0, 1), 64, lambda: None)
+
+
+def test_a_gap_that_the_model_was_not_trained_on_is_told(model_folder: Path) -> None:
+    forecaster, frames_THWC = open_forecaster(model_folder), noise(150)
+    assert forecaster.gap_max == 48
+    far, near = run(forecaster, frames_THWC, step=3.0), run(forecaster, frames_THWC)
+    assert far
+    assert near
+    assert far.gap_s == pytest.approx(2)
+    assert far.note.startswith("the gap has 50 frames, but the model was trained on 48 at most")
+    assert (far.table.gap_s == far.gap_s).all()
+    assert (near.gap_s, near.note) == (0, "")
+
+
+@pytest.mark.parametrize("error", [cv2.error("odd size"), OSError("input/output"), ValueError("two\nlines")])
+def test_any_error_of_a_decoder_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    file = write_video(tmp_path / "odd.avi", 90)
+    monkeypatch.setattr("mofore.frames.decode._give", fail)
+    with pytest.raises(UserError, match=rf"odd.avi: the decoder failed \({type(error).__name__}: .*give another"):
+        measure(file, open_forecaster())
+
+
 def test_peaks_are_apart_and_normalising_knows_constants() -> None:
     time_M, score_M = np.arange(0, 10, 0.5), np.zeros(20, np.float32)
     score_M[[4, 5, 12]] = 2, 3, 1
@@ -215,10 +268,10 @@ def test_peaks_are_apart_and_normalising_knows_constants() -> None:
     np.testing.assert_allclose(normalise(np.array([[1], [2], [3]], np.float32))[:, 0], [-1.2247, 0, 1.2247], atol=1e-3)
 
 
-def test_a_file_is_watched_in_a_child_and_drawn(model_folder: Path, tmp_path: Path) -> None:
+def test_a_file_is_measured_in_a_child_and_drawn(model_folder: Path, tmp_path: Path) -> None:
     file = write_video(tmp_path / "bar.avi", 90, (176, 136))
     found = surprise(file, model_folder, timeout=120)
-    same = watch(file, open_forecaster(model_folder))
+    same = measure(file, open_forecaster(model_folder))
     np.testing.assert_allclose(found.table.error, same.table.error, atol=1e-4)
     assert len(found.table) == 1 + (90 - 50) // 5
     assert set(found.table.crop) <= {"whole", "1-1", "1-2", "2-1", "2-2"}  # 136 pixels are twice 64, not three times
@@ -240,7 +293,7 @@ def test_bad_videos_get_one_line(tmp_path: Path) -> None:
         (text, "text.mp4: not a video"),
     ):
         with pytest.raises(UserError, match=message) as error:
-            watch(file, open_forecaster())
+            measure(file, open_forecaster())
         assert "\n" not in str(error.value)
 
 
