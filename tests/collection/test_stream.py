@@ -172,3 +172,17 @@ def test_what_is_in_memory_does_not_grow_with_the_video(encoder: LoadedEncoder) 
     sink.finish()
     sink.close()
     assert max(kept[1500:]) <= max(kept[:1500]) + 64
+
+
+@pytest.mark.parametrize(
+    ("fps", "header_frames", "share"), [(25.0, 100, 0.5), (50.0, 200, 0.5), (25.0, 5, 0.99), (25.0, 0, 0)]
+)
+def test_the_share_of_a_video_that_is_done(fps: float, header_frames: int, share: float) -> None:
+    """Two seconds of a video whose header gives its length, too small a length, or none."""
+    sink = WindowSink(open_encoder(), CPU, 2.0, 1.0, lambda: None, lambda found: None)
+    rate = sink.start(fps, header_frames) or fps
+    assert sink.share == 0
+    for number, image in enumerate(moving(round(2 * rate))):
+        sink.add(number / rate, image)
+    assert sink.share == pytest.approx(share)
+    sink.close()
