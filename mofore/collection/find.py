@@ -34,7 +34,7 @@ def find_videos(paths: Sequence[str | Path]) -> list[Path]:
         name = str(path) if os.path.lexists(path) else os.path.expanduser(path)
         if os.path.isdir(name):
             videos = _of_folder(name, unreadable)
-            if not videos and name not in unreadable:
+            if not videos and str(Path(name)) not in unreadable:
                 empty.add(name)
         elif os.path.lexists(name):
             if not is_utf8(os.path.abspath(name)):

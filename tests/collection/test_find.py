@@ -77,7 +77,7 @@ def test_the_home_folder(videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_videos(["~/own.avi"]) == [videos / "~/own.avi"], "a file of that name comes first"
 
 
-@pytest.mark.parametrize("given", [["own"], ["own/*"], ["own/a.avi", "own/locked"]])
+@pytest.mark.parametrize("given", [["own"], ["own/*"], ["own/a.avi", "own/locked/"]])
 def test_a_folder_that_cannot_be_read_is_named_and_stops_no_other(
     given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
