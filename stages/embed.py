@@ -49,8 +49,7 @@ def main() -> None:
         samples = UniformClips(videos, params.clip, params.embed.clips)
         encoders = representations(encoder, videos, params, device)
         subset = videos.select(target_videos(videos.table.split, params.seed))  # for the stage `forecast`
-        one_of_two = model.streams < encoder.n_streams  # the motion stream alone forecasts
-        clip = replace(params.clip, input="residual") if one_of_two else params.clip
+        clip = replace(params.clip, input=model.input_of(params.clip.input))
         subset_samples = UniformClips(subset, clip, params.embed.clips)
 
         with feature_folders(EMBEDDINGS, processes, 2) as (for_videos, for_clips):

@@ -47,8 +47,7 @@ class Forecaster:
         clips, kind = torch.from_numpy(frames_NTHWC), self.encoder.clip.input
         if self.model is None:
             return None, unit_streams(self.encoder.network(view_to_input(clips, "ordered", kind, 0)), 2)
-        one_of_two = kind == "two_stream" and self.model.streams == 1
-        x_NCTHW = view_to_input(clips, "ordered", kind, 0, "residual" if one_of_two else None)
+        x_NCTHW = view_to_input(clips, "ordered", self.model.input_of(kind), 0)
         return self.model.online(x_NCTHW), unit_streams(self.model.target(x_NCTHW), self.model.streams)
 
     @torch.inference_mode()

@@ -53,9 +53,9 @@ def untrained_error(
         As `forecasting_error`; empty if there is one training clip, of which no statistics can be taken.
     """
     trained, forecast = load_forecaster(folder)
-    encoder, name, clip = load_encoder(folder)
-    input = clip.input if trained.streams == encoder.n_streams else "residual"
-    model = initial_model(EncoderParams(name, keep="online", start="random"), input, forecast, seed)
+    _, name, clip = load_encoder(folder)
+    untrained = EncoderParams(name, keep="online", start="random")
+    model = initial_model(untrained, trained.input_of(clip.input), forecast, seed)
     features = replace(features, x_ND=features.x_ND[:, : model.encoder.dim])
     features = features.rows(np.isin(features.video, read_clip_embeddings(EMBEDDINGS, "targets").video))
     train_N = np.isin(features.video, videos.video[videos.split == "train"])

@@ -113,6 +113,10 @@ class MoFore(nn.Module):
         assert isinstance(kept, Encoder | TwoStream)
         return kept
 
+    def input_of(self, whole: str) -> str:
+        """Kind of input of this model, if that of the whole encoder is `whole`: of two streams, motion may be alone."""
+        return "residual" if whole == "two_stream" and self.streams == 1 else whole
+
     def forward(
         self, context_BCTHW: Tensor, gap_BF: Tensor, future_NCTHW: Tensor, reversed_NCTHW: Tensor | None
     ) -> Embedded:

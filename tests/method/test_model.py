@@ -35,6 +35,12 @@ def test_shapes(model: MoFore) -> None:
     assert embedded.projection_BP.shape == (2, 16)
 
 
+def test_a_model_of_one_of_two_streams_takes_differences(model: MoFore, forecast: Forecast) -> None:
+    both = MoFore(build_encoder("small", seed=0, input="two_stream"), forecast)
+    assert (model.input_of("two_stream"), both.input_of("two_stream")) == ("residual", "two_stream")
+    assert [model.input_of(kind) for kind in ("rgb", "residual", "both")] == ["rgb", "residual", "both"]
+
+
 def forecasts(model: MoFore, gap_BF: torch.Tensor) -> torch.Tensor:
     """Forecasts, [B, F, P]."""
     n_contexts, futures = gap_BF.shape
