@@ -1,8 +1,9 @@
 """Make the encoder that the package ships: `python -m mofore.experiments.shipped_encoder`.
 
-It draws generated videos, pretrains each stream of the network "small" on them, with the parameters of params.yaml, and
-writes their weights to `mofore/method/shipped/`. No real video and no label is used. It takes two hours on two
-cores; a run that was stopped goes on where it was, unless parameters or drawing have changed. Its scores are in
+It draws generated videos, pretrains each stream of the network "small" on them, and writes their weights to a folder.
+The parameters are those of `generated/params.py`; of params.yaml only section `runtime` matters. No real video and no
+label is used. It takes two hours on two cores; a run that was stopped goes on where it was, unless parameters or code
+have changed. With `--out mofore/method/shipped` it replaces the weights of the package. Their scores are in
 docs/shipped-encoder.md.
 """
 
@@ -10,7 +11,7 @@ import mofore.runtime.openmp  # noqa: F401 # must come before imports that load 
 
 # isort: split
 import argparse
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from mofore.config import Params, load_params
 from mofore.errors import UserError, run_stage
 from mofore.experiments.generated.packs import PROGRAMS, draw_packs
 from mofore.experiments.generated.pairs import FamilySampler, GeneratedPairs
-from mofore.method.shipped import FOLDER, STREAM_OF
+from mofore.experiments.generated.params import BATCH_SIZE, SEED, stream_params
+from mofore.method.shipped import STREAM_OF
 from mofore.runtime.device import pick_device
 from mofore.training.checkpoint import Checkpoint
 from mofore.training.pretrain import train
@@ -28,9 +30,11 @@ from mofore.utils.files import write_json
 from mofore.utils.scratch import folder_until_done, locked, scratch
 from mofore.utils.workers import worker_count
 
-SEED = 202  # of the videos and of the weights; apart from those of the demo
+OUT = Path("data/shipped")
+PACKAGE = Path(__file__).parents[1]
+DRAWING = ("experiments/generated",)  # folders of the package with the code that draws
+TRAINING = (*DRAWING, "clips", "frames", "method", "training")  # and with the code that trains
 FAMILIES = 2500  # 20,000 videos
-BATCH_SIZE = 64
 STEPS = {"motion": 12000, "appearance": 3000}
 
 
@@ -39,14 +43,14 @@ def main() -> None:
     parser.add_argument("--stream", choices=list(STEPS), help="train this one only")
     parser.add_argument("--families", type=int, default=FAMILIES, help=f"families of 8 videos; default: {FAMILIES}")
     parser.add_argument("--steps", type=int, help=f"training steps, at least; default: {STEPS}")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the weights")
+    parser.add_argument("--out", type=Path, default=OUT, help=f"folder of the weights; default: {OUT}")
     args = parser.parse_args()
     streams = [args.stream] if args.stream else list(STEPS)
     steps = {stream: STEPS[stream] if args.steps is None else args.steps for stream in streams}
     _check(args.families, min(steps.values()), args.out)
 
     params = load_params()
-    packs = scratch("generated") / _key(SEED, args.families)
+    packs = scratch("generated") / _key(DRAWING, SEED, args.families)
     with locked(packs, "drawing these videos"):
         draw_packs(packs, args.families, SEED, worker_count(params.runtime.workers))
     for stream in streams:
@@ -65,12 +69,20 @@ def _check(families: int, steps: int, out: Path) -> None:
         raise UserError(f"--out {out}: is a file: name a folder")
 
 
-def _key(*made_of: object) -> str:
-    """Name of a scratch folder: a hash of what the work in it depends on, the code that draws included."""
+def _key(folders: tuple[str, ...], *made_of: object) -> str:
+    """Name of a scratch folder: a hash of what the work in it depends on, the code in these folders included."""
     key = blake2b(repr(made_of).encode(), digest_size=12)
-    for code in sorted((Path(__file__).parent / "generated").glob("*.py")):
-        key.update(code.read_bytes())
+    for folder in folders:
+        for code in sorted((PACKAGE / folder).glob("*.py")):
+            key.update(code.read_bytes())
     return key.hexdigest()
+
+
+def _needed(params: Params) -> dict[str, object]:
+    """The sections that the training depends on, without the settings of the machine, which change no result."""
+    values = asdict(params)
+    names = ("clip", "augment", "forecast", "contrast", "decorrelation", "momentum", "encoder", "pretrain")
+    return {name: values[name] for name in names}
 
 
 def make_stream(stream: str, packs: Path, families: int, steps: int, out: Path, params: Params) -> None:
@@ -79,8 +91,7 @@ def make_stream(stream: str, packs: Path, families: int, steps: int, out: Path, 
     params = stream_params(params, kind)
     pairs = GeneratedPairs(packs, families, params)
     batches = FamilySampler(families, BATCH_SIZE, steps, SEED)
-    needed = asdict(replace(params, runtime=None))  # type: ignore[arg-type] # settings of the machine change no result
-    folder = scratch("shipped_encoder") / _key(stream, families, batches.steps, needed)
+    folder = scratch("shipped_encoder") / _key(TRAINING, stream, families, batches.steps, _needed(params))
     with folder_until_done(folder, f"training the stream {stream}"):
         saved = Checkpoint(folder, params.runtime.checkpoint)
         run = train(params, pairs, batches, pick_device(params.runtime), checkpoint=saved)
@@ -91,23 +102,6 @@ def make_stream(stream: str, packs: Path, families: int, steps: int, out: Path, 
         save_file({key: x.contiguous() for key, x in weights.items()}, out / f"{stream}.safetensors")
         made_of = {"seed": SEED, "families": families, "steps": batches.steps, "batch_size": BATCH_SIZE}
         write_json(out / f"{stream}.json", made_of | run.log.iloc[-1].to_dict() | {"seconds": round(run.seconds)})
-
-
-def stream_params(params: Params, kind: str) -> Params:
-    """Parameters of the run: those of params.yaml, for one stream, from random weights.
-
-    Programs of a family are negatives of each other. The predictor gives the forecast itself, and InfoNCE compares it
-    with the future, as they did by default when the weights of the package were made.
-    """
-    return replace(
-        params,
-        seed=SEED,
-        clip=replace(params.clip, input=kind),
-        forecast=replace(params.forecast, residual=False),
-        contrast=replace(params.contrast, anchor="forecast", mask_groups=False),
-        encoder=replace(params.encoder, name="small", start="random", keep="online"),
-        pretrain=replace(params.pretrain, batch_size=BATCH_SIZE, knn_every=0),
-    )
 
 
 if __name__ == "__main__":

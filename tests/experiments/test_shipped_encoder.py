@@ -4,13 +4,15 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from mofore.config import Params
-from mofore.experiments.shipped_encoder import SEED, _key, stream_params
+from mofore.experiments import shipped_encoder
+from mofore.experiments.generated.params import SEED, stream_params
+from mofore.experiments.presets import preset_params
+from mofore.experiments.shipped_encoder import OUT, PACKAGE, TRAINING, _key, _needed
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,17 +57,39 @@ def test_wrong_arguments_get_one_line_before_any_work(wrong: list[str], message:
     assert not (tmp_path / ".scratch").exists()
 
 
-def test_a_stopped_run_goes_on_only_with_the_same_parameters(params: Params) -> None:
-    same = _key("motion", 16, 3, asdict(params.contrast))
-    assert _key("motion", 16, 3, asdict(params.contrast)) == same
+def test_a_stopped_run_goes_on_only_with_the_same_parameters_and_code(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in TRAINING:
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "code.py").write_text("1")
+    monkeypatch.setattr(shipped_encoder, "PACKAGE", tmp_path)
+    needed = _needed(params)
+    same = _key(TRAINING, "motion", 16, 3, needed)
+    assert _key(TRAINING, "motion", 16, 3, _needed(params)) == same
     params.contrast.weight = 0.5
-    assert _key("motion", 16, 3, asdict(params.contrast)) != same
+    assert _key(TRAINING, "motion", 16, 3, _needed(params)) != same
+    for folder in TRAINING:
+        (tmp_path / folder / "code.py").write_text("2")
+        changed = _key(TRAINING, "motion", 16, 3, needed)
+        assert changed != same
+        same = changed
 
 
-def test_it_is_trained_from_random_weights_with_the_projects_parameters(params: Params) -> None:
-    made = stream_params(params, "rgb")
-    assert (made.clip.input, made.encoder.start, made.contrast.mask_groups) == ("rgb", "random", False)
-    assert made.forecast == replace(params.forecast, residual=False)
-    assert made.contrast == replace(params.contrast, anchor="forecast", mask_groups=False)
-    assert params.forecast.residual
+def test_the_code_that_trains_is_found() -> None:
+    assert all(list((PACKAGE / folder).glob("*.py")) for folder in TRAINING)
+
+
+def test_parameters_of_the_project_do_not_change_it(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    paper = preset_params("paper", [], ROOT / "params.yaml")
+    made, made_with_paper = stream_params(params, "rgb"), stream_params(paper, "rgb")
+    assert _needed(made) == _needed(made_with_paper)
+    assert _needed(params) != _needed(paper)
+    assert (made.clip.input, made.encoder.start, made.seed) == ("rgb", "random", SEED)
+    assert made_with_paper.runtime == paper.runtime
     assert params.clip.input == "residual", "the given parameters stay as they are"
+
+
+def test_a_trial_does_not_replace_the_shipped_weights() -> None:
+    assert not OUT.resolve().is_relative_to(PACKAGE)

@@ -30,7 +30,7 @@ def test_compared_runs_are_of_the_present_code(tmp_path: Path) -> None:
     assert "compare: 4 runs queued" in run(*COMPARE, "queue", *plain, cwd=project).stdout
     assert "compare: 2 runs queued" in run(*COMPARE, "queue", *HELD_OUT, cwd=project).stdout
     run("dvc", "queue", "start", cwd=project)
-    wait_until(lambda: run("dvc", "queue", "status", cwd=project).stdout.count("Success") == 6, 900)
+    wait_until(lambda: run("dvc", "queue", "status", cwd=project).stdout.count("Success") == 6, 1800)
 
     table = run(*COMPARE, *plain, cwd=project).stdout.splitlines()
     assert len(table) == 1 + 2 * 2 + 1

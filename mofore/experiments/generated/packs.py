@@ -26,7 +26,7 @@ FRAME_STEP = 3  # video frames from one stored frame to the next: only frames th
 FPS = 25  # video frames per second
 SECONDS = (FRAMES - 1) * FRAME_STEP / FPS
 SIZE = 86, 64  # pixels, width and height, of stored frames
-QUALITY = 70, 95  # lowest and highest, of their JPEG images
+QUALITY = 70, 95  # of their JPEG images: from the first to below the second
 
 
 def draw_packs(folder: Path, families: int, seed: int, workers: int) -> None:

@@ -18,14 +18,17 @@ from mofore.frames.store import FrameReader
 
 
 class GeneratedPairs:
-    """A key is (epoch, number of the program). Each epoch takes one of the program's looks at random."""
+    """Samples with one future each. Each epoch takes one of the program's looks at random.
+
+    A key is (epoch, number of the program).
+    """
 
     def __init__(self, folder: Path, families: int, params: Params) -> None:
         """`folder`: that of `draw_packs`. Clips take stored frames one by one, which are FRAME_STEP frames apart."""
         self.reader = FrameReader(folder, np.arange(families * PROGRAMS * LOOKS) * FRAMES)
         self.clip = replace(params.clip, stride=1)
         self.augment, self.seed = params.augment, params.seed
-        self.forecast = replace(params.forecast, gap_min=0, gap_max=FRAMES)
+        self.forecast = replace(params.forecast, gap_min=0, gap_max=FRAMES, futures=1)
         self.offsets = clip_offsets(self.clip)
 
     def video(self, key: tuple[int, int]) -> None:

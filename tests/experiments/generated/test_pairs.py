@@ -59,6 +59,12 @@ def test_samples_follow_from_seed_epoch_and_program(packs: Path, params: Params)
     assert not np.array_equal(sample.context_THWC, pairs[4, 5].context_THWC)
 
 
+def test_a_sample_has_one_future_whatever_the_parameters_say(packs: Path, params: Params) -> None:
+    params.forecast.futures = 3
+    sample = GeneratedPairs(packs, 2, params)[3, 5]
+    assert sample.future_FTHWC.shape[0] == len(sample.gap_F) == 1
+
+
 def test_the_future_comes_later_and_the_gap_counts_video_frames(
     packs: Path, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
