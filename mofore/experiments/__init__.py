@@ -1,4 +1,4 @@
-"""Commands about whole runs: presets of params.yaml, sweeps, ablations, and cleaning up after stopped runs.
+"""Commands about whole runs: presets, sweeps, ablations, comparisons on training sides, and what this machine can do.
 
-May import all other rooms.
+Also cleaning up after stopped runs, and the command that makes the shipped encoder. May import all other rooms.
 """

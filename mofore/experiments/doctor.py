@@ -9,7 +9,7 @@ clips a second the device trains on, and how many the loader delivers from data/
 For each preset a step with few clips is run. Time and memory at its real batch size are extrapolated from that. On a
 GPU the step at its real batch size is timed, if it fits: few clips keep a GPU waiting.
 
-Shapes: B samples of a batch, F = 1 future of each, T frames, H = W side of a clip, C = 3 colours.
+Shapes: B samples of a batch, F futures of each, T frames, H = W side of a clip, C = 3 colours.
 """
 
 import mofore.runtime.openmp  # noqa: F401 # must come before anything that imports torch
@@ -36,7 +36,7 @@ from mofore.experiments.presets import list_presets, preset_params
 from mofore.frames.store import FrameStore
 from mofore.runtime.device import pick_device, uses_bf16
 from mofore.runtime.distributed import SINGLE
-from mofore.training.pretrain import leave_out_short, trained_part
+from mofore.training.pretrain import epochs_of, leave_out_short, trained_part
 from mofore.training.state import clips_per_step
 from mofore.training.step import make_train_state, train_step
 from mofore.utils.limits import usable_memory
@@ -173,7 +173,7 @@ def describe_preset(name: str, params: Params, device: torch.device) -> str:
     size = preset.pretrain.batch_size
     demo = len(ACTIONS) * preset.demo.groups * preset.demo.clips * 3 // 4
     videos = VIDEOS.get("hmdb51" if name == "hmdb51" else preset.data.source, demo)
-    steps = max(preset.pretrain.epochs * (videos // size), preset.pretrain.min_steps)
+    steps = epochs_of(preset.pretrain, videos) * (videos // size)
 
     few, more = (measure_step(preset, device, size) for size in FEW)
     each = (size - FEW[0]) / (FEW[1] - FEW[0])

@@ -23,11 +23,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from mofore.config import PARAMS_FILE, Params, check_params, load_params
 from mofore.errors import UserError, run_stage
+from mofore.experiments.runs import flatten
 from mofore.utils.files import writing
 
 PRESETS = Path("presets")
-Key = tuple[str, ...]  # ("forecast", "gap_max") stands for forecast.gap_max
-Change = tuple[str, str, str]  # dotted key, old value and new value, both as text of the file
+Change = tuple[str, str, str]  # key such as forecast.gap_max, old value and new value, both as text of the file
 
 
 def list_presets() -> dict[str, str]:
@@ -98,7 +98,7 @@ def switch(name: str, overrides: list[str], file: Path) -> list[Change]:
     """
     before = load_params(file)
     wanted = preset_params(name, overrides, file)
-    text, changes = _replace_values(file.read_bytes().decode(), _flatten(asdict(before)), _flatten(asdict(wanted)))
+    text, changes = _replace_values(file.read_bytes().decode(), flatten(asdict(before)), flatten(asdict(wanted)))
     draft = file.with_name(f"{file.name}.new")
     try:
         with writing(draft) as out:
@@ -112,15 +112,7 @@ def switch(name: str, overrides: list[str], file: Path) -> list[Change]:
     return changes
 
 
-def _flatten(section: dict[str, Any], parent: Key = ()) -> dict[Key, Any]:
-    """{"a": {"b": 1}} as {("a", "b"): 1}."""
-    found: dict[Key, Any] = {}
-    for name, value in section.items():
-        found |= _flatten(value, (*parent, name)) if isinstance(value, dict) else {(*parent, name): value}
-    return found
-
-
-def _replace_values(text: str, old: dict[Key, Any], new: dict[Key, Any]) -> tuple[str, list[Change]]:
+def _replace_values(text: str, old: dict[str, Any], new: dict[str, Any]) -> tuple[str, list[Change]]:
     """Replace values in a YAML text. A comment after a value keeps its column if the new value is short enough."""
     column, changes = _comment_column(text), []
     top = yaml.compose(text)
@@ -129,7 +121,7 @@ def _replace_values(text: str, old: dict[Key, Any], new: dict[Key, Any]) -> tupl
         if old[key] == new[key]:
             continue
         value, rest = _format_value(new[key]), text[end:]
-        changes.append((".".join(key), text[start:end], value))
+        changes.append((key, text[start:end], value))
         if re.match(r" +#", rest):
             begun = start - (text.rfind("\n", 0, start) + 1)
             value, rest = value.ljust(column - begun - 1) + " ", rest.lstrip(" ")
@@ -137,13 +129,13 @@ def _replace_values(text: str, old: dict[Key, Any], new: dict[Key, Any]) -> tupl
     return text, changes[::-1]
 
 
-def _value_spans(node: yaml.Node, parent: Key = ()) -> dict[Key, tuple[int, int]]:
-    """Start and end (exclusive) of each value in the text of nested YAML mappings, by key."""
+def _value_spans(node: yaml.Node, key: str = "") -> dict[str, tuple[int, int]]:
+    """Start and end (exclusive) of each value in the text of nested YAML mappings, by key such as forecast.gap_max."""
     if not isinstance(node, yaml.MappingNode):
-        return {parent: (node.start_mark.index, node.end_mark.index)}
-    found: dict[Key, tuple[int, int]] = {}
-    for key, value in node.value:
-        found |= _value_spans(value, (*parent, key.value))
+        return {key: (node.start_mark.index, node.end_mark.index)}
+    found: dict[str, tuple[int, int]] = {}
+    for name, value in node.value:
+        found |= _value_spans(value, f"{key}.{name.value}" if key else name.value)
     return found
 
 

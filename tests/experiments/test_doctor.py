@@ -47,6 +47,13 @@ def test_it_says_what_it_measured_and_ends_with_a_verdict(capsys: pytest.Capture
     assert lines[-1] == f"verdict: cpu computes what it should; {after}"
 
 
+def test_the_time_of_a_preset_is_that_of_whole_epochs(small: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "VIDEOS", {"demo": 10})
+    monkeypatch.setattr(doctor, "measure_step", lambda *_: (60.0, 1.0))  # a minute a step
+    small.pretrain.epochs, small.pretrain.min_steps = 3, 7  # of 10 // 4 = 2 steps, so 4 epochs are needed
+    assert doctor.describe_preset("one", small, CPU).startswith("8 minutes ")
+
+
 @pytest.mark.parametrize("wrong", [0.5, float("nan")])
 def test_a_device_that_computes_something_else_is_an_error(
     wrong: float, small: Params, monkeypatch: pytest.MonkeyPatch
