@@ -1,5 +1,6 @@
 """`mofore ablations`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ EXAMPLES = """
 mofore ablations queue 1 2 3
 dvc queue start
 mofore ablations
+mofore ablations --out ablations/my-videos
 mofore ablations paper queue
 """
 
@@ -22,12 +24,19 @@ def ablations(
             show_default=False,
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of table and figure; default: ablations/, of the configuration of the paper ablations/paper/.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Measure what each part of the method contributes.
 
     With queue it queues a DVC experiment for each ablation and seed that has no scores yet. Without, it tabulates and
-    plots the scores of those that have ended, in ablations/. Queue from a clean commit.
+    plots the scores of those that have ended. Queue from a clean commit.
     """
     from mofore.experiments.ablations import queue_or_tabulate
 
-    queue_or_tabulate(words or [])
+    queue_or_tabulate(words or [], out)

@@ -237,11 +237,12 @@ def tabulate_runs(rows: list[Row], experiments: list[Run]) -> pd.DataFrame:
     )
 
 
-def queue_or_tabulate(words: list[str]) -> None:
+def queue_or_tabulate(words: list[str], out: Path | None = None) -> None:
     """Queue the runs, or collect their scores into the table and the figure.
 
     Args:
         words: the name of a set, which may be left out; then nothing, or `queue` and seeds.
+        out: folder of table and figure; None: that of the set.
 
     Raises:
         UserError: the words are others, DVC fails, or no run of the default has scores.
@@ -252,7 +253,7 @@ def queue_or_tabulate(words: list[str]) -> None:
             f"usage: {COMMAND} [{'|'.join(SETS)}] queue [SEED ...] to queue the runs, or the same without queue to "
             "tabulate their scores"
         )
-    command, folder = COMMAND if name == "default" else f"{COMMAND} {name}", SETS[name].folder
+    command, folder = COMMAND if name == "default" else f"{COMMAND} {name}", out or SETS[name].folder
     rows = ablation_rows(name)
     if arguments:
         queue(rows, [int(seed) for seed in arguments[1:]] or list(SEEDS), command)

@@ -199,7 +199,7 @@ def test_experiments_get_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
     for line in (
         "sweep forecast.gap_max",
         "ablations paper queue 1 2",
-        "ablations",
+        "ablations --out x/y",
         "compare queue a=1 b=2 --set demo --set x --seed 3",
         "compare a=1 --held-out",
         "doctor",
@@ -207,8 +207,8 @@ def test_experiments_get_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
         assert CliRunner().invoke(APP, line.split()).exit_code == 0
     assert got == [
         ("forecast.gap_max",),
-        (["paper", "queue", "1", "2"],),
-        ([],),
+        (["paper", "queue", "1", "2"], None),
+        ([], Path("x/y")),
         (["queue", "a=1", "b=2"], ["demo", "x"], [3], False),
         (["a=1"], ["demo"], [1], True),
         (),

@@ -22,6 +22,7 @@ from mofore.experiments.ablations import (
     main,
     paired_difference,
     queue,
+    queue_or_tabulate,
     runs_of,
     summarise,
 )
@@ -239,6 +240,15 @@ def test_the_command_writes_table_and_figure_and_lists_missing_runs(
     image = cv2.imread(str(project / "ablations/figure.png"))
     assert image is not None
     assert image.std() > 5, "not a blank page"
+
+
+@pytest.mark.slow
+def test_tables_of_other_videos_have_a_folder_of_their_own(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    default, _, _ = three()
+    experiments(monkeypatch, run(default, 1, 0.5))
+    queue_or_tabulate([], Path("ablations/mine"))
+    assert {file.name for file in (project / "ablations/mine").iterdir()} == {"table.csv", "runs.csv", "figure.png"}
+    assert [folder.name for folder in (project / "ablations").iterdir()] == ["mine"]
 
 
 @pytest.mark.slow
