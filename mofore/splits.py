@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from mofore.errors import UserError
 
@@ -101,6 +100,8 @@ def draw_labelled(
     Returns:
         Row numbers, sorted.
     """
+    import pandas as pd  # imported here because commands that only check a split need not wait for it
+
     order = np.random.default_rng(seed).permutation(len(label_N))
     table = pd.DataFrame({"label": label_N[order], "group": group_N[order], "row": order})
     table["of_group"] = table.groupby(["label", "group"]).cumcount()  # 0 for the first one of each group
