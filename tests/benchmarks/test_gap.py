@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from mofore.embedding.store import write_clip_embeddings, write_embeddings
+from mofore.embedding.store import write_embeddings
+from tests.helpers.clip_files import write_clip_embeddings
 
 ROOT = Path(__file__).parents[2]
 V, K, D = 120, 8, 8
