@@ -44,6 +44,9 @@ def embed(
     again: Annotated[
         bool, typer.Option("--again", help="Also embed anew what could not be read, or only in part.")
     ] = False,
+    drop_missing: Annotated[
+        bool, typer.Option("--drop-missing", help="Also drop rows of videos whose folder is missing or empty.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -55,7 +58,7 @@ def embed(
     from mofore.utils.text import counted, some_names
 
     options: dict[str, Any] = {"encoder": encoder, "window": window, "step": step, "workers": workers}
-    options |= {"backend": backend, "device": device, "again": again, "quiet": quiet}
+    options |= {"backend": backend, "device": device, "again": again, "quiet": quiet, "drop_missing": drop_missing}
     if out.suffix.lower() not in (".parquet", ".npz"):
         raise UserError(f"{out}: give --out a name that ends in .parquet, or in .npz for NumPy")
     if out.suffix.lower() == ".npz":

@@ -44,18 +44,23 @@ def is_new(video: Path, known: Mapping[str, Stamp]) -> bool:
     return stamp is not None and stamp != known[str(video)]
 
 
+def is_missing(video: Path) -> bool:
+    """Whether there is no such file, as far as this user can see."""
+    try:
+        video.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def is_gone(video: Path) -> bool:
     """Whether a video was deleted.
 
     Not so if its folder cannot be looked into, or is missing or empty, which may be a disk that is not mounted.
     """
-    try:
-        video.lstat()
-    except FileNotFoundError:
-        pass
-    except OSError:
-        return False
-    else:
+    if not is_missing(video):
         return False
     try:
         with os.scandir(video.parent) as entries:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mofore.collection.changes import is_gone, is_new, known_stamps, stamp_of
+from mofore.collection.changes import is_gone, is_missing, is_new, known_stamps, stamp_of
 from mofore.collection.embed_file import FileTask, embed_part, read_part
 from mofore.collection.embed_files import embed_files
 from mofore.collection.encoder import SHIPPED, EncoderFacts, describe_encoder
@@ -28,7 +28,7 @@ from mofore.errors import UserError
 from mofore.frames.child import end_child
 from mofore.utils.progress import tell
 from mofore.utils.scratch import folder_until_done
-from mofore.utils.text import counted
+from mofore.utils.text import counted, some_names
 from mofore.utils.workers import worker_count
 
 FloatArray = npt.NDArray[np.float32]
@@ -80,6 +80,7 @@ def embed_to_table(
     device: str = "cpu",
     timeout: float = TIMEOUT,
     again: bool = False,
+    drop_missing: bool = False,
     quiet: bool = False,
     resumable: bool = True,
 ) -> Embedded:
@@ -102,6 +103,7 @@ def embed_to_table(
         device: torch device of each process.
         timeout: seconds without a frame after which a video is given up.
         again: also embed anew what could not be read, or only in part.
+        drop_missing: also drop the rows of videos whose folder is missing or empty.
         quiet: show no progress.
         resumable: False if the table is in a temporary folder: a run that is stopped then tells no way to go on.
 
@@ -116,14 +118,21 @@ def embed_to_table(
     facts = describe_encoder(encoder)
     _check_device(device)
     recipe = Recipe(facts.source, facts.hash, window, step, asdict(facts.clip))
-    out = out.absolute()
+    out = Path(os.path.realpath(out))  # a link stays, and the file that it leads to is replaced
     check_not_read(out, videos)
     _check_out(out, recipe)  # before any work, and again when no other run writes it
     folder = out.with_name(f".{out.name}.parts")
     with folder_until_done(folder, f"embedding into {out}"):
         _check_out(out, recipe)
         known = known_stamps(out, again)
-        gone = {name for name in known if is_gone(Path(name))}
+        missing = {name for name in known if is_missing(Path(name))}
+        gone = missing if drop_missing else {name for name in missing if is_gone(Path(name))}
+        if away := sorted({str(Path(name).parent) for name in missing - gone}):
+            stay = counted(len(missing - gone), "video stays in the table that is", "videos stay in the table that are")
+            tell(
+                f"warning: {stay} not on the disk, as {some_names(away, 2)} may not be mounted: if gone for good, give "
+                "--drop-missing"
+            )
         how = facts.source, facts.hash, window, step, device, timeout
         tasks = [
             FileTask(video, folder / f"{_key(video, recipe)}.arrow", *how, stamp_of(video))

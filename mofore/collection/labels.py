@@ -75,6 +75,9 @@ def read_labels(path: Path, files: Sequence[str]) -> dict[str, Row]:
 def check_labels_kept(out: Path, rows: dict[str, Row], files: Sequence[str]) -> None:
     """Refuse to replace a file that is not what `mofore sort` wrote, or has labels or groups that only it has.
 
+    A label whose source is "predicted" can be told from a prediction, if it was corrected to a class that no label
+    names, or to the second most probable one.
+
     Args:
         out: the file to write; it need not exist.
         rows: what was read, see `read_labels`.
@@ -87,12 +90,18 @@ def check_labels_kept(out: Path, rows: dict[str, Row], files: Sequence[str]) -> 
     if not out.exists():
         return
     collection, lost = Files(files, out), []
+    classes = {row.label for row in rows.values() if row.label}
     try:
         for line, cells in read_rows(out, "label"):
             if set(cells) != set(COLUMNS):
                 raise UserError(f"{out}: its columns are '{some_names(list(cells), 8)}'")
             is_prediction = clean(cells["source"]).lower() == PREDICTED
-            label, group = "" if is_prediction else clean(cells["label"]), clean(cells["group"])
+            label, group = clean(cells["label"]), clean(cells["group"])
+            if is_prediction and (label not in classes or label == clean(cells["second"])):
+                raise UserError(
+                    f"{out}: line {line}: its label is '{label}', which was not predicted: write {GIVEN} as its source"
+                )
+            label = "" if is_prediction else label
             read = rows.get(collection.find(cells["path"], line) or "", Row("", "", 0))
             if label not in ("", read.label) or group not in ("", read.group):
                 lost.append(clean(cells["path"]))

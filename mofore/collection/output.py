@@ -17,9 +17,12 @@ HEAD_BYTES = 1024
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Write a file under another name, and rename it when it is complete: an earlier file stays until then.
 
+    If the path is a link, the file that it leads to is replaced.
+
     Raises:
         OSError: it cannot be written; the error has its name.
     """
+    path = Path(os.path.realpath(path))
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with writing(part) as file:

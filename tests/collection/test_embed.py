@@ -331,7 +331,9 @@ def test_a_video_that_changes_during_the_run_is_embedded_again(tmp_path: Path, m
 
 
 @pytest.mark.parametrize("is_mount_point", [False, True])
-def test_a_disk_that_is_not_there_drops_nothing(videos: Path, tmp_path: Path, is_mount_point: bool) -> None:
+def test_a_disk_that_is_not_there_drops_nothing_unasked(
+    videos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], is_mount_point: bool
+) -> None:
     """Where a disk is to be mounted, there is an empty folder. Its table is in a folder that is made."""
     disk, out = tmp_path / "disk", tmp_path / "new" / "t.parquet"
     shutil.copytree(videos / "a", disk)
@@ -341,6 +343,20 @@ def test_a_disk_that_is_not_there_drops_nothing(videos: Path, tmp_path: Path, is
         disk.mkdir()
     assert embed_to_table([videos / "b"], out, workers=1).dropped == 0
     assert len(read_videos(out)) == 2
+    assert (
+        f"warning: 1 video stays in the table that is not on the disk, as {disk} may not be" in capfd.readouterr().err
+    )
+    assert embed_to_table([videos / "b"], out, workers=1, drop_missing=True).dropped == 1
+    assert read_videos(out).file.tolist() == [str(next((videos / "b").iterdir()))]
+
+
+def test_a_link_to_a_table_stays_a_link(videos: Path, tmp_path: Path) -> None:
+    table, link = tmp_path / "disk" / "t.parquet", tmp_path / "t.parquet"
+    table.parent.mkdir()
+    link.symlink_to(table)
+    embed_to_table([videos / "a"], link, workers=1)
+    assert link.is_symlink()
+    assert len(read_videos(table)) == 1
 
 
 def test_a_damaged_table_is_named(table: Path, tmp_path: Path) -> None:

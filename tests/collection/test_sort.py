@@ -187,6 +187,20 @@ def test_given_labels_of_videos_that_are_gone_are_kept_and_predictions_are_not(t
         sort_collection(table, labels_csv, out)
 
 
+@pytest.mark.parametrize("label", ["another class", "the second"])
+def test_a_corrected_label_is_kept_although_its_source_still_says_predicted(tmp_path: Path, label: str) -> None:
+    table, truth = collection(tmp_path, 6, 0.5)
+    labels_csv, out = tmp_path / "labels.csv", tmp_path / "out.csv"
+    truth.groupby("label").head(2).to_csv(labels_csv, index=False)
+    found = sort_collection(table, labels_csv, out).table
+    found.loc[1, "label"] = str(found["second"][1]) if label == "the second" else label
+    found.to_csv(out, index=False)
+    corrected = out.read_bytes()
+    with pytest.raises(UserError, match=r"line 3: its label is .*, which was not predicted: write given as its source"):
+        sort_collection(table, labels_csv, out)
+    assert out.read_bytes() == corrected
+
+
 def test_groups_that_are_in_the_output_only_are_not_lost(tmp_path: Path) -> None:
     table, truth = collection(tmp_path, 6, 0.5)
     given = truth.groupby("label").head(2)
