@@ -177,11 +177,12 @@ def test_embed_passes_its_options_on(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert "2 videos embedded in 3.0 s, 1 already there" in done.output
     assert "3 videos, 30.0 minutes" in done.output
     options = {"encoder": "shipped", "window": 4.0, "step": 2.0, "workers": 1, "backend": "dask", "device": "cuda"}
-    options |= {"again": False, "quiet": False}
+    options |= {"again": False, "drop_missing": False, "quiet": False}
     assert got == [(["a", "b"], Path("embeddings.parquet"), options)]
-    quiet = run("embed", "a", "--again", "--quiet")
+    quiet = run("embed", "a", "--again", "--drop-missing", "--quiet")
     assert (quiet.stdout, quiet.stderr) == ("", "warning: 1 of 4 videos could not be embedded: /x.avi (empty)\n")
     assert got[-1][2]["again"]
+    assert got[-1][2]["drop_missing"]
     found = result("embed", "a")
     assert found["added"] == 2
     assert found["unreadable"] == found["health"]["not_embedded"] == {"/x.avi": "empty"}

@@ -343,9 +343,7 @@ def test_a_disk_that_is_not_there_drops_nothing_unasked(
         disk.mkdir()
     assert embed_to_table([videos / "b"], out, workers=1).dropped == 0
     assert len(read_videos(out)) == 2
-    assert (
-        f"warning: 1 video stays in the table that is not on the disk, as {disk} may not be" in capfd.readouterr().err
-    )
+    assert f"1 video stays in the table that is not on the disk, as {disk} may not be mounted" in capfd.readouterr().err
     assert embed_to_table([videos / "b"], out, workers=1, drop_missing=True).dropped == 1
     assert read_videos(out).file.tolist() == [str(next((videos / "b").iterdir()))]
 
