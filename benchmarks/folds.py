@@ -19,22 +19,12 @@ from pathlib import Path
 
 import numpy as np
 from objective_controls import control_rows
-from objective_run import (
-    Job,
-    Point,
-    Trained,
-    compared_params,
-    final_encoder,
-    labelled_videos,
-    merge_folds,
-    score,
-    split,
-)
+from objective_run import Job, Point, Trained, compared_params, final_encoder, merge_folds, prepare, score
 from objective_tables import summarise
 
 from mofore.errors import run_stage
 from mofore.runtime.device import pick_device
-from mofore.training.pretrain import leave_out_short, pretrain
+from mofore.training.pretrain import pretrain
 from mofore.utils.files import write_csv
 from mofore.utils.progress import tell
 
@@ -44,18 +34,13 @@ COLUMNS = ["score", "method", "seeds", "seconds", "mean", "low", "high", "std", 
 
 def run_fold(job: Job, frames: Path) -> Trained:
     """Pretrain on all folds but one, and score the videos of that one."""
-    params = compared_params(job.start)
-    params.seed = job.seed
-    videos = labelled_videos(frames, params)
-    train_V, test_V = split(videos, params, job)
-    trained_on, scored = videos.select(train_V), videos.select(np.concatenate([train_V, test_V]))
-    leave_out_short(trained_on, params)
-    run = pretrain(params, trained_on)
+    params, train_videos, scored, n_train = prepare(job, frames)
+    run = pretrain(params, train_videos)
     encoder = final_encoder(run.model.encoder, params)
-    linear_N, nearest_N = score(encoder, scored, len(train_V), params, pick_device(params.runtime))
+    linear_N, nearest_N = score(encoder, scored, n_train, params, pick_device(params.runtime))
     clips = round(run.clips_per_second * run.seconds)
     point = Point(run.seconds, clips, linear_N.astype(int).tolist(), nearest_N.astype(int).tolist())
-    tested = videos.table.iloc[test_V]
+    tested = scored.table.iloc[n_train:]
     return Trained(job, [point], tested.video.tolist(), tested.group.tolist())
 
 

@@ -125,23 +125,37 @@ def run(job: Job, frames: Path) -> Trained:
     Raises:
         UserError: there are fewer training videos than `pretrain.batch_size`, or fewer groups than folds.
     """
-    params = compared_params(job.start)
-    params.seed = job.seed
-    videos = labelled_videos(frames, params)
-    train_V, test_V = split(videos, params, job)
-    train_videos, scored = videos.select(train_V), videos.select(np.concatenate([train_V, test_V]))
-    leave_out_short(train_videos, params)
+    params, train_videos, scored, n_train = prepare(job, frames)
 
     apply_settings(params, job.method, job.settings)
     device = pick_device(params.runtime)
     keep_freed_memory()
     points = []
     for trained, seconds, clips in train(job, trained_part(params), train_videos, device):
-        linear_N, nearest_N = score(final_encoder(trained, params), scored, len(train_V), params, device)
+        linear_N, nearest_N = score(final_encoder(trained, params), scored, n_train, params, device)
         trained.train()
         points.append(Point(seconds, clips, linear_N.astype(int).tolist(), nearest_N.astype(int).tolist()))
-    tested = videos.table.iloc[test_V]
+    tested = scored.table.iloc[n_train:]
     return Trained(job, points, tested.video.tolist(), tested.group.tolist())
+
+
+def prepare(job: Job, frames: Path) -> tuple[Params, FrameStore, FrameStore, int]:
+    """The parameters of a job, and its videos.
+
+    Returns:
+        Parameters; the videos to train on, each long enough for two clips; the videos to score, those of the training
+        side first, and how many these are.
+
+    Raises:
+        UserError: no training video is long enough, or there are fewer groups than folds.
+    """
+    params = compared_params(job.start)
+    params.seed = job.seed
+    videos = labelled_videos(frames, params)
+    train_V, test_V = split(videos, params, job)
+    train_videos, scored = videos.select(train_V), videos.select(np.concatenate([train_V, test_V]))
+    leave_out_short(train_videos, params)
+    return params, train_videos, scored, len(train_V)
 
 
 def compared_params(start: str) -> Params:

@@ -54,10 +54,11 @@ def find_videos(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def _nothing(unreadable: dict[str, str], empty: set[str]) -> UserError:
-    for folder, reason in unreadable.items():
+    if unreadable:
+        folder, reason = next(iter(unreadable.items()))
         return UserError(f"{folder}: cannot be read: {reason}: make it readable, or give another one")
-    for folder in empty:
-        return UserError(f"{folder}: this folder has no video: put videos there, or give another one")
+    if empty:
+        return UserError(f"{min(empty)}: this folder has no video: put videos there, or give another one")
     return UserError("no video: give files, folders or patterns, such as 'videos/**/*.mp4'")
 
 
