@@ -33,7 +33,7 @@ def sort(
     """Label all videos from a few labels.
 
     Writes a CSV with the label of each video and its probability, the least certain first: label those next.
-    With 5 labels a class and more, of 20 groups, it says how many of the new labels will be right.
+    With labels in 5 groups a class or more, and 20 in all, it says how many of the new labels will be right.
     """
     from mofore.collection.sort import describe, sort_collection
 

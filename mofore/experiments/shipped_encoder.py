@@ -2,8 +2,8 @@
 
 It draws generated videos, pretrains each stream of the network "small" on them, and writes their weights to a folder.
 The parameters are those of `generated/params.py`; of params.yaml only section `runtime` matters. No real video and no
-label is used. It takes two hours on two cores; a run that was stopped goes on where it was, unless parameters or code
-have changed. With `--out mofore/method/shipped` it replaces the weights of the package. Their scores are in
+label is used. It takes less than two hours on two cores; a run that was stopped goes on where it was, unless parameters
+or code have changed. With `--out mofore/method/shipped` it replaces the weights of the package. Their scores are in
 docs/shipped-encoder.md.
 """
 
