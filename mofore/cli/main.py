@@ -122,7 +122,7 @@ def _prepare() -> None:
     """Check and set what no verb can do without.
 
     Raises:
-        UserError: the working folder is gone, or an argument is not UTF-8.
+        UserError: the working folder is gone, or an argument is not UTF-8, unless it is one of the files to embed.
     """
     if sys.stdout is None:  # closed, as by `>&-`
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 # for as long as this process lives
@@ -132,8 +132,10 @@ def _prepare() -> None:
         Path.cwd()
     except FileNotFoundError:
         raise UserError("this folder has been deleted: change to another one") from None
+    embeds = sys.argv[1:2] == ["embed"]  # which leaves such files out, as a shell may have expanded a pattern to them
     for word in sys.argv[1:]:
-        if not word.isascii() and any("\udc80" <= letter <= "\udcff" for letter in word):
+        is_utf8 = word.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in word)
+        if not is_utf8 and not (embeds and os.path.isfile(word)):
             raise UserError(f"{word!a}: this name is not UTF-8: rename the file or folder")
 
 

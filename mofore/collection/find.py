@@ -24,8 +24,8 @@ def find_videos(paths: Sequence[str | Path]) -> list[Path]:
     UTF-8, which a table cannot hold.
 
     Raises:
-        UserError: there is no such file or folder, no file matches, nothing is found at all, or the path of a file that
-            is named is not UTF-8.
+        UserError: there is no such file or folder, no file matches, nothing is found at all, or all paths that are
+            found are not UTF-8.
     """
     found: set[str] = set()
     others, empty = set[str](), set[str]()  # named files without the suffix of a video, named folders without video
@@ -37,11 +37,11 @@ def find_videos(paths: Sequence[str | Path]) -> list[Path]:
             if not videos and str(Path(name)) not in unreadable:
                 empty.add(name)
         elif os.path.lexists(name):
-            if not is_utf8(os.path.abspath(name)):
-                raise UserError(f"{_shown(name)}: this path is not UTF-8, as a table needs it: rename it")
             videos = [name]
         else:
             videos = _of_pattern(name, unreadable)
+            if "**" in name:  # glob passes over folders that it cannot read
+                list(walk_files(_fixed_folder(name), unreadable))
         is_other = videos == [name] and not _is_video(name)
         (others if is_other else found).update(map(os.path.abspath, videos))  # without `..`: each video has one name
     if not found and not others:
@@ -84,6 +84,13 @@ def _of_pattern(pattern: str, unreadable: dict[str, str]) -> list[str]:
     return found
 
 
+def _fixed_folder(pattern: str) -> Path:
+    """The folder below which a pattern looks: its parts before the first one with *, ? or [."""
+    parts = Path(pattern).parts
+    magic = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:magic])
+
+
 def _is_video(name: str) -> bool:
     return Path(name).suffix.lower() in SUFFIXES
 
@@ -91,9 +98,9 @@ def _is_video(name: str) -> bool:
 def _utf8(found: set[str]) -> list[Path]:
     """The paths that a table can hold, in the order of its rows."""
     left_out = [_shown(path) for path in found if not is_utf8(path)]
-    _tell_left_out("path", "not UTF-8: rename them", left_out)
     if len(left_out) == len(found):
-        raise _nothing({}, set())
+        raise UserError(f"{min(left_out)}: this path is not UTF-8, as a table needs it: rename it")
+    _tell_left_out("path", "not UTF-8: rename them", left_out)
     return [Path(path) for path in sorted(found) if is_utf8(path)]
 
 

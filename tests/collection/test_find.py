@@ -77,7 +77,7 @@ def test_the_home_folder(videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_videos(["~/own.avi"]) == [videos / "~/own.avi"], "a file of that name comes first"
 
 
-@pytest.mark.parametrize("given", [["own"], ["own/*"], ["own/a.avi", "own/locked/"]])
+@pytest.mark.parametrize("given", [["own"], ["own/*"], ["own/**/*.avi"], ["own/a.avi", "own/locked/"]])
 def test_a_folder_that_cannot_be_read_is_named_and_stops_no_other(
     given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,8 +104,8 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
         find_videos([name])
 
 
-@pytest.mark.parametrize("given", [[""], ["**/*.mp4"], ["a.mp4", "caf\udce9"]])
-def test_paths_that_are_not_utf8_are_left_out_unless_the_user_names_the_file(
+@pytest.mark.parametrize("given", [[""], ["**/*.mp4"], ["a.mp4", "caf\udce9"], ["a.mp4", "caf\udce9/é.mp4"]])
+def test_paths_that_are_not_utf8_are_left_out_unless_there_are_no_others(
     given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.mp4").touch()
@@ -113,5 +113,5 @@ def test_paths_that_are_not_utf8_are_left_out_unless_the_user_names_the_file(
     (tmp_path / "caf\udce9" / "é.mp4").touch()
     assert find_videos([tmp_path / path for path in given]) == [tmp_path / "a.mp4"]
     assert rf"1 path left out, not UTF-8: rename them: {tmp_path}/caf\xe9/é.mp4" in capsys.readouterr().err
-    with pytest.raises(UserError, match="no video: give files, folders or patterns"):
+    with pytest.raises(UserError, match=r"caf\\xe9/é\.mp4: this path is not UTF-8"):
         find_videos([tmp_path / "caf\udce9"])
