@@ -28,7 +28,8 @@ from mofore.clips.augment import eval_crop, to_input
 from mofore.clips.sampling import clip_offsets, clip_span
 from mofore.collection.encoder import LoadedEncoder, open_encoder
 from mofore.collection.export import NETWORK_FILES, ONNX, export
-from mofore.frames.decode import resize, stored_size
+from mofore.frames.decode import stored_size
+from mofore.frames.shrink import resize
 from mofore.videos.folder import find_files
 
 Frames = list[npt.NDArray[np.uint8]]  # [T, H, W, C], RGB

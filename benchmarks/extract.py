@@ -30,11 +30,11 @@ import numpy as np
 from cv2.typing import MatLike
 
 from mofore.config import Frames
-from mofore.frames.decode import resize
 from mofore.frames.extract import videos_per_pack
 from mofore.frames.opencv import configure_opencv
 from mofore.frames.packs import Pack, read_sidecar
 from mofore.frames.parallel import make_packs
+from mofore.frames.shrink import resize
 from mofore.videos.folder import read_folder
 
 SHORT_SIDE, QUALITY = 64, 90

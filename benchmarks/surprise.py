@@ -45,7 +45,7 @@ from mofore.collection.forecaster import Forecaster, open_forecaster
 from mofore.collection.surprise_sink import SurpriseSink, normalise
 from mofore.errors import run_stage
 from mofore.evaluation.bootstrap import resamples
-from mofore.frames.decode import resize
+from mofore.frames.shrink import resize
 from mofore.videos.synthetic import clip as demo_clip
 from mofore.videos.synthetic.actions import ACTIONS
 from mofore.videos.synthetic.appearance import sample_appearance

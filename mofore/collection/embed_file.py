@@ -207,7 +207,7 @@ def _embed(
                 def alive(of: WindowSink = sink) -> None:
                     heartbeat(of.share)
 
-                decoded = decode_frames(task.file, sink, encoder.short_side, alive)
+                decoded = decode_frames(task.file, sink, encoder.short_side, alive, by_planes=True)
             if sink.wrong_after is not None and limit == math.inf:
                 limit = sink.wrong_after  # again, without the frames that turned out to be wrong
                 continue

@@ -23,7 +23,7 @@ from mofore.collection.forecaster import Forecaster
 from mofore.collection.frame_times import check_even, repaired_time
 from mofore.collection.gray import frame_difference, to_gray
 from mofore.collection.windows import RATE, rates
-from mofore.frames.decode import resize
+from mofore.frames.shrink import resize
 
 FloatArray = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]

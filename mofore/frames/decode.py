@@ -11,19 +11,34 @@ Shapes: H height, W width, C=3 colours (BGR).
 import stat
 from array import array
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import cv2
+import numpy as np
 from cv2.typing import MatLike
 
 from mofore.config import Frames
 from mofore.frames.avi import frames_before_a_break, is_plain_avi
 from mofore.frames.container import ends_in_zeros, ends_within_a_packet, is_cut_off, is_fragmented
-from mofore.frames.opencv import ComplaintError, open_with_opencv
+from mofore.frames.opencv import open_with_opencv
 from mofore.frames.outcome import Decoded, Outcome
+from mofore.frames.planes import open_planes
+from mofore.frames.probe import has_damaged_packets, probe
+from mofore.frames.pyav import open_with_pyav
 from mofore.frames.resample import TimeStampError, resample
-from mofore.frames.video import DamagedFrameError, DamagedStartError, Facts, OpenedVideo, Turn, UndecodableError
+from mofore.frames.shrink import resize
+from mofore.frames.video import (
+    ComplaintError,
+    DamagedFrameError,
+    DamagedStartError,
+    Facts,
+    OpenedVideo,
+    Picture,
+    Turn,
+    UndecodableError,
+)
 
 JPEG_MAX_SIDE = 65500  # pixels; libjpeg's limit
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -103,7 +118,9 @@ def decode_video(file: Path, out: BinaryIO, wanted: Frames, on_frame: Callable[[
     return Outcome(sink.lengths, found.fps, found.width, found.height, found.reason, found.note)
 
 
-def decode_frames(file: Path, sink: FrameSink, short_side: int, on_frame: Callable[[], None]) -> Decoded:
+def decode_frames(
+    file: Path, sink: FrameSink, short_side: int, on_frame: Callable[[], None], by_planes: bool = False
+) -> Decoded:
     """Give the frames of one video file, shrunk, to a sink.
 
     Args:
@@ -111,6 +128,8 @@ def decode_frames(file: Path, sink: FrameSink, short_side: int, on_frame: Callab
         sink: takes the frames.
         short_side: of the images, in pixels; the aspect ratio is that in which a player shows them.
         on_frame: called after each decoded frame, each that was given to the sink, and each packet that was read only.
+        by_planes: where that can be done, shrink pictures before their colours are converted (see planes.py), which
+            takes less time. Values differ a little from those that `frames` stores.
 
     Returns:
         What was decoded, with the reason if frames are missing. Errors of the sink pass through.
@@ -120,13 +139,12 @@ def decode_frames(file: Path, sink: FrameSink, short_side: int, on_frame: Callab
         return Decoded(reason=reason)
     facts = _facts(file, on_frame)
     try:
+        if by_planes:
+            with suppress(UndecodableError, ComplaintError):
+                return _give(file, open_planes(file, facts.stream), facts, sink, short_side, on_frame)
         if facts.suits_opencv:
-            try:
+            with suppress(UndecodableError, ComplaintError):
                 return _give(file, open_with_opencv(file), facts, sink, short_side, on_frame)
-            except (UndecodableError, ComplaintError):
-                pass
-        from mofore.frames.pyav import open_with_pyav  # here, as PyAV takes time to load
-
         video = open_with_pyav(file, facts.stream)
         try:
             return _give(file, video, facts, sink, short_side, on_frame)
@@ -144,8 +162,6 @@ def _facts(file: Path, on_frame: Callable[[], None]) -> Facts:
     try:
         if is_plain_avi(file):
             return Facts()
-        from mofore.frames.probe import probe  # here: see above
-
         return probe(file, on_frame)
     except (UndecodableError, OSError):
         return Facts()  # OpenCV may read it all the same
@@ -175,14 +191,14 @@ def _give(
 
     Raises:
         UndecodableError: no frame can be decoded.
-        ComplaintError: OpenCV's frames cannot be trusted.
+        ComplaintError: its frames cannot be trusted.
     """
     rate = sink.start(video.fps, video.header_frames)
     width = height = decoded = given = 0
     damage = reason = ""
     size = (0, 0)  # of the small images before they are turned
 
-    def counted_frames() -> Iterator[tuple[float, MatLike]]:
+    def counted_frames() -> Iterator[tuple[float, Picture]]:
         nonlocal decoded, damage
         try:
             for stamp, image in video.frames:
@@ -204,7 +220,8 @@ def _give(
                 width, height = shown_size(image, video.pixel_aspect, facts.turn)
                 if max(size) > JPEG_MAX_SIDE:
                     return Decoded(reason=f"too long and thin to store, {width}x{height}")
-            sink.add(stamp, facts.turn(resize(image, size)))
+            small = resize(image, size) if isinstance(image, np.ndarray) else image.shrunk(size)
+            sink.add(stamp, facts.turn(small))
             given += 1
             on_frame()  # resampling may repeat a frame for minutes
         if not damage and decoded < video.header_frames and _has_damaged_packets(file, facts.stream, on_frame):
@@ -222,14 +239,14 @@ def _give(
     return Decoded(given, rate or round(video.fps, 3), width, height, reason, facts.note)
 
 
-def shown_size(image: MatLike, pixel_aspect: float, turn: Turn) -> tuple[int, int]:
+def shown_size(image: Picture, pixel_aspect: float, turn: Turn) -> tuple[int, int]:
     """Width and height in which a player shows an image [H, W, C]; a wide pixel makes it wider, not less high."""
     height, width = image.shape[:2]
     shown = max(1, round(width * pixel_aspect)), height
     return shown[::-1] if turn.transposed else shown
 
 
-def stored_size(image: MatLike, pixel_aspect: float, short_side: int) -> tuple[int, int]:
+def stored_size(image: Picture, pixel_aspect: float, short_side: int) -> tuple[int, int]:
     """Width and height of a stored image before it is turned; the shorter one is `short_side`."""
     height, width = image.shape[0], image.shape[1] * pixel_aspect
     scale = short_side / min(width, height)
@@ -259,8 +276,6 @@ def _incomplete_reason(file: Path, decoded: int, header_frames: int, damage: str
 
 
 def _has_damaged_packets(file: Path, stream: int, on_frame: Callable[[], None]) -> bool:
-    from mofore.frames.probe import has_damaged_packets  # here: see above
-
     try:
         return has_damaged_packets(file, stream, on_frame)
     except UndecodableError:
@@ -280,24 +295,3 @@ def _shows(sign: Callable[[Path], bool], file: Path) -> bool:
         return sign(file)
     except OSError:
         return False
-
-
-def resize(image: MatLike, size: tuple[int, int]) -> MatLike:
-    """Resize an image: area averaging to shrink it, linear interpolation if a side grows.
-
-    The image is first halved as often as possible. The result is nearly that of a single step, and it takes a half to a
-    fifth of the time, since OpenCV has special code for halving.
-
-    Args:
-        image: uint8 [H, W, C].
-        size: (width, height) of the result.
-
-    Returns:
-        uint8 [size[1], size[0], C].
-    """
-    height, width = image.shape[:2]
-    while width >= 2 * size[0] and height >= 2 * size[1] and width % 2 == height % 2 == 0:
-        width, height = width // 2, height // 2
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    grows = width < size[0] or height < size[1]
-    return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR if grows else cv2.INTER_AREA)

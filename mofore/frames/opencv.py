@@ -13,18 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
-from cv2.typing import MatLike
 
-from mofore.frames.video import OpenedVideo, UndecodableError, pixel_aspect
+from mofore.frames.video import ComplaintError, OpenedVideo, Picture, UndecodableError, pixel_aspect
 
 MAX_FAILED_FRAMES = 256  # consecutive frames at the start that may fail
 GRABS_AFTER_END = 16  # if one succeeds, it was not the end: the frame before failed
 FRAMES_PER_LOOK = 64  # into the log; its last look, after the last frame, is what counts
 LOG_LEVEL = "16"  # AV_LOG_ERROR
-
-
-class ComplaintError(Exception):
-    """OpenCV skips a frame, or the decoder inside it has written to its log: what it gives cannot be trusted."""
 
 
 def configure_opencv() -> None:
@@ -64,7 +59,7 @@ class _Log:
 def open_with_opencv(file: Path) -> OpenedVideo:
     """Open a video file with OpenCV, which decodes its first video stream and leaves its pictures unturned.
 
-    `OpenedVideo.frames` also raises ComplaintError.
+    `OpenedVideo.frames` raises ComplaintError if OpenCV skips a frame, or the decoder inside it has written to its log.
 
     Raises:
         UndecodableError: OpenCV cannot read the file.
@@ -92,7 +87,7 @@ def open_with_opencv(file: Path) -> OpenedVideo:
     return OpenedVideo(_frames(capture), fps, max(0, int(header_frames)), codec, aspect)
 
 
-def _frames(capture: cv2.VideoCapture) -> Iterator[tuple[float, MatLike]]:
+def _frames(capture: cv2.VideoCapture) -> Iterator[tuple[float, Picture]]:
     with _Log() as log:
         try:
             if not any(capture.grab() for _ in range(MAX_FAILED_FRAMES)):

@@ -21,7 +21,14 @@ from av.video.stream import VideoStream
 from cv2.typing import MatLike
 
 from mofore.frames.probe import SILENT, has_zeros, open_container
-from mofore.frames.video import DamagedFrameError, DamagedStartError, OpenedVideo, UndecodableError, pixel_aspect
+from mofore.frames.video import (
+    DamagedFrameError,
+    DamagedStartError,
+    OpenedVideo,
+    Picture,
+    UndecodableError,
+    pixel_aspect,
+)
 
 MAX_FPS = 1000  # a higher rate in a header is an error
 REPAIRS_WELL = {"h264", "mpeg4"}  # their decoders mark what they have repaired; others stop at an error to show it
@@ -35,7 +42,15 @@ HARMLESS = (
 WITHOUT_MESSAGES = "hevc_mp4toannexb,filter_units=remove_types=39-40"
 
 
-def open_with_pyav(file: Path, index: int, strict: bool = True) -> OpenedVideo:
+def to_bgr(frame: VideoFrame) -> MatLike:
+    """A frame as an image."""
+    image: MatLike = frame.reformat(format="bgr24", threads=1).to_ndarray()
+    return image
+
+
+def open_with_pyav(
+    file: Path, index: int, strict: bool = True, picture: Callable[[VideoFrame], Picture] = to_bgr
+) -> OpenedVideo:
     """Open a stream of a video file with PyAV.
 
     Args:
@@ -43,6 +58,7 @@ def open_with_pyav(file: Path, index: int, strict: bool = True) -> OpenedVideo:
         index: of the stream; that of a video.
         strict: False: only frames that are marked as corrupt or cannot be decoded count as damaged. For files of which
             a strict decoder rejects each frame, for a flaw that does not touch the picture.
+        picture: makes a picture of a frame; its errors pass through.
 
     Raises:
         UndecodableError: PyAV cannot read the file.
@@ -59,12 +75,14 @@ def open_with_pyav(file: Path, index: int, strict: bool = True) -> OpenedVideo:
     fps = float(stream.average_rate or 0)
     if not 0 < fps <= MAX_FPS:  # of raw streams
         fps = float(stream.guessed_rate or 0)
-    frames = _frames(container, stream, strict)
+    frames = _frames(container, stream, strict, picture)
     aspect = pixel_aspect(float(stream.sample_aspect_ratio or 1), 1)
     return OpenedVideo(frames, fps, stream.frames or int(seconds * fps), stream.codec_context.name, aspect)
 
 
-def _frames(container: InputContainer, stream: VideoStream, strict: bool) -> Iterator[tuple[float, MatLike]]:
+def _frames(
+    container: InputContainer, stream: VideoStream, strict: bool, picture: Callable[[VideoFrame], Picture]
+) -> Iterator[tuple[float, Picture]]:
     before = get_level(), get_skip_repeated()
     set_level(ERROR)
     set_skip_repeated(False)  # or the log would lack a line that another file had last
@@ -89,8 +107,7 @@ def _frames(container: InputContainer, stream: VideoStream, strict: bool) -> Ite
                     if damaged or start is None or (frame.pts or 0) < start:
                         continue
                     yielded = True
-                    image: MatLike = frame.reformat(format="bgr24", threads=1).to_ndarray()
-                    yield math.nan if frame.pts is None else float(frame.pts * seconds_per_tick), image
+                    yield math.nan if frame.pts is None else float(frame.pts * seconds_per_tick), picture(frame)
                 if damaged and yielded:
                     raise DamagedFrameError
                 if damaged:  # a stream that was joined late, or whose start is damaged

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from cv2.typing import MatLike
+from mofore.frames.video import Picture
 
 TOLERANCE = 0.25  # of the interval between two output frames
 LONGEST_STILL = 600.0  # seconds; a longer pause between two frames is taken for damaged time stamps
@@ -21,23 +21,23 @@ class TimeStampError(Exception):
     """A video cannot be resampled; the message is the reason."""
 
 
-def resample(frames: Iterable[tuple[float, MatLike]], fps: float, header_fps: float) -> Iterator[MatLike]:
+def resample(frames: Iterable[tuple[float, Picture]], fps: float, header_fps: float) -> Iterator[Picture]:
     """Yield the frames of a video at a constant rate.
 
     Args:
-        frames: time stamp in seconds (not a number if unknown) and image of each frame, in display order. An image may
-            be overwritten once the next one is asked for.
+        frames: time stamp in seconds (not a number if unknown) and picture of each frame, in display order. A picture
+            may be overwritten once the next one is asked for.
         fps: frames per second of the result, above 0.
         header_fps: the rate in the file's header, for files without time stamps; 0 if unknown.
 
     Raises:
         TimeStampError: time stamps are missing and so is the rate in the header, or they jump.
     """
-    shown: MatLike | None = None
+    shown: Picture | None = None
     first = now = 0.0
     n_read = n_yielded = 0
     frames = iter(frames)
-    ahead: list[tuple[float, MatLike]] = []
+    ahead: list[tuple[float, Picture]] = []
     for stamp, image in frames:
         ahead.append((stamp, image.copy()))
         if stamp > ahead[0][0] or len(ahead) == FIRST_FRAMES:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from cv2.typing import MatLike
@@ -60,21 +61,38 @@ class DamagedStartError(Exception):
     """Raised after the last frame: frames before the first good one are damaged, and were left out."""
 
 
+class ComplaintError(Exception):
+    """What a decoder gives cannot be trusted, or is none of what it was asked for: another one should be tried."""
+
+
+class Shrinkable(Protocol):
+    """A picture that becomes an image only when it is shrunk; see `planes.Planes`."""
+
+    shape: tuple[int, int, int]
+
+    def copy(self) -> "Shrinkable": ...
+
+    def shrunk(self, size: tuple[int, int]) -> MatLike: ...
+
+
+Picture = MatLike | Shrinkable  # an image is uint8 [H, W, C=3], BGR
+
+
 @dataclass
 class OpenedVideo:
     """A video file that a decoder has opened.
 
     Attributes:
-        frames: time stamp in seconds (not a number if unknown) and image, uint8 [H, W, C=3] BGR, as coded, not turned;
-            the next image may overwrite the memory of the last. Raises DamagedFrameError at a frame that is damaged,
-            except before the first image: see DamagedStartError.
+        frames: time stamp in seconds (not a number if unknown) and picture, as coded, not turned; the next one may
+            overwrite the memory of the last. Raises DamagedFrameError at a frame that is damaged, except before the
+            first picture: see DamagedStartError.
         fps: average frames per second, from the file's header; 0 if unknown.
         header_frames: number of frames that the file's header gives, which may be wrong; 0 if unknown.
         codec: name of the codec, for messages.
         pixel_aspect: width of a pixel divided by its height.
     """
 
-    frames: Iterator[tuple[float, MatLike]]
+    frames: Iterator[tuple[float, Picture]]
     fps: float
     header_frames: int
     codec: str

@@ -20,7 +20,8 @@ from mofore.collection.encoder import LoadedEncoder, open_encoder
 from mofore.collection.export import NETWORK_FILES, FramesToEmbedding, _compare, export
 from mofore.config import Clip
 from mofore.errors import UserError
-from mofore.frames.decode import resize, stored_size
+from mofore.frames.decode import stored_size
+from mofore.frames.shrink import resize
 from mofore.method.encoders import build_encoder, save_encoder
 
 Frames = npt.NDArray[np.uint8]

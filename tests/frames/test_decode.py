@@ -18,9 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mofore.config import Frames
-from mofore.frames.decode import decode_frames, decode_video, resize
+from mofore.frames.decode import decode_frames, decode_video
 from mofore.frames.opencv import MAX_FAILED_FRAMES
 from mofore.frames.outcome import Outcome
+from mofore.frames.shrink import resize
 from tests.helpers.video_files import SHARED, bound_by_permissions, write_video
 
 ODD = SHARED / "videos" / "odd"
