@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from mofore.cli import main as cli
 from mofore.errors import UserError
 from tests.helpers.processes import heed_signals
+from tests.helpers.video_files import write_video
 
 ROOT = Path(__file__).parents[2]
 APP = cli.make_app()
@@ -127,6 +128,20 @@ def test_errors_of_the_user_are_one_line(
     assert shown.out == ""
     assert shown.err.startswith(said)
     assert len(shown.err.splitlines()) == (1 if said else 0)
+
+
+def test_names_that_are_not_utf8_are_left_out_by_embed_and_refused_by_others(tmp_path: Path) -> None:
+    """As a shell expands `*`."""
+    names = [write_video(tmp_path / "a.avi", 30).name, "caf\udce9.avi"]
+    (tmp_path / names[1]).write_bytes(b"x")
+    done = run("embed", *names, "--quiet", folder=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == f"warning: 1 path left out, not UTF-8: rename them: {tmp_path}/caf\\xe9.avi\n"
+    for words in (["search", names[1]], ["embed", names[0], "--out", "caf\udce9.parquet"]):
+        done = run(*words, folder=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.startswith(r"error: 'caf\udce9.")
+        assert "is not UTF-8: rename the file or folder" in done.stderr
 
 
 @pytest.mark.parametrize("error", [ValueError("bug"), FileNotFoundError(errno.ENOENT, "No such file", "/x")])
