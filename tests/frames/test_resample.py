@@ -19,7 +19,7 @@ def numbers(seconds: list[float], fps: float, header_fps: float = 0.0) -> list[i
             image[:] = number
             yield second, image
 
-    return [int(found[0, 0, 0]) for found in resample(frames(), fps, header_fps)]  # type: ignore[arg-type]
+    return [int(found[0, 0, 0]) for found in resample(frames(), fps, header_fps)]  # type: ignore[arg-type, index]
 
 
 @given(
