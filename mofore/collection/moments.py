@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from mofore.collection.reasons import first_line
 from mofore.errors import UserError
-from mofore.frames.probe import open_container, probe
+from mofore.frames.probe import open_container, probe, wanted_stream
 from mofore.frames.resample import TimeStampError, resample
 from mofore.frames.video import Turn, UndecodableError, pixel_aspect
 
@@ -55,8 +55,7 @@ def read_moment(file: Path, start_s: float, end_s: float, rate: float = 8, heigh
         facts = probe(file, checks_packets=False)  # or VP9 would be read to its end
         for run_up in RUN_UPS:
             with open_container(file) as container:
-                stream = container.streams[facts.stream]
-                assert isinstance(stream, VideoStream)
+                stream = wanted_stream(container, facts.stream)
                 small = _Shrink(facts.turn, pixel_aspect(float(stream.sample_aspect_ratio or 1), 1), height)
                 shown = _frames_of(_decoded(container, stream, start_s, run_up), start_s, end_s, small)
             if shown:

@@ -137,11 +137,11 @@ def decode_frames(
     reason = _unreadable_reason(file)
     if reason:
         return Decoded(reason=reason)
-    facts = _facts(file, on_frame)
     try:
         if by_planes:
             with suppress(UndecodableError, ComplaintError):
-                return _give(file, open_planes(file, facts.stream), facts, sink, short_side, on_frame)
+                return _give(file, *open_planes(file), sink, short_side, on_frame)
+        facts = _facts(file, on_frame)
         if facts.suits_opencv:
             with suppress(UndecodableError, ComplaintError):
                 return _give(file, open_with_opencv(file), facts, sink, short_side, on_frame)
@@ -275,7 +275,7 @@ def _incomplete_reason(file: Path, decoded: int, header_frames: int, damage: str
     return f"{what}: {decoded} of {header_frames} frames decoded" if missing else f"{what}: {decoded} frames decoded"
 
 
-def _has_damaged_packets(file: Path, stream: int, on_frame: Callable[[], None]) -> bool:
+def _has_damaged_packets(file: Path, stream: int | None, on_frame: Callable[[], None]) -> bool:
     try:
         return has_damaged_packets(file, stream, on_frame)
     except UndecodableError:

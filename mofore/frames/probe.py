@@ -97,6 +97,19 @@ def probe(file: Path, on_packet: Callable[[], None] = lambda: None, checks_packe
         return Facts(stream.index, suits_opencv, turn, note_of(container, stream))
 
 
+def wanted_stream(container: InputContainer, index: int | None) -> VideoStream:
+    """The video stream with this index; None: the best one, see `best_stream`.
+
+    Raises:
+        UndecodableError: no decoder knows its codec.
+    """
+    stream = best_stream(container) if index is None else container.streams[index]
+    if stream.codec_context is None:
+        raise UndecodableError("of a codec that neither OpenCV nor PyAV knows")
+    assert isinstance(stream, VideoStream)
+    return stream
+
+
 def best_stream(container: InputContainer) -> VideoStream:
     """The video stream that the `ffmpeg` command takes: no cover, if possible, then the largest picture.
 
@@ -140,20 +153,19 @@ def has_zeros(packet: "Packet[VideoStream]", codec: str) -> bool:
     return codec in WITHOUT_ZEROS and ZEROS_INSIDE.search(bytes(packet)) is not None
 
 
-def has_damaged_packets(file: Path, index: int, on_packet: Callable[[], None]) -> bool:
+def has_damaged_packets(file: Path, index: int | None, on_packet: Callable[[], None]) -> bool:
     """Whether packets of a stream cannot be read, or have zeros inside. They are read, but not decoded.
 
     Args:
         file: the file.
-        index: of the stream; that of a video.
+        index: of the stream; see `wanted_stream`.
         on_packet: called after each packet, since a long file takes minutes on a slow disk.
 
     Raises:
-        UndecodableError: PyAV cannot read the file.
+        UndecodableError: PyAV cannot read the file, or no decoder knows its codec.
     """
     with open_container(file) as container:
-        stream = container.streams[index]
-        assert isinstance(stream, VideoStream)
+        stream = wanted_stream(container, index)
         try:
             for packet in container.demux(stream):
                 on_packet()

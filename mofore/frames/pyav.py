@@ -20,13 +20,12 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from cv2.typing import MatLike
 
-from mofore.frames.probe import SILENT, has_zeros, open_container
+from mofore.frames.probe import SILENT, has_zeros, open_container, wanted_stream
 from mofore.frames.video import (
     DamagedFrameError,
     DamagedStartError,
     OpenedVideo,
     Picture,
-    UndecodableError,
     pixel_aspect,
 )
 
@@ -49,25 +48,31 @@ def to_bgr(frame: VideoFrame) -> MatLike:
 
 
 def open_with_pyav(
-    file: Path, index: int, strict: bool = True, picture: Callable[[VideoFrame], Picture] = to_bgr
+    file: Path, index: int | None, strict: bool = True, picture: Callable[[VideoFrame], Picture] = to_bgr
 ) -> OpenedVideo:
     """Open a stream of a video file with PyAV.
 
     Args:
         file: the file.
-        index: of the stream; that of a video.
+        index: of the stream; see `wanted_stream`.
         strict: False: only frames that are marked as corrupt or cannot be decoded count as damaged. For files of which
             a strict decoder rejects each frame, for a flaw that does not touch the picture.
         picture: makes a picture of a frame; its errors pass through.
 
     Raises:
-        UndecodableError: PyAV cannot read the file.
+        UndecodableError: PyAV cannot read the file, or no decoder knows its codec.
     """
     container = open_container(file)
-    stream = container.streams[index]
-    if stream.codec_context is None:
-        raise UndecodableError("of a codec that neither OpenCV nor PyAV knows")
-    assert isinstance(stream, av.VideoStream)
+    return open_stream(container, wanted_stream(container, index), strict, picture)
+
+
+def open_stream(
+    container: InputContainer,
+    stream: VideoStream,
+    strict: bool = True,
+    picture: Callable[[VideoFrame], Picture] = to_bgr,
+) -> OpenedVideo:
+    """Prepare to decode a stream of a container that PyAV has opened; the rest as for `open_with_pyav`."""
     stream.codec_context.thread_count = 1
     if strict and stream.codec_context.name not in REPAIRS_WELL:
         stream.codec_context.options = {"err_detect": "explode"}

@@ -41,13 +41,13 @@ class Facts:
     """What is known of a video before it is decoded.
 
     Attributes:
-        stream: index of the stream to decode, in its file.
+        stream: index of the stream to decode, in its file; None: its best video stream, see `probe.best_stream`.
         note: which stream it is, if there are several.
         suits_opencv: whether OpenCV takes this stream, and gives its pictures as they are.
         turn: how its pictures are turned before they are shown.
     """
 
-    stream: int = 0
+    stream: int | None = None
     suits_opencv: bool = True
     turn: Turn = Turn()
     note: str = ""

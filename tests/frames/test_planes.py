@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cv2.typing import MatLike
 
+from mofore.frames.avi import is_plain_avi
 from mofore.frames.decode import decode_frames
 from mofore.frames.outcome import Decoded
 from mofore.frames.planes import PLANAR, Planes
@@ -113,6 +114,21 @@ def test_pictures_whose_times_do_not_rise_take_the_usual_way(tmp_path: Path) -> 
     assert found_by_planes == found
     np.testing.assert_array_equal(planes.seconds, usual.seconds)
     np.testing.assert_array_equal(planes.images, usual.images)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_sound_may_be_the_first_stream(damaged: bool, tmp_path: Path, shrunk: list[Planes]) -> None:
+    file = write_gallery_video(tmp_path / "a.avi", Video("mpeg4", frames=40), sound_first=True)
+    assert is_plain_avi(file), "it is not looked into before it is decoded"
+    if damaged:
+        data = bytearray(file.read_bytes())
+        half = len(data) // 2
+        data[half : half + 300] = bytes(300)
+        file.write_bytes(data)
+    (found, usual), (found_by_planes, planes) = both_ways(file)
+    assert found_by_planes == found
+    assert len(planes.images) == len(usual.images) == found.frames
+    assert found.frames < 40 if damaged else found.frames == len(shrunk) == 40
 
 
 @pytest.mark.parametrize("kind", ["cut", "hole", "zeros"])

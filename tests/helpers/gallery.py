@@ -13,6 +13,7 @@ import pytest
 
 FRAMES = 20
 SIZE = (192, 128)  # width, height
+SAMPLES = 320  # of sound in a frame, at 8000 Hz
 CORNERS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220), "white": (225, 225, 225)}
 Image = npt.NDArray[np.uint8]
 
@@ -62,14 +63,22 @@ def picture(t: int, size: tuple[int, int] = SIZE) -> Image:
     return image
 
 
-def write_gallery_video(path: Path, *videos: Video, container: dict[str, str] | None = None) -> Path:
-    """Write a file with these streams, at 25 frames per second.
+def write_gallery_video(
+    path: Path, *videos: Video, container: dict[str, str] | None = None, sound_first: bool = False
+) -> Path:
+    """Write a file with these streams, at 25 frames per second; before them, on request, a stream of silence.
 
     Skips the test if an encoder is missing.
     """
     with av.open(str(path), "w", options=container or {}) as file:
+        sound = file.add_stream("pcm_s16le", rate=8000, layout="mono") if sound_first else None
         streams = [_add_stream(file, video) for video in videos]
         for t in range(max(video.frames for video in videos)):
+            if sound:
+                silence = av.AudioFrame.from_ndarray(np.zeros((1, SAMPLES), np.int16), "s16", "mono")
+                silence.sample_rate, silence.pts = 8000, t * SAMPLES
+                for packet in sound.encode(silence):
+                    file.mux(packet)
             for video, stream in zip(videos, streams, strict=True):
                 if t < video.frames:
                     for packet in stream.encode(_frame(video, t)):
