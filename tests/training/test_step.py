@@ -4,11 +4,13 @@ import shutil
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mofore.clips.augment import random_colour, to_input
 from mofore.clips.dataset import Sample
@@ -18,7 +20,7 @@ from mofore.method.encoders import build_encoder
 from mofore.method.losses import decorrelation_loss, forecasting_loss, sigreg_loss, vicreg_loss
 from mofore.method.model import Embedded, MoFore
 from mofore.runtime.distributed import SINGLE
-from mofore.training.log import StepLog
+from mofore.training.log import StepLog, TrainingLog
 from mofore.training.optim import adamw
 from mofore.training.pretrain import pretrain
 from mofore.training.step import TrainState, make_train_state, train_step
@@ -26,6 +28,13 @@ from tests.helpers.info_nce import info_nce
 
 Packer = Callable[..., Path]
 CPU = torch.device("cpu")
+READS = {  # a value, or how many there are of a kind, as for a mask as an index
+    torch.ops.aten._local_scalar_dense.default,
+    torch.ops.aten.nonzero.default,
+    torch.ops.aten.masked_select.default,
+    torch.ops.aten.is_nonzero.default,
+    torch.ops.aten.equal.default,
+}
 LOSSES = [  # of 20 steps; they change only if the method changes
     21.1420,
     17.5575,
@@ -327,6 +336,47 @@ def test_twenty_steps_are_reproducible_bit_for_bit(pack: Packer, pinned: Params)
     assert a.log.equals(b.log)
     one, other = a.model.state_dict(), b.model.state_dict()
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+class Reads(TorchDispatchMode):
+    """Records operations whose result a GPU must hand to the CPU, so that the CPU waits for the GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in READS:
+            self.found.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"contrast.loss": "vicreg"},
+        {"contrast.loss": "sigreg"},
+        {"contrast.queue_size": 16},
+        {"contrast.mask_groups": False},
+        {"forecast.gap_conditioning": "shuffled"},
+        {"clip.input": "two_stream", "pretrain.streams": "both"},
+        {"runtime.precision": "bf16"},
+    ],
+    ids=str,
+)
+def test_a_step_reads_no_value_back(change: dict[str, Any], tiny: Params) -> None:
+    for name, value in change.items():
+        section, _, key = name.partition(".")
+        setattr(getattr(tiny, section), key, value)
+    state = make_train_state(tiny, CPU, SINGLE)
+    log = TrainingLog(8)
+    with Reads() as reads:
+        for _ in range(2):
+            log.add(train_step(state, batch(), tiny, momentum=0.99))
+        assert not reads.found
+        assert log.loss > 0
+    assert reads.found == ["aten._local_scalar_dense.default"], "what the log reads is seen"
 
 
 @pytest.mark.slow
