@@ -44,6 +44,7 @@ from mofore.cli import (
     sweep,
 )
 from mofore.errors import UserError, no_space, run_stage
+from mofore.utils.text import shown
 
 VERBS: dict[str, tuple[ModuleType, ...]] = {  # by the panel of `mofore --help` that lists them
     "Your own videos": (embed, search, duplicates, sort, surprise, explore, export),
@@ -52,7 +53,7 @@ VERBS: dict[str, tuple[ModuleType, ...]] = {  # by the panel of `mofore --help` 
 }
 PLACE_ERRORS = {  # what is wrong with a place that the user has named
     *(errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EFBIG),
 }
 READER_GONE = 128 + 13  # as a shell reports a program that SIGPIPE ended
 
@@ -122,7 +123,7 @@ def _prepare() -> None:
     """Check and set what no verb can do without.
 
     Raises:
-        UserError: the working folder is gone, or an argument is not UTF-8, unless it is one of the files to embed.
+        UserError: the working folder is gone, or an argument is not UTF-8, unless it is a file or folder to embed.
     """
     if sys.stdout is None:  # closed, as by `>&-`
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 # for as long as this process lives
@@ -135,8 +136,8 @@ def _prepare() -> None:
     embeds = sys.argv[1:2] == ["embed"]  # which leaves such files out, as a shell may have expanded a pattern to them
     for word in sys.argv[1:]:
         is_utf8 = word.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in word)
-        if not is_utf8 and not (embeds and os.path.isfile(word)):
-            raise UserError(f"{word!a}: this name is not UTF-8: rename the file or folder")
+        if not is_utf8 and not (embeds and os.path.lexists(word)):
+            raise UserError(f"{shown(word)}: this name is not UTF-8: rename the file or folder")
 
 
 class Stop:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from mofore.collection.embed import Embedded, embed_to_table
+from mofore.collection.embed import Embedded, embed_to_table, embed_videos
 from mofore.collection.encoder import SHIPPED
 from mofore.collection.find import find_videos
 from mofore.collection.output import check_output, replacing
@@ -58,7 +58,7 @@ def embed_to_npz(paths: Sequence[str | Path], out: Path, encoder: str | Path = S
     _check_replaced(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.absolute().parent) as folder:
-        done = embed_to_table(videos, Path(folder, "t"), encoder, resumable=False, **options)
+        done = embed_videos(videos, Path(folder, "t"), encoder, resumable=False, **options)
         table = pq.read_table(done.table)
         table = table.filter(table["embedding"].is_valid())
         embedding_ND = np.stack(table["embedding"].to_numpy())

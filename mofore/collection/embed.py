@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ from mofore.collection.embed_file import FileTask, embed_part, read_part
 from mofore.collection.embed_files import embed_files
 from mofore.collection.encoder import SHIPPED, EncoderFacts, describe_encoder
 from mofore.collection.find import find_videos
-from mofore.collection.output import check_not_read
+from mofore.collection.output import check_not_read, check_utf8
 from mofore.collection.table import Recipe, read_recipe, read_rows, read_videos, write_table
 from mofore.errors import UserError
 from mofore.frames.child import end_child
@@ -69,8 +70,17 @@ class Embedded:
         return f"{line}, {self.table}"
 
 
-def embed_to_table(
-    paths: Sequence[str | Path],
+def embed_to_table(paths: Sequence[str | Path], out: Path, encoder: str | Path = SHIPPED, **options: Any) -> Embedded:
+    """Embed the videos that paths name, see `find_videos`; the rest as for `embed_videos`.
+
+    Raises:
+        UserError: also, nothing is found.
+    """
+    return embed_videos(find_videos(paths), out, encoder, **options)
+
+
+def embed_videos(
+    videos: Sequence[Path],
     out: Path,
     encoder: str | Path = SHIPPED,
     window: float = WINDOW,
@@ -93,7 +103,7 @@ def embed_to_table(
     libraries.
 
     Args:
-        paths: see `find_videos`.
+        videos: absolute paths, sorted, each once.
         out: the table, a Parquet file, see `table`.
         encoder: see `describe_encoder`.
         window, step: length of a window and distance between the starts of two, in seconds, above 0 and at most
@@ -108,16 +118,16 @@ def embed_to_table(
         resumable: False if the table is in a temporary folder: a run that is stopped then tells no way to go on.
 
     Raises:
-        UserError: nothing is found, no video can be used, or the table was made in another way.
+        UserError: no video can be used, the table was made in another way, or a number is out of range.
     """
     began = time.monotonic()
     for name, seconds, most in (("window", window, MAX_WINDOW), ("step", step, MAX_STEP)):
         if not 0 < seconds <= most:
             raise UserError(f"{name}: {seconds:g} seconds, but it must be above 0 and at most {most:g}")
-    videos = find_videos(paths)
     facts = describe_encoder(encoder)
     _check_device(device)
     recipe = Recipe(facts.source, facts.hash, window, step, asdict(facts.clip))
+    check_utf8(out)
     out = Path(os.path.realpath(out))  # a link stays, and the file that it leads to is replaced
     check_not_read(out, videos)
     _check_out(out, recipe)  # before any work, and again when no other run writes it

@@ -5,9 +5,10 @@ import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from mofore.collection.patterns import matches_of
 from mofore.errors import UserError
 from mofore.utils.progress import tell
-from mofore.utils.text import counted, some_names
+from mofore.utils.text import counted, shown, some_names
 from mofore.videos.folder import SUFFIXES, is_utf8, walk_files
 
 
@@ -40,8 +41,6 @@ def find_videos(paths: Sequence[str | Path]) -> list[Path]:
             videos = [name]
         else:
             videos = _of_pattern(name, unreadable)
-            if "**" in name:  # glob passes over folders that it cannot read
-                list(walk_files(_fixed_folder(name), unreadable))
         is_other = videos == [name] and not _is_video(name)
         (others if is_other else found).update(map(os.path.abspath, videos))  # without `..`: each video has one name
     if not found and not others:
@@ -68,8 +67,9 @@ def _of_folder(folder: str, unreadable: dict[str, str]) -> list[str]:
 
 def _of_pattern(pattern: str, unreadable: dict[str, str]) -> list[str]:
     """Videos that match a pattern, and those of folders that match it."""
-    matches = glob.glob(pattern, recursive=True)
-    if not matches:
+    before = len(unreadable)
+    matches = matches_of(pattern, unreadable)
+    if not matches and len(unreadable) == before:
         raise UserError(f"{pattern}: no such file or folder, and no file matches it: check the name")
     suffix = Path(pattern).suffix
     names_suffix = bool(suffix) and not glob.has_magic(suffix)
@@ -79,16 +79,9 @@ def _of_pattern(pattern: str, unreadable: dict[str, str]) -> list[str]:
             found += _of_folder(match, unreadable)
         elif names_suffix or _is_video(match):
             found.append(match)
-    if not found:
+    if not found and len(unreadable) == before:  # otherwise one of those may have what matches
         raise UserError(f"{pattern}: no file that it matches has the suffix of a video: name the file itself")
     return found
-
-
-def _fixed_folder(pattern: str) -> Path:
-    """The folder below which a pattern looks: its parts before the first one with *, ? or [."""
-    parts = Path(pattern).parts
-    magic = next(number for number, part in enumerate(parts) if glob.has_magic(part))
-    return Path(*parts[:magic])
 
 
 def _is_video(name: str) -> bool:
@@ -97,18 +90,13 @@ def _is_video(name: str) -> bool:
 
 def _utf8(found: set[str]) -> list[Path]:
     """The paths that a table can hold, in the order of its rows."""
-    left_out = [_shown(path) for path in found if not is_utf8(path)]
+    left_out = [path for path in found if not is_utf8(path)]
     if len(left_out) == len(found):
-        raise UserError(f"{min(left_out)}: this path is not UTF-8, as a table needs it: rename it")
+        raise UserError(f"{shown(min(left_out))}: this path is not UTF-8, as a table needs it: rename it")
     _tell_left_out("path", "not UTF-8: rename them", left_out)
     return [Path(path) for path in sorted(found) if is_utf8(path)]
 
 
 def _tell_left_out(what: str, why: str, names: Collection[str]) -> None:
     if names:
-        tell(f"warning: {counted(len(names), what)} left out, {why}: {some_names(sorted(names))}")
-
-
-def _shown(path: str) -> str:
-    """A path that can be printed: bytes that are not UTF-8 as \\xff."""
-    return os.fsencode(path).decode(errors="backslashreplace")
+        tell(f"warning: {counted(len(names), what)} left out, {why}: {some_names(sorted(map(shown, names)))}")

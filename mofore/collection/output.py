@@ -8,6 +8,8 @@ from typing import BinaryIO
 
 from mofore.errors import UserError
 from mofore.utils.files import writing
+from mofore.utils.text import shown
+from mofore.videos.folder import is_utf8
 
 PAGE_MARK = b'<meta name="generator" content="mofore">'  # in the head of the pages of this room
 HEAD_BYTES = 1024
@@ -47,8 +49,20 @@ def check_output(path: Path, suffix: str, *inputs: Path) -> None:
         raise UserError(f"{path}: this file would be of kind {suffix}: give a name that ends in {suffix}")
     if path.is_dir():
         raise UserError(f"{path}: is a folder: give the name of a file")
+    check_utf8(path)
     check_folder(path.parent)
     check_not_read(path, inputs)
+
+
+def check_utf8(path: Path) -> None:
+    """Check that the path of a file to write is UTF-8, also where links lead.
+
+    Raises:
+        UserError: it is not.
+    """
+    place = os.path.realpath(path)
+    if not is_utf8(place):
+        raise UserError(f"{shown(place)}: this path is not UTF-8: give another name for the output")
 
 
 def check_page(path: Path) -> None:
@@ -88,5 +102,13 @@ def check_not_read(path: Path, inputs: Iterable[Path]) -> None:
     if not path.exists():
         return
     for one in inputs:
-        if one.exists() and path.samefile(one):
+        if _is_same(path, one):
             raise UserError(f"{path}: is read and would be overwritten: give another name for the output")
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether two names lead to one file; False if one cannot be looked up."""
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False

@@ -51,9 +51,12 @@ class Planes:
         """Take a frame with planes of 8 bits.
 
         Raises:
-            ComplaintError: its format is none of PLANAR, or its colour space none of WEIGHTS.
+            ComplaintError: its format is none of PLANAR, its colour space none of WEIGHTS, or its lines are stored from
+                bottom to top.
         """
         if frame.format.name not in PLANAR or int(frame.colorspace) not in WEIGHTS:
+            raise ComplaintError
+        if any(plane.line_size < plane.width for plane in frame.planes):
             raise ComplaintError
         self._frame = frame
         self.shape = frame.height, frame.width, 3

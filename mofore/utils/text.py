@@ -1,5 +1,6 @@
 """Formats counts and lists of names for messages."""
 
+import os
 from collections.abc import Sequence
 
 
@@ -12,6 +13,11 @@ def counted(number: int, one: str, many: str = "") -> str:
         many: the plural; by default the singular with an s.
     """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def shown(name: str) -> str:
+    """A name that can be printed: bytes that are not UTF-8 as \\xff."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def some_names(names: Sequence[str], most: int = 5) -> str:

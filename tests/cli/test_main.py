@@ -132,16 +132,36 @@ def test_errors_of_the_user_are_one_line(
 
 def test_names_that_are_not_utf8_are_left_out_by_embed_and_refused_by_others(tmp_path: Path) -> None:
     """As a shell expands `*`."""
-    names = [write_video(tmp_path / "a.avi", 30).name, "caf\udce9.avi"]
+    names = [write_video(tmp_path / "a.avi", 30).name, "caf\udce9.avi", "gone\udce9", "empty\udce9"]
     (tmp_path / names[1]).write_bytes(b"x")
+    (tmp_path / names[2]).symlink_to("nowhere")
+    (tmp_path / names[3]).mkdir()
     done = run("embed", *names, "--quiet", folder=tmp_path)
     assert done.returncode == 0
-    assert done.stderr == f"warning: 1 path left out, not UTF-8: rename them: {tmp_path}/caf\\xe9.avi\n"
+    assert done.stderr.splitlines() == [
+        rf"warning: 1 file left out, without the suffix of a video; to try one, give it alone: {tmp_path}/gone\xe9",
+        r"warning: 1 folder left out, without videos: empty\xe9",
+        rf"warning: 1 path left out, not UTF-8: rename them: {tmp_path}/caf\xe9.avi",
+    ]
     for words in (["search", names[1]], ["embed", names[0], "--out", "caf\udce9.parquet"]):
         done = run(*words, folder=tmp_path)
         assert done.returncode == 1
-        assert done.stderr.startswith(r"error: 'caf\udce9.")
+        assert done.stderr.startswith(r"error: caf\xe9.")
         assert "is not UTF-8: rename the file or folder" in done.stderr
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".npz"])
+def test_a_table_is_not_written_where_the_path_is_not_utf8(suffix: str, tmp_path: Path) -> None:
+    video, place = write_video(tmp_path / "a.avi", 30), tmp_path / "caf\udce9"
+    place.mkdir()
+    (tmp_path / "link").symlink_to(place)
+    for out, folder in ((f"t{suffix}", place), (f"link/t{suffix}", tmp_path)):
+        done = run("embed", str(video), "--out", out, folder=folder)
+        assert done.returncode == 1
+        assert done.stderr.splitlines() == [
+            rf"error: {tmp_path}/caf\xe9/t{suffix}: this path is not UTF-8: give another name for the output"
+        ]
+    assert not list(place.iterdir())
 
 
 @pytest.mark.parametrize("error", [ValueError("bug"), FileNotFoundError(errno.ENOENT, "No such file", "/x")])

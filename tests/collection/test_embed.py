@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import mofore
-from mofore.collection import embed_file
+from mofore.collection import dataframe, embed_file
 from mofore.collection.dataframe import embed_to_npz
 from mofore.collection.embed import embed_query, embed_to_table
 from mofore.collection.embed_file import FileTask
@@ -283,6 +283,23 @@ def test_as_a_library(videos: Path, tmp_path: Path) -> None:
         assert json.loads(str(arrays["recipe"]))["encoder_hash"] == open_encoder().hash
         assert arrays["left_out"].tolist() == [str(videos / name) for name in ("none.mp4", "short.avi")]
         assert arrays["left_out_reason"][1] == "shorter than a clip of 25 frames"
+
+
+def test_arrays_are_of_the_videos_that_were_found_first(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that goes away after that is left out, with the reason."""
+    own = tmp_path / "videos"
+    shutil.copytree(videos, own)
+    (own / "empty").mkdir()
+
+    def check(path: Path, suffix: str, *inputs: Path) -> None:
+        (own / "b" / "two ü.avi").unlink()
+
+    monkeypatch.setattr(dataframe, "check_output", check)
+    done = embed_to_npz([own / "a", own / "b", own / "empty"], tmp_path / "t.npz", workers=1)
+    assert done.unreadable == {str(own / "b" / "two ü.avi"): "No such file or directory"}
+    assert capsys.readouterr().err.count("without videos") == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04", b"array", None])

@@ -93,6 +93,20 @@ def test_a_folder_that_cannot_be_read_is_named_and_stops_no_other(
             find_videos(["own/locked"])
 
 
+@pytest.mark.parametrize("pattern", ["locked/*.avi", "locked/**", "l[o]cked/**", "lock*/**/*.avi"])
+def test_a_pattern_into_a_folder_that_cannot_be_read(
+    pattern: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with bound_by_permissions():
+        Path("locked").mkdir(mode=0)
+        Path("a.avi").touch()
+        with pytest.raises(UserError, match="locked: cannot be read: Permission denied: make it readable, or"):
+            find_videos([pattern])
+        with pytest.raises(UserError, match="no file matches it"):
+            find_videos(["a**/*.avi"])
+
+
 def test_one_video_by_several_names(videos: Path) -> None:
     assert find_videos([videos / "a", videos / "b" / ".." / "a"]) == [videos / "a" / "one.avi"]
 

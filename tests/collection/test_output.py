@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mofore.collection.output import check_folder, check_output, check_page, replacing
+from mofore.collection.output import check_folder, check_not_read, check_output, check_page, replacing
 from mofore.errors import UserError
 from tests.helpers.video_files import bound_by_permissions
 
@@ -54,3 +54,19 @@ def test_a_place_that_cannot_be_written_to_is_refused(tmp_path: Path, monkeypatc
     with bound_by_permissions(), pytest.raises(UserError, match=r"no permission to write in closed"):
         check_output(Path("closed/x.csv"), ".csv")
     assert {path.name for path in tmp_path.iterdir()} == {"file", "closed"}
+
+
+def test_an_input_that_may_not_be_looked_up_is_none_to_overwrite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a folder that may be listed but not entered."""
+    monkeypatch.chdir(tmp_path)
+    with bound_by_permissions():
+        Path("listed").mkdir()
+        Path("listed/v.avi").touch()
+        Path("t.parquet").touch()
+        Path("listed").chmod(0o444)
+        check_not_read(Path("t.parquet"), [Path("listed/v.avi")])
+        with pytest.raises(UserError, match="is read and would be overwritten"):
+            check_not_read(Path("t.parquet"), [Path("listed/v.avi"), Path("t.parquet")])
+        Path("listed").chmod(0o755)

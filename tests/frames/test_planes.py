@@ -108,6 +108,14 @@ def test_pictures_without_such_planes_take_the_usual_way(
     np.testing.assert_array_equal(planes.images, usual.images)
 
 
+def test_lines_from_bottom_to_top_take_the_usual_way(tmp_path: Path, shrunk: list[Planes]) -> None:
+    file = write_gallery_video(tmp_path / "a.mkv", Video("rawvideo", extradata=b"BottomUp\0"))
+    (found, usual), (found_by_planes, planes) = both_ways(file)
+    assert not shrunk
+    assert found_by_planes == found
+    np.testing.assert_array_equal(planes.images, usual.images)
+
+
 def test_pictures_whose_times_do_not_rise_take_the_usual_way(tmp_path: Path) -> None:
     name, video = WITHOUT_TIMES
     (found, usual), (found_by_planes, planes) = both_ways(write_gallery_video(tmp_path / name, video))

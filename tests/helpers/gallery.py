@@ -35,6 +35,7 @@ class Video:
         default: whether it has the flag "default".
         frames: number of frames.
         plain: gray instead of the picture.
+        extradata: bytes of the header for the decoder; empty for those that the encoder makes.
     """
 
     codec: str = "libx264"
@@ -49,6 +50,7 @@ class Video:
     default: bool = True
     frames: int = FRAMES
     plain: bool = False
+    extradata: bytes = b""
 
 
 def picture(t: int, size: tuple[int, int] = SIZE) -> Image:
@@ -98,6 +100,8 @@ def _add_stream(file: Any, video: Video) -> Any:
         pytest.skip(f"no encoder {video.codec}")
     stream.width, stream.height, stream.pix_fmt = *video.size, video.pixels
     stream.codec_context.sample_aspect_ratio = video.aspect
+    if video.extradata:
+        stream.codec_context.extradata = video.extradata
     for flag in video.flags:
         stream.codec_context.flags |= int(av.codec.context.Flags[flag])
     if video.matrix:
