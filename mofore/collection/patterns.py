@@ -60,7 +60,7 @@ def _walk(
     for entry in _entries(folder, unreadable):
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if os.path.isdir(entry.path):  # entries raise an error where they may not be looked up
             yield from _walk(root, (*folders, entry.name), unreadable, above | {place})
         elif entry.is_symlink() or entry.is_file():  # no pipe
             yield folders, entry.name

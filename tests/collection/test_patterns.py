@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mofore.collection.patterns import matches_of
+from tests.helpers.video_files import bound_by_permissions
 
 FILES = ("v.mp4", "a/v.mp4", "a/b/v.mp4", "a/b/w.avi", "ab/v.mp4", ".h/v.mp4", "a/.h/v.mp4")
 
@@ -61,6 +62,16 @@ def test_links_that_lead_upwards_end(tree: Path) -> None:
             (tree / folder / f"up{number}").symlink_to(tree)
             (tree / folder / f"here{number}").symlink_to(".")
     assert files("**/v.mp4") == {"v.mp4", "a/v.mp4", "a/b/v.mp4", "ab/v.mp4"}
+
+
+def test_a_link_in_a_folder_that_may_be_listed_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with bound_by_permissions():
+        Path("listed").mkdir()
+        Path("listed/link.mp4").symlink_to("elsewhere")
+        Path("listed").chmod(0o444)
+        assert list(map(os.path.normpath, matches_of("**/*.mp4", {}))) == ["listed/link.mp4"]
+        Path("listed").chmod(0o755)
 
 
 def test_what_two_ways_lead_to_is_taken_once(tree: Path) -> None:
