@@ -1,7 +1,7 @@
 """What the patterns of a shell match, where ** stands for any folders.
 
 Python's `glob` follows links that lead upwards again and again, and passes over folders that it cannot read without a
-word. So folders are read here where a pattern has **.
+word. So folders are read here where a pattern has **; `walk_files` would not find what only a link leads to.
 """
 
 import glob

@@ -47,9 +47,7 @@ def to_bgr(frame: VideoFrame) -> MatLike:
     return image
 
 
-def open_with_pyav(
-    file: Path, index: int | None, strict: bool = True, picture: Callable[[VideoFrame], Picture] = to_bgr
-) -> OpenedVideo:
+def open_with_pyav(file: Path, index: int | None, strict: bool = True) -> OpenedVideo:
     """Open a stream of a video file with PyAV.
 
     Args:
@@ -57,13 +55,12 @@ def open_with_pyav(
         index: of the stream; see `wanted_stream`.
         strict: False: only frames that are marked as corrupt or cannot be decoded count as damaged. For files of which
             a strict decoder rejects each frame, for a flaw that does not touch the picture.
-        picture: makes a picture of a frame; its errors pass through.
 
     Raises:
         UndecodableError: PyAV cannot read the file, or no decoder knows its codec.
     """
     container = open_container(file)
-    return open_stream(container, wanted_stream(container, index), strict, picture)
+    return open_stream(container, wanted_stream(container, index), strict)
 
 
 def open_stream(
@@ -72,7 +69,11 @@ def open_stream(
     strict: bool = True,
     picture: Callable[[VideoFrame], Picture] = to_bgr,
 ) -> OpenedVideo:
-    """Prepare to decode a stream of a container that PyAV has opened; the rest as for `open_with_pyav`."""
+    """Prepare to decode a stream of a container that PyAV has opened; the rest as for `open_with_pyav`.
+
+    Args:
+        picture: makes a picture of a frame; its errors pass through.
+    """
     stream.codec_context.thread_count = 1
     if strict and stream.codec_context.name not in REPAIRS_WELL:
         stream.codec_context.options = {"err_detect": "explode"}
